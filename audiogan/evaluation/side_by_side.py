@@ -103,7 +103,7 @@ def check_ranking(generator: Generator, metric: str | None) -> str:
 
 
 def draw_best_and_worst(
-    path: str | os.PathLike[str], generator: Generator, made: Translated, metric: str, count: int = RANKED
+    path: str | os.PathLike[str], generator: Generator, translated: Translated, metric: str, count: int = RANKED
 ) -> None:
     """Write a PNG with the outputs that are nearest to their targets, and those that are farthest from them.
 
@@ -112,11 +112,11 @@ def draw_best_and_worst(
     Args:
         path: PNG file to write. Missing folders are created.
         generator: the model.
-        made: outputs for paired data, see `translate`.
+        translated: outputs for paired data, see `translate`.
         metric: name of the metric by which outputs are ranked, see `check_ranking`.
         count: number of best outputs, and of worst outputs.
     """
-    pairs = zip(made.outputs, made.targets, strict=True)
+    pairs = zip(translated.outputs, translated.targets, strict=True)
     found = [generator.modality.reference_metrics(x[None], y[None]).get(metric, np.nan) for x, y in pairs]
     scores = np.array(found, np.float64)
     order = np.argsort(-scores if BETTER[metric] == "higher" else scores, kind="stable")
@@ -125,6 +125,6 @@ def draw_best_and_worst(
     rows = np.concatenate([order[:count], order[len(order) - count :]])
     words = ["best"] * count + ["worst"] * count
     titles = [f"{word}: {metric} {scores[row]:.3g}" for word, row in zip(words, rows, strict=True)]
-    columns = {name: x[rows] for name, x in _columns(made).items()}
+    columns = {name: x[rows] for name, x in _columns(translated).items()}
     title = f"best and worst {count} of {len(scores)} by {metric}"
     generator.modality.draw_columns(path, columns, title=title, titles=titles)

@@ -30,8 +30,8 @@ are measured."""
 STEP = 1.5
 """Distance at which the effects of a direction are measured, in standard deviations of the latent."""
 SURE, CLEAR = 3.0, 0.03
-"""Minimum effect of a property that is named: in standard errors of the effect, and in standard deviations of the
-property over sounds."""
+"""Smallest effects of a direction on a property for which the direction is named after the property. The first limit is
+in standard errors of the effect, the second one in standard deviations of the property over sounds."""
 WORDS = 2
 """Maximum number of properties in the name of a direction."""
 FARTHEST = 20.0

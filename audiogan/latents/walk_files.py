@@ -70,8 +70,8 @@ def check_film(out: Path, seconds: float, fps: float) -> None:
         import_av()
 
 
-def write_film(path: ClosedPath, film: Film, step: Callable[[], None]) -> None:
-    """Write frames at equal distances on a path. ``step`` is called after each frame.
+def write_film(path: ClosedPath, film: Film, on_frame: Callable[[], None]) -> None:
+    """Write frames at equal distances on a path. ``on_frame`` is called after each frame.
 
     Raises:
         UserError: the frames are too large, or the file cannot be written.
@@ -89,7 +89,7 @@ def write_film(path: ClosedPath, film: Film, step: Callable[[], None]) -> None:
     def frames() -> Iterator[NDArray[np.uint8]]:
         for frame in draw(film.frames):
             yield frame
-            step()
+            on_frame()
 
     if film.out.suffix.lower() == ".gif":
         samples = list(draw(min(PALETTE_FRAMES, film.frames)))
@@ -97,12 +97,12 @@ def write_film(path: ClosedPath, film: Film, step: Callable[[], None]) -> None:
         return
     sound = None
     if modality.sample_rate is not None:
-        blocks = sound_blocks(path, *sound_places(path, film.seconds, film.spacing), film.route)
+        blocks = sound_blocks(path, *sound_count_and_interval(path, film.seconds, film.spacing), film.route)
         sound = Soundtrack(blocks, modality.sample_rate, path.generator.shape[0])
     write_mp4(film.out, frames(), film.fps, sound)
 
 
-def sound_places(path: ClosedPath, seconds: float, spacing: float | None) -> tuple[int, int]:
+def sound_count_and_interval(path: ClosedPath, seconds: float, spacing: float | None) -> tuple[int, int]:
     """Return the number of sounds of a walk, and the time between their starts in samples.
 
     Raises:
@@ -149,7 +149,7 @@ def write_sound(
     Raises:
         UserError: ``spacing`` is out of range, or the file cannot be written.
     """
-    count, interval = sound_places(path, seconds, spacing)
+    count, interval = sound_count_and_interval(path, seconds, spacing)
     channels, rate = path.generator.shape[0], path.generator.sample_rate
     if 2 * channels * count * interval > MOST_BYTES:
         raise UserError(f"seconds={seconds:g}: the file would exceed 4 GB; choose fewer")

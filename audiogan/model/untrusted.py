@@ -245,7 +245,7 @@ def _bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     if name.strip("_") in ELEMENTWISE:
         return _broadcast([value for value in values if isinstance(value, Tensor)])
     if name in ("tensor", "as_tensor"):
-        return ENTRIES  # maximum length of a list in a checked configuration
+        return ENTRIES  # Maximum length of a list in a checked configuration.
     bound = _product(values)
     return bound * bound if name in SQUARES else bound
 

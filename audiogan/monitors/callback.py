@@ -18,7 +18,7 @@ from audiogan.monitors.advice import clear_invalid_override
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
 from audiogan.monitors.probe import JUDGED, MIN_COUNT, Probe, auc_tensor
-from audiogan.monitors.translation_probe import count_forwards
+from audiogan.monitors.translation_probe import count_generated_samples
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import ignore_write_errors, notify
 from audiogan.utils.text import parse_json_object
@@ -133,7 +133,7 @@ class Monitors(Callback):
 
     def _forwards(self, trainer: Trainer) -> int:
         judged = 3 * min(self.count, JUDGED) if self.held_out is not None and len(self.held_out) else 0
-        return self.count + judged + count_forwards(trainer.game)
+        return self.count + judged + count_generated_samples(trainer.game)
 
     def _prepare(self, trainer: Trainer) -> None:
         if self._known:

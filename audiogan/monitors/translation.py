@@ -21,8 +21,9 @@ SOON, LATE = 0.15, 0.4
 # a fraction f of the error of its source has a distance of f. A super-resolution network that gains 0.7 dB corrects a
 # fraction of 0.39.
 COPIED = 0.2
-# Distance to the targets, relative to that of the sources, from which an output is no better than its source. A network
-# that gains 0.5 dB has 0.94. One that gains 8 dB, such as a denoising network, has 0.4.
+# Distance between outputs and targets, divided by the distance between sources and targets. From this value on, outputs
+# count as no better than their sources. A network that gains 0.5 dB has 0.94, and a denoising network that gains 8 dB
+# has 0.4.
 UNIMPROVED = {"pairs": 0.95, "domains": 0.9}
 IGNORED = 0.1  # Effect of the source below which the source counts as ignored. Healthy runs have 0.5 to 1.
 GUESSED = 0.15  # Fraction of own targets found among 16, below which outputs match by chance. Chance is 0.06 +- 0.03.

@@ -172,7 +172,7 @@ def is_translation(game: Any) -> bool:
     return any(isinstance(given, Signal) for given in getattr(game, "inputs", {}).values())
 
 
-def count_forwards(game: Any) -> int:
+def count_generated_samples(game: Any) -> int:
     """Return the number of samples that `TranslationProbe.measure` generates. It depends on the game only."""
     if not is_translation(game):
         return 0

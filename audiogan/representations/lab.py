@@ -36,7 +36,7 @@ def grey_to_lightness(grey: Tensor) -> Tensor:
     return _f_to_lightness(_f(_linear(grey)))
 
 
-def lightness_of(rgb: Tensor) -> Tensor:
+def rgb_to_lightness(rgb: Tensor) -> Tensor:
     """Return the lightness L* / 50 - 1 of sRGB images ``[..., 3, H, W]`` in -1 ... 1, with shape ``[..., 1, H, W]``."""
     weights = rgb.new_tensor(RGB_TO_XYZ[1])[:, None, None]
     return _f_to_lightness(_f((_linear(rgb) * (weights / weights.sum())).sum(-3, keepdim=True)))
@@ -50,7 +50,7 @@ def grey_of_same_lightness(rgb: Tensor) -> Tensor:
 
     Returns:
         Grey images ``[..., 1, H, W]``, -1 (black) ... 1 (white). Their lightness, computed by
-        `grey_to_lightness`, equals `lightness_of` of the colour images up to rounding errors.
+        `grey_to_lightness`, equals `rgb_to_lightness` of the colour images up to rounding errors.
     """
     weights = rgb.new_tensor(RGB_TO_XYZ[1])[:, None, None]
     return _gamma((_linear(rgb) * (weights / weights.sum())).sum(-3, keepdim=True))

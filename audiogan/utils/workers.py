@@ -42,7 +42,7 @@ class Workers:
         If a call raises, its error is raised here and the calls that have not started are cancelled.
         """
         if getattr(self._inside, "yes", False) or (len(items) == 1 and torch.get_num_threads() == 1):
-            return [function(item) for item in items]  # no threads for a nested call or a single item
+            return [function(item) for item in items]  # Nested calls and single items need no threads.
         pool, stopped = self._started(), threading.Event()
         # Submitting work to the pool takes time, so several items are submitted together.
         size = max(1, len(items) // (PARTS * self.count))

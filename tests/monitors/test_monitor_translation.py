@@ -27,7 +27,7 @@ from audiogan.monitors import Monitors, Probe, diagnose, read_findings
 from audiogan.monitors.history import History
 from audiogan.monitors.pictures import checkerboard, convert_to_shape
 from audiogan.monitors.translation import TRANSLATION_RULES
-from audiogan.monitors.translation_probe import count_forwards
+from audiogan.monitors.translation_probe import count_generated_samples
 from audiogan.monitors.watch import Watch
 from audiogan.representations import Identity
 from audiogan.run.callbacks import MetricsLog
@@ -157,7 +157,7 @@ def test_domains_without_pairs() -> None:
     assert named(healthy.figures) == set(), healthy.figures
     assert healthy.figures["translation/cycle_error"] == pytest.approx(0, abs=1e-6)
     assert healthy.figures["translation/cycle_error_noise"] == pytest.approx(2 / 255, rel=0.05)
-    assert count_forwards(healthy.game) == 48
+    assert count_generated_samples(healthy.game) == 48
     assert named(Domains(lambda x: 0.99 * x, lambda x: x).figures) == {"copied source"}
     assert "inverted colours" in named(Domains(lambda x: -x + Domains.shift, lambda x: -x).figures)
 

@@ -14,7 +14,7 @@ from audiogan.model.generator import Generator
 from audiogan.networks.base import GeneratorNet
 from audiogan.networks.colour import Colouriser
 from audiogan.representations import Lab
-from audiogan.representations.lab import grey_to_lightness, lightness_of
+from audiogan.representations.lab import grey_to_lightness, rgb_to_lightness
 
 
 def net(**options: object) -> Colouriser:
@@ -29,7 +29,7 @@ def test_lightness_is_that_of_the_source() -> None:
     assert torch.equal(made[:, :1], grey_to_lightness(source))  # bit for bit
     made[:, 1:] = torch.rand(2, 2, 32, 32) * 2 - 1  # any colours, many of which sRGB does not have
     image = Lab((3, 32, 32)).decode(made)
-    assert float((lightness_of(image) - grey_to_lightness(source)).abs().max()) < 0.005  # 0.25 of L*
+    assert float((rgb_to_lightness(image) - grey_to_lightness(source)).abs().max()) < 0.005  # 0.25 of L*
 
 
 def test_colour_depends_on_the_source_and_on_the_latent() -> None:
@@ -73,6 +73,6 @@ def test_lightness_stays_in_a_file_of_any_size(tmp_path: Path) -> None:
     grey = torch.rand(1, 37, 51) * 2 - 1
     made = torch.from_numpy(model.apply(grey.numpy()))
     assert made.shape == (3, 37, 51) and float(made.std(0).mean()) > 0.1
-    assert float((lightness_of(made) - grey_to_lightness(grey)).abs().max()) < 0.005
+    assert float((rgb_to_lightness(made) - grey_to_lightness(grey)).abs().max()) < 0.005
     whole = network(torch.nn.functional.pad(grey[None], (0, 1, 0, 3), "reflect")).detach()
     assert torch.allclose(Lab((3, 40, 52)).decode(whole)[0, :, 8:24, 8:40], made[:, 8:24, 8:40], atol=1e-4)  # no seams

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from audiogan.representations import Lab
-from audiogan.representations.lab import grey_of_same_lightness, grey_to_lightness, lightness_of
+from audiogan.representations.lab import grey_of_same_lightness, grey_to_lightness, rgb_to_lightness
 
 LAB = Lab((3, 8, 8))
 PUBLISHED = {
@@ -108,7 +108,7 @@ def test_grey_image_of_the_same_lightness() -> None:
     grey = grey_of_same_lightness(x)
     assert grey.shape == (1, 1, 9, 81) and grey.abs().max() <= 1 + 1e-6
     assert torch.allclose(grey_to_lightness(grey), LAB.encode(x)[:, :1], atol=1e-5)
-    assert torch.allclose(lightness_of(x), LAB.encode(x)[:, :1], atol=1e-6)
+    assert torch.allclose(rgb_to_lightness(x), LAB.encode(x)[:, :1], atol=1e-6)
     assert float(LAB.encode(grey.expand(-1, 3, -1, -1))[:, 1:].abs().max()) < 1e-5  # a grey image has no chroma
     already = torch.linspace(-1, 1, 64).view(1, 1, 1, 64)
     assert torch.allclose(grey_of_same_lightness(already.expand(-1, 3, -1, -1)), already, atol=1e-5)

@@ -56,8 +56,8 @@ def decode(
         size: side length of the result in pixels.
         channels: 1 (grey) or 3 (RGB).
         bits: number of bits used by the values in 16-bit files. Cameras and scanners often use only 10, 12 or 14.
-        tiles: largest number of squares to cut from the image without resizing, see `cut`. Default: one image, the
-            resized central square.
+        tiles: largest number of squares to cut from the image without resizing, see `cut_squares`. Default: one image,
+            the resized central square.
         half: ``left`` or ``right``: decode one half of a file with two images side by side. Default: the whole image.
     """
     try:
@@ -74,11 +74,11 @@ def decode(
     digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
     dark, small = int(whole.max()) <= DARK, min(width, height) < size
     held = {"enlarged": small, "animated": picture.animated, "few bits": few, "deep": picture.scaled, "dark": dark}
-    parts = [crop_resize(whole, size, size)] if small or not tiles else cut(whole, size, tiles, digest)
+    parts = [crop_resize(whole, size, size)] if small or not tiles else cut_squares(whole, size, tiles, digest)
     return Found("usable", "", "+".join(flag for flag in FLAGS if held[flag]), parts, digest, width, height)
 
 
-def cut(pixels: Pixels, size: int, max_tiles: int, digest: bytes) -> list[Pixels]:
+def cut_squares(pixels: Pixels, size: int, max_tiles: int, digest: bytes) -> list[Pixels]:
     """Return squares of an image ``[C, H, W]`` at its own resolution, from left to right and from top to bottom.
 
     The squares do not overlap. Together they are centred in the image.

@@ -36,10 +36,10 @@ class PairShift(NamedTuple):
     reliable: bool
     unit: int = 1
 
-    def differs_from(self, usual: tuple[int, int]) -> bool:
+    def differs_from(self, usual_shift: tuple[int, int]) -> bool:
         """Return whether the shift is reliable and differs from the usual shift ``(right, down)`` by at least 2 pixels
         of the measurement."""
-        most = max(abs(self.right - usual[0]), abs(self.down - usual[1]))
+        most = max(abs(self.right - usual_shift[0]), abs(self.down - usual_shift[1]))
         return self.reliable and most >= DIFFERENT * self.unit
 
 

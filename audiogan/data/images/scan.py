@@ -66,8 +66,8 @@ class ImageSettings:
         size: side length in pixels. The central square is resized (Lanczos). Default: the most frequent value of
             min(height, width) of the files, at most 256.
         channels: 1 (grey, ITU-R 601 luma) or 3 (RGB). Default: 1 if all files are grey, else 3.
-        tiles: largest number of squares to cut from each file, without resizing, see `audiogan.data.images.decode.cut`.
-            Default: one image per file, the resized central square.
+        tiles: largest number of squares to cut from each file without resizing, see
+            `audiogan.data.images.decode.cut_squares`. Default: one image per file, the resized central square.
     """
 
     size: int | None = None

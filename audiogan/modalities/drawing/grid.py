@@ -23,7 +23,7 @@ WIDE = 1600
 WIDEST = 2400
 """Largest width in pixels of a comparison of several blocks."""
 GAP, BLOCK_GAP, EDGE = 6, 24, 14
-"""Distance between two images of a sheet, between two blocks of rows, and of images from the edge, in pixels."""
+"""Distances in pixels: between two images of a sheet, between two blocks of rows, and between images and the edge."""
 MIN_BLOCK_ROWS = 6
 """Smallest number of rows of a block, if there are several blocks."""
 EMPTY_COST = 3.0
@@ -188,7 +188,7 @@ def draw_grid(
     across: int | None,
     title: str | None,
     titles: Sequence[str] | None,
-    heads: Sequence[str] = (),
+    column_headers: Sequence[str] = (),
 ) -> tuple[Any, Places]:
     """Draw images in rows and return the picture and the positions. Small images are enlarged by an integer factor.
 
@@ -196,8 +196,8 @@ def draw_grid(
         cells: uint8 pixels ``[H, W, 3]`` of each image, and True if the image is not finite.
         across: number of columns. By default the grid is near-square.
         title: headline of the picture.
-        titles: one title per image. If ``heads`` is given, one title per row.
-        heads: one header per column. Many rows are then drawn in several blocks side by side.
+        titles: one title per image. If ``column_headers`` is given, one title per row.
+        column_headers: one header per column. Many rows are then drawn in several blocks side by side.
     """
     from PIL import Image as Pillow
     from PIL import ImageDraw
@@ -209,8 +209,8 @@ def draw_grid(
     if across is None:
         across = min(int(np.ceil(np.sqrt(len(cells)))), max(1, (WIDE - 2 * EDGE) // (width + GAP)))
     across = min(across, len(cells))
-    top, rows = EDGE + (26 if title else 0) + (18 if heads else 0), -(-len(cells) // across)
-    down = rows_per_block(rows, across * (width + GAP), height + label + GAP) if heads else rows
+    top, rows = EDGE + (26 if title else 0) + (18 if column_headers else 0), -(-len(cells) // across)
+    down = rows_per_block(rows, across * (width + GAP), height + label + GAP) if column_headers else rows
     places = Places(width, height, label, across, down, rows, top)
     sheet = Pillow.new("RGB", places.size, BACKGROUND)
     pen = ImageDraw.Draw(sheet)
@@ -220,8 +220,8 @@ def draw_grid(
 
     if title:
         write(EDGE, EDGE - 3, title, places.size[0] - 2 * EDGE, 15, TEXT)
-    for first in range(0, rows if heads else 0, down):
-        for column, name in enumerate(heads):
+    for first in range(0, rows if column_headers else 0, down):
+        for column, name in enumerate(column_headers):
             write(places.cell(first * across + column)[0], top - 17, name, width, 12, TEXT)
     for i, (pixels, broken) in enumerate(cells):
         left, upper = places.cell(i)
@@ -232,7 +232,7 @@ def draw_grid(
         else:
             scale = max(1, min(height // pixels.shape[0], width // pixels.shape[1]))
             sheet.paste(Pillow.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)), (left, upper))
-    step, room = (across, places.block - BLOCK_GAP) if heads else (1, width)
+    step, room = (across, places.block - BLOCK_GAP) if column_headers else (1, width)
     for i, text in enumerate(titles or ()):
         left, upper = places.cell(i * step)
         write(left, upper + height + 1, text, room, 11, FAINT)

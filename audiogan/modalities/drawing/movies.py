@@ -46,7 +46,9 @@ def gif_durations(fps: float) -> Iterator[int]:
         yield round(100 * i / fps) - round(100 * (i - 1) / fps)
 
 
-def write_gif(path: PathLike, frames: Iterable[Frame], durations: Iterable[int], samples: Sequence[Frame]) -> None:
+def write_gif(
+    path: PathLike, frames: Iterable[Frame], durations: Iterable[int], palette_frames: Sequence[Frame]
+) -> None:
     """Write a GIF animation that repeats forever, atomically. Only two frames are in memory at a time.
 
     All frames share one palette, because colours would flicker with a palette for each frame. For the same reason, the
@@ -56,7 +58,7 @@ def write_gif(path: PathLike, frames: Iterable[Frame], durations: Iterable[int],
         path: the GIF file.
         frames: frames of equal size, at least one.
         durations: duration of each frame in units of 0.01 s.
-        samples: frames from which the palette is computed. At most 32 levels are used if these are grey.
+        palette_frames: frames from which the palette is computed. If they are grey, the GIF has at most 32 levels.
 
     Raises:
         UserError: the file cannot be written.
@@ -64,7 +66,7 @@ def write_gif(path: PathLike, frames: Iterable[Frame], durations: Iterable[int],
     """
     from PIL import GifImagePlugin
 
-    to_indices, colours = _quantizer(samples)
+    to_indices, colours = _quantizer(palette_frames)
     with (
         wrap_os_errors(f"{path}: cannot be written"),
         atomic_write(path) as temporary,
