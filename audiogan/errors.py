@@ -27,6 +27,15 @@ def wrap_os_errors(message: str) -> Iterator[None]:
 
     Raises:
         UserError: the block raised an `OSError`.
+
+    Examples:
+        >>> from audiogan.errors import UserError, wrap_os_errors
+        >>> try:
+        ...     with wrap_os_errors("cannot read the recipe"):
+        ...         open("no-such-file.json")
+        ... except UserError as error:
+        ...     print(error)
+        cannot read the recipe (No such file or directory)
     """
     try:
         yield
