@@ -10,6 +10,11 @@ class UserError(ValueError):
     """Invalid input from the user. The command line prints the message as one line and exits with code 2.
 
     The message names the file, key or value, says what is wrong with it, and says what to do.
+
+    Examples:
+        >>> from audiogan.errors import UserError
+        >>> isinstance(UserError("--seed 'x': write a whole number"), ValueError)
+        True
     """
 
 
@@ -22,6 +27,15 @@ def wrap_os_errors(message: str) -> Iterator[None]:
 
     Raises:
         UserError: the block raised an `OSError`.
+
+    Examples:
+        >>> from audiogan.errors import UserError, wrap_os_errors
+        >>> try:
+        ...     with wrap_os_errors("cannot read the recipe"):
+        ...         open("no-such-file.json")
+        ... except UserError as error:
+        ...     print(error)
+        cannot read the recipe (No such file or directory)
     """
     try:
         yield

@@ -39,7 +39,7 @@ def main() -> None:
     random = generator.sample(RANDOM, seed=1_000_000 + args.seed)
     of_class = {
         label: generator.sample(RANDOM, seed=1_000_000 + args.seed, label=label)
-        for label in sorted({*classes} - {None})
+        for label in sorted({label for label in classes if label is not None})
     }
     rows, seconds, right = [], [], 0
     for picture, label in zip(batch["x"].numpy(), classes, strict=True):

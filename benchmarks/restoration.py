@@ -95,7 +95,7 @@ def picture(config: str, overrides: list[str], megapixels: float) -> str:
     with tempfile.TemporaryDirectory() as folder:
         trainer, cfg = build_run(config, overrides, 1, folder)
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    generator = audiogan.Generator(trainer.game, build_modality(cfg), plain, Path(config), 0)  # type: ignore[arg-type]
+    generator = audiogan.Generator(trainer.game, build_modality(cfg), plain, Path(config), 0)
     signals = {name: each for name, each in generator.inputs.items() if isinstance(each, Signal)}
     source = signals.pop("source")
     rng = np.random.default_rng(0)

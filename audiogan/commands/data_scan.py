@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
         images = cfg.data.get("_target_") not in SOUND_TARGETS
     settings = {**_section(cfg), **flags}
     if cfg is not None and cfg.data.get("_target_") not in (*SOUND_TARGETS, *IMAGE_TARGETS):
-        scan = _scan_table(folder, cfg, flags)
+        scan: Scan | None = _scan_table(folder, cfg, flags)
     else:
         scan = _scan_images(folder, settings) if images else _scan_sounds(folder, settings)
     if scan is None:

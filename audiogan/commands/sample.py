@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from audiogan.commands.values import parse_class, parse_integer, parse_numbers, parse_repeated_inputs
+from audiogan.commands.values import (
+    add_sampling_arguments,
+    parse_class,
+    parse_integer,
+    parse_numbers,
+    parse_repeated_inputs,
+)
 from audiogan.errors import UserError
 
 
@@ -18,29 +24,10 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--run", help="run folder, checkpoint or model (default: the newest run below runs/, else the shipped drums)"
     )
     parser.add_argument("--seed", help="random seed; the same seed makes the same samples (default: random)")
-    parser.add_argument("--class", dest="label", help="class of all samples, or a mixture such as kick:0.7,tom:0.3")
-    parser.add_argument(
-        "--knob",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="set a knob, 0 to 1, such as brightness=0.9; can be repeated",
-    )
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="value of another input, such as source=photo.png, or source=FOLDER for one sample per file; can be "
+    add_sampling_arguments(
+        parser,
+        "value of another input, such as source=photo.png, or source=FOLDER for one sample per file; can be "
         "repeated (`audiogan inputs RUN` lists all inputs)",
-    )
-    parser.add_argument(
-        "--generator", metavar="NAME", help="name or target class of the generator, for models with several generators"
-    )
-    parser.add_argument(
-        "--truncation",
-        type=float,
-        help="below 1 for more typical samples, above 1 for more variety",
     )
 
 

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from typing import TypeVar
 
 from audiogan.errors import UserError
 
 V = TypeVar("V")
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser, input_help: str) -> None:
+    """Add the arguments that choose classes, knobs, other inputs, the generator network and the truncation.
+
+    Args:
+        parser: parser of a command.
+        input_help: help text of ``--input``.
+    """
+    parser.add_argument("--class", dest="label", help="class of all samples, or a mixture such as kick:0.7,tom:0.3")
+    parser.add_argument(
+        "--knob",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="set a knob, 0 to 1, such as brightness=0.9; can be repeated",
+    )
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=VALUE", help=input_help)
+    parser.add_argument(
+        "--generator", metavar="NAME", help="name or target class of the generator, for models with several generators"
+    )
+    parser.add_argument(
+        "--truncation", type=float, help="truncation of the latent: below 1 more typical samples, above 1 more variety"
+    )
 
 
 def parse_class(text: str | None) -> str | dict[str, float] | None:

@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from audiogan.commands.values import parse_class, parse_integer, parse_numbers, parse_repeated_inputs
+from audiogan.commands.values import (
+    add_sampling_arguments,
+    parse_class,
+    parse_integer,
+    parse_numbers,
+    parse_repeated_inputs,
+)
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -26,26 +32,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--spacing", type=float, help="seconds from the start of a sound to the next (default: duration of a sound)"
     )
     parser.add_argument("--seed", default="0", help="random seed (default 0)")
-    parser.add_argument("--class", dest="label", help="class of all samples, or a mixture such as kick:0.7,tom:0.3")
-    parser.add_argument(
-        "--knob",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="set a knob, 0 to 1, such as brightness=0.9; can be repeated",
-    )
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="value of another input, such as source=photo.png; repeat it for one column per file",
-    )
-    parser.add_argument(
-        "--generator", metavar="NAME", help="name or target class of the generator, for models with several generators"
-    )
-    parser.add_argument(
-        "--truncation", type=float, help="truncation of the latent: below 1 more typical samples, above 1 more variety"
+    add_sampling_arguments(
+        parser, "value of another input, such as source=photo.png; repeat it for one column per file"
     )
 
 

@@ -66,6 +66,14 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     Raises:
         OSError: the file cannot be written. The error holds the file name and the reason.
         TypeError: ``state`` contains an object of another type.
+
+    Examples:
+        >>> import tempfile, torch
+        >>> from audiogan.core import load_state, save_state
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_state(f"{folder}/state.safetensors", {"step": 3, "weights": [torch.ones(2)]})
+        ...     load_state(f"{folder}/state.safetensors")
+        {'step': 3, 'weights': [tensor([1., 1.])]}
     """
     path = Path(path)
     tensors: dict[str, Tensor] = {}
@@ -87,6 +95,14 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises:
         CheckpointError: the file cannot be read, is not a regular file, is not a checkpoint, or its SHA-256 is wrong.
+
+    Examples:
+        >>> import tempfile
+        >>> from audiogan.core import load_state, save_state
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_state(f"{folder}/state.safetensors", {"step": 3, "rates": (0.1, None)})
+        ...     load_state(f"{folder}/state.safetensors")
+        {'step': 3, 'rates': (0.1, None)}
     """
     if os.path.lexists(path) and not is_regular_file(path):  # Opening a FIFO would block.
         raise CheckpointError(f"{path}: cannot be read (not a regular file)")
@@ -142,6 +158,13 @@ def load_newest_checkpoint(
     Returns:
         A tuple of the path, the state, and one error message for each file that could not be loaded. Without an intact
         checkpoint, the path is ``None`` and the state is empty.
+
+    Examples:
+        >>> import tempfile
+        >>> from audiogan.core import load_newest_checkpoint
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load_newest_checkpoint(folder)  # an empty folder
+        (None, {}, [])
     """
     best: tuple[int, Path | None, dict[str, Any]] = (-1, None, {})
     damaged: list[str] = []

@@ -40,6 +40,14 @@ class Patches:
 
     Source: Field, "Relations between the statistics of natural images and the response properties of cortical cells",
     JOSA A 1987.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.metrics import Patches
+        >>> Patches.supports((3, 64, 64))
+        True
+        >>> len(Patches((3, 64, 64))(torch.zeros(2, 3, 64, 64))) % 2
+        0
     """
 
     def __init__(self, shape: Sequence[int], count: int = 64, seed: int = 0) -> None:

@@ -19,6 +19,12 @@ def input_names(network: Any) -> frozenset[str]:
 
     Raises:
         ValueError: the network has no attribute ``takes``.
+
+    Examples:
+        >>> from audiogan.games.calling import input_names
+        >>> from audiogan.networks.mlp import MLPGenerator
+        >>> sorted(input_names(MLPGenerator((2,), classes=3)))
+        ['classes', 'latent']
     """
     names = getattr(network, "takes", None)
     if names is None or isinstance(names, str):
@@ -28,7 +34,13 @@ def input_names(network: Any) -> frozenset[str]:
 
 
 def check_input_names(network: Any, inputs: Iterable[str]) -> None:
-    """Raise ``ValueError`` if a network takes an input that is not among the inputs of the game."""
+    """Raise ``ValueError`` if a network takes an input that is not among the inputs of the game.
+
+    Examples:
+        >>> from audiogan.games.calling import check_input_names
+        >>> from audiogan.networks.mlp import MLPGenerator
+        >>> check_input_names(MLPGenerator((2,)), ["latent", "classes"])  # no error: the network takes only the latent
+    """
     wanted, inputs = input_names(network), list(inputs)
     if missing := sorted(wanted - set(inputs)):
         name = type(network).__name__
@@ -39,7 +51,13 @@ def check_input_names(network: Any, inputs: Iterable[str]) -> None:
 
 
 def missing_input_hint(name: str) -> str:
-    """Return a hint for an error message that explains how to add the missing input ``name``."""
+    """Return a hint for an error message that explains how to add the missing input ``name``.
+
+    Examples:
+        >>> from audiogan.games.calling import missing_input_hint
+        >>> missing_input_hint("classes")
+        '; the data has no labels, or the setting is classes=0'
+    """
     hints = {
         "classes": "; the data has no labels, or the setting is classes=0",
         "knobs": "; the data has no knobs",
@@ -58,6 +76,14 @@ def call_network(
         inputs: tensors by name. Only those that the network takes are passed, as keyword arguments.
         x: positional arguments, such as the signals for a critic.
         names: names of the inputs to pass. By default, the names in the attribute ``takes``.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.games import call_network
+        >>> from audiogan.networks.mlp import MLPGenerator
+        >>> inputs = {"latent": torch.zeros(4, 8), "classes": torch.eye(4)}
+        >>> call_network(MLPGenerator((2,), latent_dim=8), inputs).shape  # the network takes no classes
+        torch.Size([4, 2])
     """
     return network(*x, **{name: inputs[name] for name in (input_names(network) if names is None else names)})
 
@@ -67,6 +93,13 @@ def inputs_from_attributes(generator: Any) -> dict[str, Input]:
 
     ``latent_dim`` and ``latent`` (the distribution) define a `Latent`. The numbers ``classes`` and ``knobs`` define
     `Classes` and `Knobs` with placeholder names.
+
+    Examples:
+        >>> from audiogan.games.calling import inputs_from_attributes
+        >>> from audiogan.networks.mlp import MLPGenerator
+        >>> inputs = inputs_from_attributes(MLPGenerator((2,), latent_dim=8, classes=3))
+        >>> {name: each.shape for name, each in inputs.items()}
+        {'latent': (8,), 'classes': (3,)}
     """
     found: dict[str, Input] = {}
     names = input_names(generator)
@@ -82,7 +115,14 @@ def inputs_from_attributes(generator: Any) -> dict[str, Input]:
 
 
 def check_input_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
-    """Raise ``ValueError`` if a network was built for a different number of classes or knobs than the inputs have."""
+    """Raise ``ValueError`` if a network was built for a different number of classes or knobs than the inputs have.
+
+    Examples:
+        >>> from audiogan.games.calling import check_input_sizes
+        >>> from audiogan.inputs import Classes
+        >>> from audiogan.networks.mlp import MLPGenerator
+        >>> check_input_sizes(MLPGenerator((2,), classes=2), {"classes": Classes(labels=["kick", "snare"])})  # no error
+    """
     for name, given in inputs.items():
         built = getattr(network, name, None)
         if name in input_names(network) and isinstance(built, int) and given.shape[0] != built:
@@ -90,7 +130,14 @@ def check_input_sizes(network: Any, inputs: Mapping[str, Input]) -> None:
 
 
 def check_shape(network: nn.Module, representation: Representation) -> None:
-    """Raise ``ValueError`` if a network has an attribute ``shape`` that differs from the representation's shape."""
+    """Raise ``ValueError`` if a network has an attribute ``shape`` that differs from the representation's shape.
+
+    Examples:
+        >>> from audiogan.games.calling import check_shape
+        >>> from audiogan.networks.mlp import MLPCritic
+        >>> from audiogan.representations import Identity
+        >>> check_shape(MLPCritic((1, 8, 8)), Identity((1, 8, 8)))  # no error: the shapes are equal
+    """
     shape = getattr(network, "shape", None)
     if shape is not None and tuple(shape) != tuple(representation.shape):
         given = f"signals of shape {list(representation.signal_shape)} become {list(representation.shape)}"
@@ -104,6 +151,16 @@ def eval_mode(net: nn.Module) -> Iterator[None]:
 
     If it is already in evaluation mode, nothing is done, because switching the mode of a large network takes about a
     millisecond.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.games.calling import eval_mode
+        >>> net = torch.nn.Dropout()
+        >>> with eval_mode(net):
+        ...     print(net.training)
+        False
+        >>> net.training
+        True
     """
     if not net.training:
         yield

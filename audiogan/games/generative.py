@@ -43,6 +43,11 @@ class Route:
     Attributes:
         source: index of the class of the sources. ``None`` if all examples are sources.
         target: index of the class of the targets. ``None`` if all examples are targets.
+
+    Examples:
+        >>> from audiogan.games import Route
+        >>> Route(source=0, target=1)
+        Route(source=0, target=1)
     """
 
     source: int | None = None

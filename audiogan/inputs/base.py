@@ -38,6 +38,11 @@ class Seeded:
 
     Args:
         generator: random number generator or seed. ``None`` selects PyTorch's global random number generator.
+
+    Examples:
+        >>> from audiogan.inputs import Seeded
+        >>> bool((Seeded(7).randn(2, 3) == Seeded(7).randn(2, 3)).all())
+        True
     """
 
     def __init__(self, generator: torch.Generator | int | None = None) -> None:
@@ -354,7 +359,13 @@ class Input(nn.Module):
 
 
 class Inputs(dict[str, Input]):
-    """Dictionary of inputs by name, in the order in which they are drawn. Its ``repr`` is a table with descriptions."""
+    """Dictionary of inputs by name, in the order in which they are drawn. Its ``repr`` is a table with descriptions.
+
+    Examples:
+        >>> from audiogan.inputs import Inputs, Latent
+        >>> Inputs(latent=Latent(shape=8))
+        latent  8 random numbers, standard normal; drawn from the seed
+    """
 
     def __repr__(self) -> str:
         width = max(map(len, self), default=0)

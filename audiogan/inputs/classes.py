@@ -35,6 +35,12 @@ class Classes(Input):
             as well, like the target class of StarGAN.
         use: ``auto`` for all classes of the data, 0 for none, or the number of classes that the data must have.
         size: number of classes. It is ignored, because the number follows from ``labels``.
+
+    Examples:
+        >>> from audiogan.inputs import Classes
+        >>> classes = Classes(labels=["kick", "snare"], counts=[30, 10])
+        >>> classes.parse("kick:3,snare:1")
+        tensor([0.7500, 0.2500])
     """
 
     default_column = "label"

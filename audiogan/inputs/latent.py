@@ -31,6 +31,11 @@ class Latent(Input):
         shape: number of dimensions, or a shape such as ``[T, D]`` for a latent in each time step.
         distribution: ``normal`` for standard normal, or ``uniform`` for uniform in -1 to 1.
         column: always ``None``, because latents have no data column.
+
+    Examples:
+        >>> from audiogan.inputs import Latent, Seeded
+        >>> Latent(shape=64).draw(3, Seeded(0)).shape
+        torch.Size([3, 64])
     """
 
     def __init__(

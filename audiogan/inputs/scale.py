@@ -40,6 +40,13 @@ class Scale:
         names: names of the knobs.
         quantiles: quantiles of the training data, float `[K, 65]`, at evenly spaced levels from 0 to 1. Each row
             increases strictly.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.inputs import Scale
+        >>> scale = Scale.fit(np.linspace(0, 100, 1001)[:, None], ["decay"])
+        >>> float(scale.to_quantile_levels([[25.0]])[0, 0].round(3))
+        0.25
     """
 
     names: tuple[str, ...]

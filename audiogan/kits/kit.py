@@ -30,6 +30,13 @@ class Pad:
         name: printable name, at most 100 characters.
         note: MIDI note, 0 ... 127. Drum classes use the notes of General MIDI.
         layers: 1 to 16 recipes, from soft to loud. `velocity_ranges` gives their velocities.
+
+    Examples:
+        >>> import audiogan
+        >>> from audiogan.kits import Pad
+        >>> recipe = audiogan.load("drums").recipes(1, seed=3, label="kick")[0]
+        >>> Pad("kick", 36, (recipe,)).note
+        36
     """
 
     name: str
@@ -57,6 +64,13 @@ class Kit:
     Attributes:
         pads: pads with distinct notes.
         model: name of the model, see `audiogan.load`.
+
+    Examples:
+        >>> import audiogan
+        >>> from audiogan.kits import Kit, make_kit
+        >>> kit = make_kit(audiogan.load("drums"), 2, seed=7)
+        >>> Kit.from_json(kit.to_json()) == kit
+        True
     """
 
     pads: tuple[Pad, ...]

@@ -124,6 +124,16 @@ def write_walk(
     Raises:
         UserError: an argument is invalid, the model draws nothing at random, PyAV is missing, or the file cannot be
             written.
+
+    Examples:
+        >>> import audiogan, pathlib, tempfile
+        >>> from audiogan.latents import write_walk
+        >>> generator = audiogan.load("drums")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     out = pathlib.Path(folder) / "walk.wav"
+        ...     write_walk(generator, out, seconds=2, points=2, echo=lambda line: None)
+        ...     out.stat().st_size > 60_000
+        True
     """
     check_output(out, "walk", SUFFIXES)
     modality, suffix, is_sound = generator.modality, out.suffix.lower(), generator.modality.sample_rate is not None

@@ -28,6 +28,13 @@ class GradientPenalty:
 
     Source:
         Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017, equation 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import GradientPenalty
+        >>> real, fake = torch.ones(4, 3), torch.zeros(4, 3)
+        >>> float(GradientPenalty(weight=10.0)(lambda x: x[:, 0], real, fake, torch.rand))  # gradient norm 1
+        0.0
     """
 
     def __init__(self, weight: float = 10.0, every: int = 1) -> None:
@@ -55,6 +62,14 @@ class R1:
 
     Source:
         Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018, equation 9.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import R1
+        >>> real = torch.zeros(4, 3)
+        >>> loss = R1(weight=10.0, every=1)(lambda x: 2 * x.sum(1), real, real, torch.rand)
+        >>> loss.shape
+        torch.Size([])
     """
 
     def __init__(self, weight: float = 10.0, every: int = 16) -> None:
@@ -75,6 +90,14 @@ class R2(R1):
 
     Source:
         Mescheder et al., "Which training methods for GANs do actually converge?", ICML 2018, section 4.1.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import R2
+        >>> fake = torch.zeros(4, 3)
+        >>> loss = R2(weight=10.0, every=1)(lambda x: 2 * x.sum(1), fake, fake, torch.rand)
+        >>> loss.shape
+        torch.Size([])
     """
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:

@@ -62,6 +62,15 @@ def log_spectral_distance(sounds: Tensor, references: Tensor, sample_rate: int, 
 
     Source:
         Gray & Markel, "Distance measures for speech processing", IEEE TASSP 1976.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.latents import log_spectral_distance
+        >>> sound = torch.randn(1, 1, 4096, generator=torch.Generator().manual_seed(0))
+        >>> float(log_spectral_distance(sound, sound, 16000))
+        0.0
+        >>> round(float(log_spectral_distance(sound, sound / 10, 16000)), 2)
+        20.0
     """
     spectrum = PowerSpectrum(sounds.shape[-1], sample_rate)
     levels = []

@@ -46,6 +46,11 @@ class ClassifierRecipe:
         batch: batch size.
         lr: maximum learning rate of the one-cycle schedule.
         shift: largest random shift of a picture as a fraction of its height and width.
+
+    Examples:
+        >>> from audiogan.metrics import ClassifierRecipe
+        >>> ClassifierRecipe(epochs=2).batch
+        32
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 96)

@@ -29,6 +29,12 @@ def agreement(
 
     Raises:
         ValueError: the lengths differ, or there are no samples.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.metrics import agreement
+        >>> agreement(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]), ["kick", "snare"])
+        (0.5, {'kick': 1.0, 'snare': 0.0})
     """
     if not 0 < len(classes) == len(probabilities):
         raise ValueError(f"need one class per sample, got {len(classes)} classes for {len(probabilities)} samples")

@@ -30,6 +30,14 @@ def sharpness(images: np.ndarray, real: np.ndarray) -> float:
 
     Returns:
         The ratio. NaN if the real images have no energy in the high band.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.appearance import sharpness
+        >>> noise = np.random.default_rng(0).uniform(-1, 1, (4, 1, 32, 32))
+        >>> blurred = (noise + np.roll(noise, 1, axis=2) + np.roll(noise, 1, axis=3)) / 3
+        >>> sharpness(blurred, noise) < 0.5
+        True
     """
     if images.shape[2:] != real.shape[2:]:
         raise ValueError(f"images {list(images.shape)} and real images {list(real.shape)} must have the same size")
@@ -49,6 +57,14 @@ def high_band_energy(images: np.ndarray) -> float:
 
     Returns:
         Contribution of the high band to the mean squared value of the windowed image.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.appearance import high_band_energy
+        >>> checkerboard = np.indices((32, 32)).sum(0)[None, None] % 2 * 2.0 - 1
+        >>> slope = np.linspace(-1, 1, 32) * np.ones((1, 1, 32, 1))
+        >>> high_band_energy(checkerboard) > 100 * high_band_energy(slope)
+        True
     """
     _check(images)
     height, width = images.shape[2:]
@@ -72,6 +88,13 @@ def colourfulness(images: np.ndarray) -> float:
 
     Source: Hasler & Suesstrunk, "Measuring colourfulness in natural images", Human Vision and Electronic Imaging 2003,
     the metric in the opponent space of R - G and (R + G) / 2 - B, with pixels in 0 ... 255.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.appearance import colourfulness
+        >>> red = np.array([1.0, -1.0, -1.0]).reshape(1, 3, 1, 1) * np.ones((1, 3, 8, 8))
+        >>> round(colourfulness(red), 1), colourfulness(np.zeros((1, 3, 8, 8)))
+        (85.5, 0.0)
     """
     _check(images)
     if images.shape[1] != 3:

@@ -30,7 +30,15 @@ KINDS = "an array of uint8, uint16 or floating-point numbers [C, H, W], pixels [
 
 @dataclass(frozen=True)
 class Image(Modality):
-    """Modality of images: grey ``[1, H, W]`` or RGB ``[3, H, W]``, with pixels in -1 (black) ... 1 (white)."""
+    """Modality of images: grey ``[1, H, W]`` or RGB ``[3, H, W]``, with pixels in -1 (black) ... 1 (white).
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities import Image
+        >>> white = Image().convert(np.full((8, 8), 255, np.uint8), (1, 8, 8))
+        >>> white.shape, float(white.max())
+        ((1, 8, 8), 1.0)
+    """
 
     noun: ClassVar[str] = "image"
     suffix: ClassVar[str] = ".png"

@@ -78,6 +78,13 @@ class Points(Modality):
         centres: coordinates of the modes of the training data, if they are known. Pictures then show the modes and the
             number of modes that the points cover.
         std: standard deviation of each mode, in the unit of the coordinates.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities import Points
+        >>> points = Points(centres=[[-1, 0], [1, 0]], std=0.1)
+        >>> points.count_modes(np.array([[-1.0, 0.0]])).modes
+        1
     """
 
     limit: float = 2.0

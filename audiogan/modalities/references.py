@@ -46,13 +46,26 @@ BLOCK_VALUES = 1 << 22
 
 
 def check_pairs(output: np.ndarray, target: np.ndarray) -> None:
-    """Raise ValueError unless both arrays have the same shape ``[N >= 1, ...]``."""
+    """Raise ValueError unless both arrays have the same shape ``[N >= 1, ...]``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import check_pairs
+        >>> check_pairs(np.zeros((2, 3)), np.ones((2, 3)))  # no error
+    """
     if output.shape != target.shape or output.ndim < 2 or not output.size:
         raise ValueError(f"outputs {list(output.shape)} and targets {list(target.shape)} must have the same shape")
 
 
 def l1(output: np.ndarray, target: np.ndarray) -> float:
-    """Return the mean absolute difference between outputs and targets, in the range 0 ... 2."""
+    """Return the mean absolute difference between outputs and targets, in the range 0 ... 2.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import l1
+        >>> l1(np.zeros((2, 3)), np.full((2, 3), 0.5))
+        0.5
+    """
     check_pairs(output, target)
     return float(np.mean(np.abs(np.subtract(output, target, dtype=np.float64))))
 
@@ -62,6 +75,12 @@ def psnr(output: np.ndarray, target: np.ndarray) -> float:
 
     Squared errors are averaged over all pairs before the logarithm is taken. In a mean of logarithms, a single output
     that is identical to its target would make the result infinite.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import psnr
+        >>> psnr(np.zeros((1, 3)), np.full((1, 3), 0.2))
+        20.0
     """
     check_pairs(output, target)
     error = float(np.mean(np.square(np.subtract(output, target, dtype=np.float64))))
@@ -78,6 +97,13 @@ def ssim(output: np.ndarray, target: np.ndarray) -> float:
 
     Source: Wang, Bovik, Sheikh & Simoncelli, "Image quality assessment: from error visibility to structural
     similarity", IEEE TIP 2004, equation 13.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import ssim
+        >>> x = np.random.default_rng(0).uniform(-1, 1, (1, 1, 16, 16))
+        >>> round(ssim(x, x), 3), round(ssim(x, -x), 3)
+        (1.0, -0.971)
     """
     check_pairs(output, target)
     if output.ndim != 4:
@@ -127,6 +153,13 @@ def gmsd(output: np.ndarray, target: np.ndarray) -> float:
 
     Source: Xue, Zhang, Mou & Bovik, "Gradient magnitude similarity deviation: a highly efficient perceptual image
     quality index", IEEE TIP 2014, equations 1 to 6, with Prewitt filters and T = 170.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import gmsd
+        >>> x = np.random.default_rng(0).uniform(-1, 1, (1, 3, 16, 16))
+        >>> gmsd(x, x), round(gmsd(x, x[..., ::-1].copy()), 3)
+        (0.0, 0.162)
     """
     check_pairs(output, target)
     if output.ndim != 4 or min(output.shape[2:]) < SMALLEST_GMSD_SIDE:
@@ -141,7 +174,15 @@ def gmsd(output: np.ndarray, target: np.ndarray) -> float:
 
 
 def luminance(x: np.ndarray) -> NDArray[np.float64]:
-    """Return the brightness ``[N, H, W]`` of images ``[N, C, H, W]``: -1 ... 1. One channel is returned unchanged."""
+    """Return the brightness ``[N, H, W]`` of images ``[N, C, H, W]``: -1 ... 1. One channel is returned unchanged.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import luminance
+        >>> red = np.array([1.0, -1.0, -1.0]).reshape(1, 3, 1, 1)
+        >>> luminance(red).round(3)
+        array([[[-0.402]]])
+    """
     weights = np.array(LUMINANCE if x.shape[1] == len(LUMINANCE) else [1 / x.shape[1]] * x.shape[1])
     return np.einsum("nchw,c->nhw", x.astype(np.float64), weights)
 
@@ -167,6 +208,13 @@ def edge_correlation(output: np.ndarray, source: np.ndarray) -> float:
 
     Returns:
         Mean over the pairs, -1 ... 1. NaN if all pairs are ignored.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import edge_correlation
+        >>> x = np.random.default_rng(0).uniform(-1, 1, (1, 1, 16, 16))
+        >>> round(edge_correlation(-x, x), 3)  # Inverted colours have the same edges.
+        1.0
     """
     check_pairs(output[:, :1], source[:, :1])
     values = []
@@ -193,6 +241,13 @@ def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDID
 
     Raises:
         ValueError: the shapes differ, or ``candidates`` is out of range.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import match_share
+        >>> target = np.arange(4.0)[:, None]
+        >>> match_share(target + 0.1, target, candidates=4), match_share(target[::-1], target, candidates=4)
+        (1.0, 0.0)
     """
     check_pairs(output, target)
     n, others = len(output), candidates - 1
@@ -221,6 +276,14 @@ def si_sdr(output: np.ndarray, target: np.ndarray) -> float | None:
         Mean over the pairs. None if all targets are silent.
 
     Source: Le Roux, Wisdom, Erdogan & Hershey, "SDR - half-baked or well done?", ICASSP 2019, equation 5.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import si_sdr
+        >>> rng = np.random.default_rng(0)
+        >>> voice, noise = rng.normal(size=(2, 1, 1, 8000))
+        >>> round(si_sdr(voice + 0.1 * noise, voice))  # in dB
+        20
     """
     check_pairs(output, target)
     ratios = []
@@ -240,6 +303,13 @@ def log_spectral_distance(output: np.ndarray, target: np.ndarray, sample_rate: i
     """Return the log-spectral distance between sounds ``[N, C, T]`` in dB, averaged over all pairs.
 
     `audiogan.losses.spectra.log_spectral_distance` defines the distance.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities.references import log_spectral_distance
+        >>> sound = np.random.default_rng(0).normal(size=(1, 1, 4096))
+        >>> round(log_spectral_distance(sound, sound / 10, 16000), 1)  # 20 dB softer
+        20.0
     """
     from audiogan.losses.spectra import log_spectral_distance as distance
 

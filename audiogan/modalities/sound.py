@@ -51,6 +51,12 @@ class Sound(Modality):
         sample_rate: sample rate in Hz, 100 ... 1,000,000.
         normalize: ``peak`` scales each generated sound to a peak of 0.95. ``none`` or None scales only sounds that
             exceed full scale.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.modalities import Sound
+        >>> Sound(16000, normalize="peak").postprocess(np.full((1, 1, 4), 0.5, np.float32)).max().round(2)
+        np.float32(0.95)
     """
 
     # ``field()`` makes the argument required. Without it, the class attribute of `Modality` would be its default.

@@ -40,6 +40,14 @@ class Recipe:
         inputs: values of all other inputs by name, as JSON values, see `Input.to_json`. A signal is stored as SHA-256
             and shape.
         signals: float32 arrays of the signals in ``inputs``. They are not stored in the JSON text.
+
+    Examples:
+        >>> import audiogan
+        >>> recipe = audiogan.Recipe("drums", latent=(0.5, -1.0), classes={"kick": 0.7, "tom": 0.3})
+        >>> recipe.label
+        'kick'
+        >>> audiogan.Recipe.from_json(recipe.to_json()) == recipe
+        True
     """
 
     model: str

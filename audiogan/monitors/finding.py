@@ -75,7 +75,13 @@ class Finding:
 
 
 def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
-    """Read the findings in a ``findings.jsonl`` file. Invalid lines are skipped. A missing file gives an empty list."""
+    """Read the findings in a ``findings.jsonl`` file. Invalid lines are skipped. A missing file gives an empty list.
+
+    Examples:
+        >>> from audiogan.monitors import read_findings
+        >>> read_findings("no-such-run/findings.jsonl")
+        []
+    """
     try:
         lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n") if is_regular_file(path) else []
     except OSError:

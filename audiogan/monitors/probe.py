@@ -102,8 +102,8 @@ class Probe:
             self._classes = self._count_classes(features)
         self.translation: TranslationProbe | None = None
         if beside and is_translation(game):
-            parts = ({name: value[:different] for name, value in part.items()} for part in (self.inputs, beside))
-            self.translation = TranslationProbe(game, embedding, *parts, self.real.x.float(), generator)
+            given, other = ({name: value[:different] for name, value in part.items()} for part in (self.inputs, beside))
+            self.translation = TranslationProbe(game, embedding, given, other, self.real.x.float(), generator)
 
     def measure(self) -> dict[str, float]:
         """Return all figures that the game and the data support. Non-finite outputs give only ``finite: 0``."""

@@ -306,6 +306,12 @@ def truncate_normal(z: Tensor, threshold: float) -> Tensor:
     Args:
         z: standard normal numbers of any shape.
         threshold: largest absolute value of the result, 0 ... infinity.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import truncate_normal
+        >>> truncate_normal(torch.tensor([-9.0, 0.0, 9.0]), threshold=0.5)
+        tensor([-0.5000,  0.0000,  0.5000])
     """
     if not threshold >= 0:
         raise ValueError(f"truncation={threshold} must lie in 0 ... infinity")
@@ -317,7 +323,16 @@ def truncate_normal(z: Tensor, threshold: float) -> Tensor:
 
 
 def init_orthogonal(network: nn.Module) -> None:
-    """Initialise convolutions and dense layers with orthogonal weights and zero biases (Saxe et al., ICLR 2014)."""
+    """Initialise convolutions and dense layers with orthogonal weights and zero biases (Saxe et al., ICLR 2014).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import init_orthogonal
+        >>> layer = torch.nn.Linear(2, 2)
+        >>> init_orthogonal(layer)
+        >>> bool(torch.allclose(layer.weight @ layer.weight.T, torch.eye(2), atol=1e-6))
+        True
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(module.weight)

@@ -12,7 +12,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 def same_padding(kernel: int, stride: int) -> tuple[int, int]:
-    """Return the left and right padding of TensorFlow's SAME mode. The length must be a multiple of the stride."""
+    """Return the left and right padding of TensorFlow's SAME mode. The length must be a multiple of the stride.
+
+    Examples:
+        >>> from audiogan.networks.blocks import same_padding
+        >>> same_padding(kernel=25, stride=4)
+        (10, 11)
+    """
     total = max(kernel - stride, 0)
     return total // 2, total - total // 2
 
@@ -138,7 +144,17 @@ class ClassFiLM(nn.Module):
 
 
 def init_he(module: nn.Module) -> None:
-    """Initialise a convolution or dense layer before LeakyReLU 0.2 (He et al., ICCV 2015, equation 14)."""
+    """Initialise a convolution or dense layer before LeakyReLU 0.2 (He et al., ICCV 2015, equation 14).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import init_he
+        >>> _ = torch.manual_seed(0)
+        >>> layer = torch.nn.Linear(100, 100)
+        >>> init_he(layer)
+        >>> round(layer.weight.std().item(), 2), layer.bias.abs().max().item()
+        (0.14, 0.0)
+    """
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.kaiming_normal_(module.weight, a=0.2, nonlinearity="leaky_relu")
         if module.bias is not None:
@@ -146,12 +162,28 @@ def init_he(module: nn.Module) -> None:
 
 
 def join_classes(latent: Tensor, class_embedding: nn.Module | None, classes: Tensor | None) -> Tensor:
-    """Return latents ``[B, D]`` concatenated with embedded class weights. ``class_embedding=None`` adds no classes."""
+    """Return latents ``[B, D]`` concatenated with embedded class weights. ``class_embedding=None`` adds no classes.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import join_classes
+        >>> join_classes(torch.zeros(2, 8), torch.nn.Linear(10, 4), torch.zeros(2, 10)).shape
+        torch.Size([2, 12])
+    """
     return latent if class_embedding is None else torch.cat([latent, class_embedding(classes)], dim=1)
 
 
 def init_glorot(*networks: nn.Module) -> None:
-    """Initialise convolutions and dense layers with Glorot uniform weights and zero biases, TensorFlow's default."""
+    """Initialise convolutions and dense layers with Glorot uniform weights and zero biases, TensorFlow's default.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import init_glorot
+        >>> layer = torch.nn.Linear(3, 3)
+        >>> init_glorot(layer)
+        >>> layer.weight.abs().max().item() <= 1, layer.bias.tolist()  # limit: (6 / (3 + 3)) ** 0.5
+        (True, [0.0, 0.0, 0.0])
+    """
     for module in (module for network in networks for module in network.modules()):
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             nn.init.xavier_uniform_(module.weight)
@@ -160,7 +192,16 @@ def init_glorot(*networks: nn.Module) -> None:
 
 
 def apply_spectral_norm(network: nn.Module) -> None:
-    """Apply spectral norm (Miyato et al., ICLR 2018) to every convolution and dense layer of a network."""
+    """Apply spectral norm (Miyato et al., ICLR 2018) to every convolution and dense layer of a network.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import apply_spectral_norm
+        >>> layer = torch.nn.Linear(1, 1)
+        >>> apply_spectral_norm(layer)
+        >>> abs(layer.weight.item())  # The largest singular value is 1.
+        1.0
+    """
     for module in list(network.modules()):
         if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
             spectral_norm(module)
@@ -178,6 +219,12 @@ def minibatch_std(x: Tensor, classes: Tensor | None = None, group_size: int = 4)
 
     Source:
         Karras et al., "Progressive growing of GANs", ICLR 2018, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import minibatch_std
+        >>> minibatch_std(torch.ones(4, 3, 2, 2)).max().item() < 1e-3  # equal samples: almost 0
+        True
     """
     b, _, h, w = x.shape
     g = next(g for g in range(min(group_size, b), 0, -1) if b % g == 0)

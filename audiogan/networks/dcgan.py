@@ -138,7 +138,13 @@ class DCGANCritic(nn.Module):
 
 
 def coarsest_grid(shape: Sequence[int]) -> tuple[int, int]:
-    """Return the height of the coarsest feature maps (4 ... 7) and the number of doublings for ``(C, H, W)``."""
+    """Return the height of the coarsest feature maps (4 ... 7) and the number of doublings for ``(C, H, W)``.
+
+    Examples:
+        >>> from audiogan.networks.dcgan import coarsest_grid
+        >>> coarsest_grid((3, 64, 64)), coarsest_grid((1, 28, 28))
+        ((4, 4), (7, 2))
+    """
     if len(shape) != 3 or shape[1] != shape[2]:
         raise ValueError(f"DCGAN needs square images (C, H, W), got shape={tuple(shape)}")
     grid, doublings = shape[1], 0
@@ -151,14 +157,31 @@ def coarsest_grid(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def upsampling_conv(in_channels: int, out_channels: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
-    """Return a transposed convolution that doubles height and width, for any kernel size."""
+    """Return a transposed convolution that doubles height and width, for any kernel size.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.dcgan import upsampling_conv
+        >>> upsampling_conv(2, 3, kernel=5, bias=False)(torch.zeros(1, 2, 7, 7)).shape
+        torch.Size([1, 3, 14, 14])
+    """
     return nn.ConvTranspose2d(
         in_channels, out_channels, kernel, 2, (kernel - 1) // 2, output_padding=kernel % 2, bias=bias
     )
 
 
 def init_dcgan(module: nn.Module) -> None:
-    """Initialise a layer as in DCGAN, section 4: weights from N(0, 0.02), scales of norm layers from N(1, 0.02)."""
+    """Initialise a layer as in DCGAN, section 4: weights from N(0, 0.02), scales of norm layers from N(1, 0.02).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.dcgan import init_dcgan
+        >>> _ = torch.manual_seed(0)
+        >>> layer = torch.nn.Conv2d(64, 64, 4)
+        >>> init_dcgan(layer)
+        >>> round(layer.weight.std().item(), 3)
+        0.02
+    """
     if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:

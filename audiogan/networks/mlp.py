@@ -114,7 +114,14 @@ class MLPCritic(nn.Module):
 
 
 def dense_layers(network: nn.Module, in_features: int, widths: Sequence[int], activation: str) -> nn.Sequential:
-    """Return dense layers, each followed by an activation, with He initialisation (He et al., ICCV 2015)."""
+    """Return dense layers, each followed by an activation, with He initialisation (He et al., ICCV 2015).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.mlp import dense_layers
+        >>> dense_layers(torch.nn.Module(), 2, [8, 16], "relu")(torch.zeros(1, 2)).shape
+        torch.Size([1, 16])
+    """
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r} must be one of {', '.join(ACTIVATIONS)}")
     if not widths:

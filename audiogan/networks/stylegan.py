@@ -42,6 +42,11 @@ def grid_sizes(size: int) -> list[int]:
 
     Raises:
         ValueError: The size is not 4, 5, 6 or 7 times a power of two.
+
+    Examples:
+        >>> from audiogan.networks.stylegan import grid_sizes
+        >>> grid_sizes(64), grid_sizes(28)
+        ([4, 8, 16, 32, 64], [7, 14, 28])
     """
     sides = [size]
     while sides[0] >= 8 and sides[0] % 2 == 0:

@@ -130,7 +130,14 @@ class WaveGANCritic(nn.Module):
 
 
 def phase_shuffle(x: Tensor, n: int) -> Tensor:
-    """Shift features `[B, C, L]` by a random integer in -n ... n, with reflection padding (WaveGAN, section 3.3)."""
+    """Shift features `[B, C, L]` by a random integer in -n ... n, with reflection padding (WaveGAN, section 3.3).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.wavegan import phase_shuffle
+        >>> phase_shuffle(torch.arange(5.0).view(1, 1, 5), 0)  # n=0: no shift
+        tensor([[[0., 1., 2., 3., 4.]]])
+    """
     # The shift is drawn on the CPU, because reading a number drawn on a GPU would wait for all its pending work.
     shift = int(torch.randint(-n, n + 1, ()))
     if not shift:

@@ -78,6 +78,12 @@ class Identity(Representation):
 
     Signals must have as many dimensions and channels as ``shape``. Other sizes may differ, so that fully convolutional
     networks can be applied to larger signals.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.representations import Identity
+        >>> Identity((1, 28, 28)).encode(torch.zeros(2, 1, 28, 28)).shape
+        torch.Size([2, 1, 28, 28])
     """
 
     exact = True

@@ -69,6 +69,14 @@ class Lab(Representation):
 
     Source:
         CIE 15:2004, "Colorimetry", section 8.2.1; IEC 61966-2-1 (sRGB).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.representations import Lab
+        >>> lab = Lab((3, 4, 4))
+        >>> grey = torch.full((1, 3, 4, 4), 0.5)
+        >>> bool(torch.allclose(lab.decode(lab.encode(grey)), grey, atol=1e-3))
+        True
     """
 
     exact = True

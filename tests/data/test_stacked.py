@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -30,7 +32,7 @@ def test_settings_out_of_range_are_refused(options: dict) -> None:
         open_stacked_digits("digits", **options)
 
 
-def test_images_without_classes_are_refused(tmp_path) -> None:
+def test_images_without_classes_are_refused(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
     np.savez(tmp_path / "some.npz", images=images)
     with pytest.raises(UserError, match="need images with classes"):

@@ -159,7 +159,7 @@ def test_the_best_and_the_worst_outputs(pairs: Run, tmp_path: Path) -> None:
 def test_ranking_keeps_rows_together(pairs: Run, tmp_path: Path) -> None:
     targets = np.linspace(-1, 1, 6, dtype=np.float32)[:, None, None, None] * np.ones((6, 3, 16, 16), np.float32)
     errors = np.array([0.3, 0.0, 0.5, 0.1, 0.4, 0.2], np.float32)[:, None, None, None]
-    sources = targets[:, :1] / 2
+    sources = (targets[:, :1] / 2).astype(np.float32)
     made = Translated(targets + errors, targets, None, True, {"source": sources})
     draw_best_and_worst(tmp_path / "a.png", pairs.generator, made, "l1", 2)
     layout = read_layout(tmp_path / "a.png")

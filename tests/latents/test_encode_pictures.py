@@ -32,7 +32,7 @@ def model() -> Generator:
     generator = tiny_generator(Image(), (1, 16, 16), classes=2)
     with torch.no_grad():  # An untrained network makes nearly equal images.
         for parameter in generator.game.parameters():
-            parameter.mul_(3)
+            parameter.mul_(2)
     return generator
 
 
@@ -41,22 +41,23 @@ def picture(generator: Generator, seed: int = 7, side: int = 96) -> Pillow.Image
     return Pillow.fromarray(np.rint(pixels).astype(np.uint8)).resize((side, side), Pillow.Resampling.BICUBIC)
 
 
-def test_an_image_of_the_model_is_found_again_at_any_size(model: Generator) -> None:
-    found = encode(model, picture(model), seconds=0.3, seed=1)
-    random = model.sample(200, seed=1000)
-    assert found.distance < 0.5 * nearest_distance(random, found.target)
-    assert found.distance <= found.initial_distance and found.signal.shape == found.target.shape == (1, 16, 16)
+def test_an_image_of_the_model_is_found_again(model: Generator) -> None:
+    target, random = model.sample(1, seed=7)[0], model.sample(200, seed=1000)
+    found = encode(model, target, seconds=0.3, seed=1)
+    assert found.distance < 0.7 * nearest_distance(random, target)
+    assert found.distance <= found.initial_distance and np.array_equal(found.target, target)
     np.testing.assert_array_equal(model.render(found.recipe)[0], found.signal)
-    assert found.distance == pytest.approx(float(pixel_distances(found.signal[None], found.target)[0]))
-    assert encode(model, picture(model), seconds=0.3, seed=1).recipe == found.recipe
-    assert encode(model, picture(model), label="b", seconds=0.1).recipe.classes == {"b": 1.0}
+    assert found.distance == pytest.approx(float(pixel_distances(found.signal[None], target)[0]))
+    once, again = (encode(model, picture(model), label="b", seconds=0.1, seed=1).recipe for _ in range(2))
+    assert once == again and once.classes == {"b": 1.0}
 
 
 def test_a_picture_is_prepared_like_a_training_image(model: Generator, tmp_path: Path) -> None:
-    small = prepare_picture(model, picture(model))
-    assert np.abs(small - model.sample(1, seed=7)[0]).mean() < 0.15
+    ramp = np.broadcast_to(np.linspace(0, 255, 96).astype(np.uint8), (96, 96))
+    small = prepare_picture(model, Pillow.fromarray(np.ascontiguousarray(ramp)))
+    assert small.shape == (1, 16, 16) and np.abs(small[0] - (np.arange(16) + 0.5) / 8 + 1).max() < 0.05
     wide = Pillow.new("RGB", (300, 96), "white")
-    wide.paste(picture(model).convert("RGB"), (102, 0))
+    wide.paste(Pillow.fromarray(np.ascontiguousarray(ramp)).convert("RGB"), (102, 0))
     wide.save(tmp_path / "a.png")
     np.testing.assert_allclose(prepare_picture(model, tmp_path / "a.png"), small, atol=0.02)
     same = model.sample(1, seed=3)[0]
