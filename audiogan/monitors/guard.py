@@ -45,6 +45,11 @@ class Guard(Callback):
         rollbacks: largest number of rollbacks.
         lr_factor: factor for learning rates at each rollback, in (0, 1].
         patience: number of rejected moves of one player in a row after which ``skip`` ends training.
+
+    Examples:
+        >>> from audiogan.monitors import Guard
+        >>> Guard(action="skip", limit=100.0).limit
+        100.0
     """
 
     def __init__(
