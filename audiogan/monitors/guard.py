@@ -39,7 +39,7 @@ class Guard(Callback):
     Args:
         action: ``stop``, ``skip`` or ``rollback``.
         limit: a move is rejected if its loss or gradient norm exceeds ``limit`` times the median of the player's early
-            values, taken as at least 1. Must be greater than 1.
+            values. A median below 1 counts as 1. ``limit`` must be greater than 1.
         every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
             resumed run cannot roll back before it has saved a state.
         rollbacks: largest number of rollbacks.

@@ -235,8 +235,8 @@ class History:
     def learning_rate_key(self, player: str) -> str:
         """Return the configuration key of a player's learning rate, or an empty string if the settings have none.
 
-        The key is ``lr.NAME`` or ``lr.ROLE`` if its value is the rate of the player's optimizer. Otherwise it is
-        ``players.NAME.optimizer.lr``.
+        If the setting ``lr.NAME`` or ``lr.ROLE`` equals the rate of the player's optimizer, its key is returned.
+        Otherwise, the key is ``players.NAME.optimizer.lr``.
         """
         own = f"players.{player}.optimizer.lr"
         rate = self.setting(own)
