@@ -43,17 +43,17 @@ class Trust:
     Attributes:
         names: names of top-level modules.
         folders: folders appended to ``sys.path``. They were the working folders when modules were trusted.
-        command_line: whether messages suggest the flag ``--trust`` (True) or the argument ``trust=`` (False).
+        from_command_line: whether messages suggest the flag ``--trust`` (True) or the argument ``trust=`` (False).
 
     Examples:
         >>> from audiogan.run.trust import Trust
-        >>> Trust(names=("my_networks",)).command_line
+        >>> Trust(names=("my_networks",)).from_command_line
         False
     """
 
     names: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
-    command_line: bool = False
+    from_command_line: bool = False
 
 
 NOTHING = Trust()
@@ -127,7 +127,7 @@ def _reason(name: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def trust_modules(names: str | Iterable[str], *, command_line: bool | None = None) -> Iterator[None]:
+def trust_modules(names: str | Iterable[str], *, from_command_line: bool | None = None) -> Iterator[None]:
     """Trust modules within a ``with`` block, in addition to modules that are already trusted.
 
     The working folder is appended to ``sys.path`` until the block ends, unless ``names`` is empty. Other threads do not
@@ -135,7 +135,7 @@ def trust_modules(names: str | Iterable[str], *, command_line: bool | None = Non
 
     Args:
         names: names of top-level modules. A string may contain several names, separated by commas.
-        command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, the
+        from_command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, the
             current setting is kept.
 
     Examples:
@@ -150,7 +150,7 @@ def trust_modules(names: str | Iterable[str], *, command_line: bool | None = Non
     trust = Trust(
         tuple(dict.fromkeys([*before.names, *added])),
         tuple(dict.fromkeys([*before.folders, *([os.getcwd()] if added else [])])),
-        before.command_line if command_line is None else command_line,
+        before.from_command_line if from_command_line is None else from_command_line,
     )
     with _entered(trust):
         yield
@@ -260,7 +260,7 @@ def check_required_modules(names: Any) -> None:
     if missing:
         what, file = ("modules", "these files") if len(missing) > 1 else ("module", "that file")
         listed = ", ".join(f'"{name}"' for name in missing)
-        flag = f"--trust {','.join(missing)}" if _CURRENT.get(NOTHING).command_line else f"trust=[{listed}]"
+        flag = f"--trust {','.join(missing)}" if _CURRENT.get(NOTHING).from_command_line else f"trust=[{listed}]"
         raise UserError(f"it needs the {what} {', '.join(missing)}; if you trust {file}, add {flag}")
 
 
