@@ -149,7 +149,7 @@ def _run(arguments: list[str], out: Output) -> int:
     out.plain = True
     from audiogan.run.trust import describe_user_error, trust_modules
 
-    with trust_modules(names, command_line=True):
+    with trust_modules(names, from_command_line=True):
         try:
             return _command(args.command).run(args, arguments) or 0
         except (UserError, OSError, MemoryError):

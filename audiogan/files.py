@@ -153,7 +153,8 @@ def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
 
 @contextlib.contextmanager
 def create_folder(folder: Path) -> Iterator[None]:
-    """Create a folder and its parents before the block. If the block raises, remove the new folders that are empty."""
+    """Context manager that creates a folder and its parents. If the ``with`` block raises, new empty folders are
+    removed."""
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         with wrap_os_errors(f"{folder}: cannot be written to"):

@@ -108,8 +108,8 @@ class Trainer:
         step: number of completed steps.
         examples: number of examples in the batches of all moves of all players.
         real_examples: number of real examples since this trainer was created, over all processes. If several players
-            draw from a stream in a step, only the player that draws the most examples counts. With one critic, it is
-            the number of real examples shown to the critic, as papers report it.
+            draw from the same stream in a step, only the largest of their numbers is added. With one critic,
+            ``real_examples`` is the number of real examples shown to the critic, as papers report it.
         stop_reason: reason why the run ended before its budget was used up. ``None`` if the budget was used up.
         paused: names of the players that do not move at present. Callbacks may change it, see `FirstStage`.
 

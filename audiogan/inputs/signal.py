@@ -118,8 +118,8 @@ class Signal(Input):
 class MaskSignal(Signal):
     """Input with a mask ``[1, H, W]`` for inpainting, 1 for missing and 0 for known pixels.
 
-    Missing pixels are white in an image file of a mask, or in an array of integers. Grey pixels count as missing if
-    they are lighter than the middle grey. In a floating-point or boolean array, values above 0.5 are missing.
+    In an image file or an array of integers from 0 to 255, pixels of 128 or more are missing. In a floating-point or
+    boolean array, values above 0.5 are missing.
     """
 
     default_column = "mask"

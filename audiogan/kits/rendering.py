@@ -51,7 +51,16 @@ class Hit:
 def render_pads(
     generator: Generator, kit: Kit, *, sample_rate: int = 44100, loudness: float = LOUDNESS
 ) -> list[list[NDArray[np.float32]]]:
-    """Return the rendered sounds ``[C, T]`` of each pad of a kit, from soft to loud, see `render_hits`."""
+    """Return the rendered sounds ``[C, T]`` of each pad of a kit, from soft to loud, see `render_hits`.
+
+    Examples:
+        >>> import audiogan
+        >>> from audiogan.kits import make_kit, render_pads
+        >>> generator = audiogan.load("drums")
+        >>> pads = render_pads(generator, make_kit(generator, seed=5))
+        >>> len(pads), pads[0][0].ndim
+        (16, 2)
+    """
     return [[hit.wave for hit in hits] for hits in render_hits(generator, kit, sample_rate, loudness)]
 
 

@@ -67,7 +67,7 @@ class Pitch(AuxiliaryTarget):
 class Width(AuxiliaryTarget):
     """Mean absolute difference between the predicted stereo width ``[B]`` and the `stereo_width` of recordings.
 
-    For a mono recording every prediction below ``-margin`` is correct, because the generator clips negative widths
+    For a mono recording, a prediction below minus `margin` adds no loss, because the generator clips negative widths
     to 0.
     """
 

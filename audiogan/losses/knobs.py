@@ -72,7 +72,7 @@ class KnobLoss(nn.Module):
         return F.smooth_l1_loss(self.normal_score(signal), requested[:, self.index])
 
     def normal_score(self, signal: Tensor) -> Tensor:
-        """Return the measured knob of sounds ``[B, C, T]`` as normal scores ``[B]``."""
+        """Return the knob values ``[B]`` measured in sounds ``[B, C, T]``, mapped to a standard normal distribution."""
         value = self.measure_knob(signal.float())
         # Scores are interpolated linearly between quantiles and extrapolated beyond the outermost ones, because
         # clamping there would stop the gradient.

@@ -68,6 +68,14 @@ def path_lengths(generator: Any, styles: Tensor, randn: Callable[..., Tensor]) -
         generator: a network with the method ``synthesis(ws)`` and the attribute ``layers``.
         styles: styles ``[B, style_dim]``.
         randn: function that draws standard normal numbers, ``randn(*shape)``.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses.path_length import path_lengths
+        >>> from audiogan.networks.stylegan import StyleGANGenerator
+        >>> generator = StyleGANGenerator((1, 8, 8), latent_dim=4, style_dim=4, channel_base=32, mapping_layers=1)
+        >>> path_lengths(generator, torch.zeros(3, 4), torch.randn).shape
+        torch.Size([3])
     """
     with torch.enable_grad():
         ws = styles[:, None].expand(-1, generator.layers, -1)

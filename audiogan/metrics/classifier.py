@@ -81,6 +81,15 @@ def train_classifier(
 
     Raises:
         UserError: the data has no labels or only one class, or the cache cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> from audiogan.data import open_images
+        >>> from audiogan.metrics import ClassifierRecipe, train_classifier
+        >>> small = ClassifierRecipe(widths=(4,), features=8, examples=16, epochs=1, least=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     train_classifier(open_images("digits"), recipe=small, cache=folder, progress=False).labels[:3]
+        ['0', '1', '2']
     """
     if len(np.unique(data.targets)) < 2:
         raise UserError(f"a classifier needs data with labels of at least two classes: {data.source}")

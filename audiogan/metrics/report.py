@@ -147,6 +147,15 @@ def evaluate(
     Raises:
         ValueError: there are fewer than 20 samples or than ``count``, samples are not finite, or both ``embedding`` and
             ``sample_rate`` are missing.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.metrics import evaluate
+        >>> rng = np.random.default_rng(0)
+        >>> real, clicks = rng.normal(size=(60, 1, 2048)) / 10, np.zeros((30, 1, 2048)) + np.eye(2048)[:30, None]
+        >>> report = evaluate(clicks, real, sample_rate=16000)
+        >>> [report.values[name] > report.floor[name] for name in report.values if name.startswith("frechet")]
+        [True]
     """
     counts = {"fake": len(fake), "real": len(real)} | ({} if train is None else {"train": len(train)})
     n = common_count(counts, count)

@@ -23,6 +23,14 @@ def read_comment(path: str | os.PathLike[str]) -> str:
 
     Raises:
         UserError: the file cannot be read.
+
+    Examples:
+        >>> import numpy as np, tempfile
+        >>> from audiogan.modalities import Sound, read_comment
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Sound(16000).save(f"{folder}/click.wav", np.zeros((1, 16), np.float32), comment="seed 5")
+        ...     read_comment(f"{folder}/click.wav")
+        'seed 5'
     """
     suffix = Path(path).suffix.lower()
     kind = next((kind for kind in KINDS.values() if kind.suffix == suffix), Sound)

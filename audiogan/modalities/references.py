@@ -36,7 +36,7 @@ SILENCE = 1e-5
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
 """Constants of SSIM: width and standard deviation of the Gaussian window in pixels, then K1 and K2 of the paper."""
 GRADIENT_CONSTANT = 170.0
-"""Constant T of GMSD, in squared grey levels of 0 ... 255."""
+"""Constant T of the gradient magnitude similarity deviation (GMSD), for grey levels from 0 to 255."""
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the brightness of a pixel (ITU-R BT.601)."""
 SMALLEST_GMSD_SIDE = 6

@@ -48,7 +48,13 @@ STAMP = (2020, 1, 1, 0, 0, 0)
 
 
 def shipped_models() -> dict[str, Path]:
-    """Return a dict from model name to the path of the bundle installed with the package."""
+    """Return a dict from model name to the path of the bundle installed with the package.
+
+    Examples:
+        >>> from audiogan.model.bundle import shipped_models
+        >>> sorted(shipped_models())
+        ['digits', 'drums']
+    """
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
 
 
@@ -68,6 +74,14 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
 
     Raises:
         UserError: the file cannot be written, or a weight is not finite in half precision.
+
+    Examples:
+        >>> import audiogan, tempfile
+        >>> from audiogan.model.bundle import save_bundle
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = save_bundle(f"{folder}/my-drums.audiogan", audiogan.load("drums"), card="Drums at 16 kHz.")
+        ...     path.name
+        'my-drums.audiogan'
     """
     import torch
     from safetensors.torch import save

@@ -50,6 +50,11 @@ def find_model(run: str | os.PathLike[str] | None = None) -> Path:
 
     Raises:
         UserError: there is no such model.
+
+    Examples:
+        >>> from audiogan.model.loading import find_model
+        >>> find_model("drums").name
+        'drums.audiogan'
     """
     models = shipped_models()
     if run is not None:
@@ -72,7 +77,15 @@ def _checkpoints(folder: Path) -> bool:
 
 
 def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
-    """Return all run folders below `folder` that contain a checkpoint, the most recently trained first."""
+    """Return all run folders below `folder` that contain a checkpoint, the most recently trained first.
+
+    Examples:
+        >>> import tempfile
+        >>> from audiogan.model.loading import list_runs
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     list_runs(folder)  # no run yet
+        []
+    """
 
     def newest(run: Path) -> float:
         return max((p.stat().st_mtime for p in list_checkpoints(run / "checkpoints")), default=0.0)

@@ -63,6 +63,15 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
 
     Raises:
         UserError: ``path`` contains no log, or the log contains no figure that a rule reads.
+
+    Examples:
+        >>> import json, pathlib, tempfile
+        >>> from audiogan.monitors import diagnose
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     rows = [json.dumps({"step": i, "critic/loss": 1.0, "generator/loss": 1.0}) for i in range(9)]
+        ...     _ = (pathlib.Path(folder) / "metrics.jsonl").write_text("\n".join(rows))
+        ...     diagnose(folder).rows
+        9
     """
     log = read_log(find_log(Path(path)))
     path, rows = log.path, log.rows
@@ -99,6 +108,14 @@ def print_diagnosis(path: str | os.PathLike[str], echo: Callable[[str], None] = 
 
     Raises:
         UserError: see `diagnose`.
+
+    Examples:
+        >>> import json, pathlib, tempfile
+        >>> from audiogan.monitors import print_diagnosis
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     rows = [json.dumps({"step": i, "critic/loss": 1.0, "generator/loss": 1.0}) for i in range(9)]
+        ...     _ = (pathlib.Path(folder) / "metrics.jsonl").write_text("\n".join(rows))
+        ...     diagnosis = print_diagnosis(folder, echo=lambda line: None)
     """
     diagnosis = diagnose(path)
     for line in diagnosis.lines:

@@ -19,8 +19,8 @@ ADVICE = "lower the learning rates and clip gradients (players.critic.clip, play
 
 
 def explosion(history: History) -> Finding | None:
-    """Return a finding if a loss, gradient norm or output has exploded. The finding is only a note if the value has
-    returned to normal."""
+    """Return a finding if a loss, gradient norm or output has exploded. If the value has
+    returned to normal, the finding has the severity ``note``."""
     names = [n for n in history.names if n.rsplit("/", 1)[-1] in ("loss", "grad_norm")]
     if not names:
         raise Missing("the log has no loss")
@@ -48,7 +48,7 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
 
 
 def explosion_finding(history: History, step: int, severity: str, text: str, figures: dict[str, float]) -> Finding:
-    """Return a finding of an explosion with advice and an override."""
+    """Return a finding that a value has exploded, with advice and a configuration override that may help."""
     clips = [f"players.{name}.clip=1" for name in history.configured_players("critic")]
     override = first_valid_override(history.settings, [scale_learning_rates(history, 0.5), " ".join(clips), *clips])
     return Finding(KIND, step, severity, text, ADVICE, override, figures)

@@ -29,6 +29,11 @@ class Finding:
         advice: suggested remedy in words.
         override: suggested override for ``audiogan train``. Empty if none is known to help.
         figures: dict from figure name to measured value.
+
+    Examples:
+        >>> from audiogan.monitors import Finding
+        >>> Finding("mode collapse", 500, "warning", "all samples are alike").severity_rank  # 0: note, 2: failure
+        1
     """
 
     kind: str
@@ -90,6 +95,15 @@ def read_findings(path: str | os.PathLike[str]) -> list[Finding]:
 
 
 def write_findings(path: str | os.PathLike[str], findings: Iterable[Finding]) -> None:
-    """Write all findings of a run as JSON lines. The file is replaced atomically."""
+    """Write all findings of a run as JSON lines. The file is replaced atomically.
+
+    Examples:
+        >>> import tempfile
+        >>> from audiogan.monitors import Finding, read_findings, write_findings
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_findings(f"{folder}/findings.jsonl", [Finding("mode collapse", 500, "warning", "all alike")])
+        ...     [finding.kind for finding in read_findings(f"{folder}/findings.jsonl")]
+        ['mode collapse']
+    """
     with atomic_write(Path(path)) as temporary:
         temporary.write_text("".join(f.to_json() + "\n" for f in findings), encoding="utf-8", errors="replace")

@@ -39,12 +39,17 @@ class Guard(Callback):
     Args:
         action: ``stop``, ``skip`` or ``rollback``.
         limit: a move is rejected if its loss or gradient norm exceeds ``limit`` times the median of the player's early
-            values, taken as at least 1. Must be greater than 1.
+            values. A median below 1 counts as 1. ``limit`` must be greater than 1.
         every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
             resumed run cannot roll back before it has saved a state.
         rollbacks: largest number of rollbacks.
         lr_factor: factor for learning rates at each rollback, in (0, 1].
         patience: number of rejected moves of one player in a row after which ``skip`` ends training.
+
+    Examples:
+        >>> from audiogan.monitors import Guard
+        >>> Guard(action="skip", limit=100.0).limit
+        100.0
     """
 
     def __init__(

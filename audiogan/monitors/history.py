@@ -46,7 +46,15 @@ class Inapplicable(Missing):
 
 
 class Curve(NamedTuple):
-    """Values of one figure over the run, with the steps at which they were logged."""
+    """Values of one figure over the run, with the steps at which they were logged.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.monitors import Curve
+        >>> curve = Curve(np.array([0, 50, 100]), np.array([1.5, 1.2, 1.1]))
+        >>> len(curve), curve.tail(2).steps.tolist()
+        (3, [50, 100])
+    """
 
     steps: Array
     values: Array
@@ -77,6 +85,12 @@ class History:
         rows: objects of ``metrics.jsonl``, each with a ``step`` and figures.
         settings: flattened configuration, e.g. ``{"lr.critic": 0.0002}``. Overrides are derived from it, and
             ``players.NAME.role`` states which players are critics and generators. Empty for logs of other programs.
+
+    Examples:
+        >>> from audiogan.monitors import History
+        >>> history = History([{"step": 0, "critic/loss": 1.5}, {"step": 50, "critic/loss": 1.2}])
+        >>> history.names, history.find_curve("critic/loss").last
+        (['critic/loss'], 1.2)
     """
 
     def __init__(self, rows: Iterable[Mapping[str, Any]] = (), settings: Mapping[str, Any] | None = None) -> None:
@@ -221,8 +235,8 @@ class History:
     def learning_rate_key(self, player: str) -> str:
         """Return the configuration key of a player's learning rate, or an empty string if the settings have none.
 
-        The key is ``lr.NAME`` or ``lr.ROLE`` if its value is the rate of the player's optimizer. Otherwise it is
-        ``players.NAME.optimizer.lr``.
+        If the setting ``lr.NAME`` or ``lr.ROLE`` equals the rate of the player's optimizer, its key is returned.
+        Otherwise, the key is ``players.NAME.optimizer.lr``.
         """
         own = f"players.{player}.optimizer.lr"
         rate = self.setting(own)

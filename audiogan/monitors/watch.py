@@ -55,6 +55,12 @@ class Watch:
         inapplicable: kinds of failure whose rule does not concern the run.
         judged: kinds of failure whose rule could be applied at least once.
         checks: number of checks so far.
+
+    Examples:
+        >>> from audiogan.monitors import History, Watch
+        >>> history = History([{"step": step, "critic/loss": float("nan")} for step in range(0, 500, 50)])
+        >>> [finding.kind for finding in Watch().check(history)]
+        ['explosion']
     """
 
     def __init__(self, rules: Mapping[str, Rule] = RULES) -> None:

@@ -249,7 +249,7 @@ class ToneNoiseGenerator(nn.Module):
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
-            predicted["partials"] = octaves = self.partials.octaves(place)
+            predicted["partials"] = octaves = self.partials.frequencies_in_octaves(place)
             rung = self.partials(octaves, level.clamp(*LEVELS).exp())[:, None]
             wave = wave + (rung if channels == 1 else F.pad(rung, (0, 0, 0, 1)))  # Partials have no side signal.
         if channels == 2:

@@ -57,7 +57,7 @@ class Partials(nn.Module):
         rising = torch.arange(hop_length) / hop_length
         self.register_buffer("fade", torch.cat([rising, 1 - rising]), persistent=False)
 
-    def octaves(self, logits: Tensor) -> Tensor:
+    def frequencies_in_octaves(self, logits: Tensor) -> Tensor:
         """Map logits `[B, K, N]` to frequencies within each band, in octaves above 1 Hz."""
         return self.middle + 0.5 * BAND * torch.tanh(logits)
 

@@ -101,6 +101,12 @@ def compose_unchecked(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 
     Raises:
         UserError: the files are not safe to compose, or Hydra rejects them.
+
+    Examples:
+        >>> from audiogan.run.config import compose_unchecked
+        >>> cfg = compose_unchecked("points", ["trainer.steps=100"])
+        >>> cfg.trainer.steps
+        100
     """
     from hydra import compose as hydra_compose
     from omegaconf import OmegaConf
@@ -169,6 +175,10 @@ def check_config(cfg: DictConfig, source: str) -> None:
     Args:
         cfg: a composed configuration.
         source: file or name of the configuration, for messages.
+
+    Examples:
+        >>> from audiogan.run.config import check_config, compose
+        >>> check_config(compose("points"), "points")  # no error
     """
     from omegaconf import OmegaConf
 

@@ -43,12 +43,17 @@ class Trust:
     Attributes:
         names: names of top-level modules.
         folders: folders appended to ``sys.path``. They were the working folders when modules were trusted.
-        command_line: whether messages suggest the flag ``--trust`` (True) or the argument ``trust=`` (False).
+        from_command_line: whether messages suggest the flag ``--trust`` (True) or the argument ``trust=`` (False).
+
+    Examples:
+        >>> from audiogan.run.trust import Trust
+        >>> Trust(names=("my_networks",)).from_command_line
+        False
     """
 
     names: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
-    command_line: bool = False
+    from_command_line: bool = False
 
 
 NOTHING = Trust()
@@ -59,7 +64,14 @@ _APPENDED: Counter[str] = Counter()
 
 
 def trusted_modules() -> tuple[str, ...]:
-    """Return the names of the modules that the current thread trusts."""
+    """Return the names of the modules that the current thread trusts.
+
+    Examples:
+        >>> from audiogan.run.trust import trust_modules, trusted_modules
+        >>> with trust_modules("my_networks"):
+        ...     trusted_modules()
+        ('my_networks',)
+    """
     return _CURRENT.get(NOTHING).names
 
 
@@ -71,6 +83,11 @@ def parse_module_names(names: str | Iterable[str]) -> list[str]:
 
     Raises:
         UserError: a name is invalid, or the module cannot be trusted.
+
+    Examples:
+        >>> from audiogan.run.trust import parse_module_names
+        >>> parse_module_names("my_networks,my_losses,my_networks")
+        ['my_networks', 'my_losses']
     """
     found: list[str] = []
     for given in [names] if isinstance(names, str) else names:
@@ -83,7 +100,13 @@ def parse_module_names(names: str | Iterable[str]) -> list[str]:
 
 
 def may_be_trusted(name: Any) -> bool:
-    """Return whether ``name`` is a valid module name that does not belong to a library which audiogan needs."""
+    """Return whether ``name`` is a valid module name that does not belong to a library which audiogan needs.
+
+    Examples:
+        >>> from audiogan.run.trust import may_be_trusted
+        >>> may_be_trusted("my_networks"), may_be_trusted("os")
+        (True, False)
+    """
     return _reason(name) is None
 
 
@@ -104,7 +127,7 @@ def _reason(name: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def trust_modules(names: str | Iterable[str], *, command_line: bool | None = None) -> Iterator[None]:
+def trust_modules(names: str | Iterable[str], *, from_command_line: bool | None = None) -> Iterator[None]:
     """Trust modules within a ``with`` block, in addition to modules that are already trusted.
 
     The working folder is appended to ``sys.path`` until the block ends, unless ``names`` is empty. Other threads do not
@@ -112,14 +135,22 @@ def trust_modules(names: str | Iterable[str], *, command_line: bool | None = Non
 
     Args:
         names: names of top-level modules. A string may contain several names, separated by commas.
-        command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, the
+        from_command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, the
             current setting is kept.
+
+    Examples:
+        >>> from audiogan.run.trust import trust_modules, trusted_modules
+        >>> with trust_modules(["my_networks", "my_losses"]):
+        ...     trusted_modules()
+        ('my_networks', 'my_losses')
+        >>> trusted_modules()
+        ()
     """
     before, added = _CURRENT.get(NOTHING), parse_module_names(names)
     trust = Trust(
         tuple(dict.fromkeys([*before.names, *added])),
         tuple(dict.fromkeys([*before.folders, *([os.getcwd()] if added else [])])),
-        before.command_line if command_line is None else command_line,
+        before.from_command_line if from_command_line is None else from_command_line,
     )
     with _entered(trust):
         yield
@@ -148,7 +179,15 @@ def _entered(trust: Trust) -> Iterator[None]:
 
 
 def with_current_trust(function: Callable[P, R]) -> Callable[P, R]:
-    """Wrap a function so that it trusts the modules of the current thread when another thread or process calls it."""
+    """Wrap a function so that it trusts the modules of the current thread when another thread or process calls it.
+
+    Examples:
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> from audiogan.run.trust import trust_modules, trusted_modules, with_current_trust
+        >>> with trust_modules("my_networks"), ThreadPoolExecutor() as pool:
+        ...     pool.submit(with_current_trust(trusted_modules)).result()
+        ('my_networks',)
+    """
     return partial(_run, _CURRENT.get(NOTHING), function)
 
 
@@ -187,7 +226,14 @@ def find_object(target: str) -> Any:
 
 
 def is_defined_in(obj: Any, target: str) -> bool:
-    """Return whether a class or function is defined, not only imported, in the top-level package of ``target``."""
+    """Return whether a class or function is defined, not only imported, in the top-level package of ``target``.
+
+    Examples:
+        >>> from audiogan.run.trust import is_defined_in
+        >>> from audiogan.networks.mlp import MLPGenerator
+        >>> [is_defined_in(MLPGenerator, target) for target in ("audiogan.networks", "torch.nn.Linear")]
+        [True, False]
+    """
     home, name = getattr(obj, "__module__", None), getattr(obj, "__name__", None)
     own = isinstance(home, str) and home.partition(".")[0] == target.partition(".")[0]
     return own and isinstance(name, str) and getattr(obj, "__qualname__", None) == name
@@ -198,6 +244,11 @@ def check_required_modules(names: Any) -> None:
 
     Args:
         names: top-level modules that the model needs, as read from an untrusted file. Any type is accepted.
+
+    Examples:
+        >>> from audiogan.run.trust import check_required_modules, trust_modules
+        >>> with trust_modules("my_networks"):
+        ...     check_required_modules(["my_networks"])  # no error: the module is trusted
     """
     if not isinstance(names, list | tuple) or len(names) > MAX_MODULES:
         raise UserError(f"requires: expected a list of at most {MAX_MODULES} names of modules")
@@ -209,7 +260,7 @@ def check_required_modules(names: Any) -> None:
     if missing:
         what, file = ("modules", "these files") if len(missing) > 1 else ("module", "that file")
         listed = ", ".join(f'"{name}"' for name in missing)
-        flag = f"--trust {','.join(missing)}" if _CURRENT.get(NOTHING).command_line else f"trust=[{listed}]"
+        flag = f"--trust {','.join(missing)}" if _CURRENT.get(NOTHING).from_command_line else f"trust=[{listed}]"
         raise UserError(f"it needs the {what} {', '.join(missing)}; if you trust {file}, add {flag}")
 
 
@@ -219,6 +270,11 @@ def trust_hint(name: str, folder: Path | None = None) -> str | None:
     Args:
         name: name of a top-level module that is not trusted.
         folder: folder of the configuration.
+
+    Examples:
+        >>> from audiogan.run.trust import trust_hint
+        >>> trust_hint("no_such_module") is None
+        True
     """
     for near in (Path(), folder) if may_be_trusted(name) else ():
         for file in (near / f"{name}.py", near / name / "__init__.py") if near is not None else ():
@@ -230,12 +286,25 @@ def trust_hint(name: str, folder: Path | None = None) -> str | None:
 
 def trust_flag() -> str:
     """Return the flag ``--trust`` for a suggested command, with a leading space. An empty string if no module is
-    trusted."""
+    trusted.
+
+    Examples:
+        >>> from audiogan.run.trust import trust_flag, trust_modules
+        >>> with trust_modules(["my_networks", "my_losses"]):
+        ...     "audiogan train my.yaml" + trust_flag()
+        'audiogan train my.yaml --trust my_networks,my_losses'
+    """
     return f" --trust {','.join(trusted_modules())}" if trusted_modules() else ""
 
 
 def describe_user_error(error: BaseException) -> str | None:
-    """Return file, line and message of an exception raised in a trusted module, or None for other exceptions."""
+    """Return file, line and message of an exception raised in a trusted module, or None for other exceptions.
+
+    Examples:
+        >>> from audiogan.run.trust import describe_user_error
+        >>> describe_user_error(ValueError("not from a trusted module")) is None
+        True
+    """
     place, step = None, error.__traceback__
     while step is not None:
         if str(step.tb_frame.f_globals.get("__name__")).partition(".")[0] in trusted_modules():

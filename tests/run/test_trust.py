@@ -330,7 +330,10 @@ def test_what_a_model_needs() -> None:
             UserError, match=r"needs the modules a, b; if you trust these files, add trust=\[.a., .b.\]"
         ):
             check_required_modules(["a", "nets", "b"])
-    with trust_modules([], command_line=True), pytest.raises(UserError, match=r"the module nets;.* add --trust nets$"):
+    with (
+        trust_modules([], from_command_line=True),
+        pytest.raises(UserError, match=r"the module nets;.* add --trust nets$"),
+    ):
         check_required_modules(["nets"])
     for wrong in (["os"], ["OS"], ["torch"], ["audiogan"], ["a.b"], ["../a"], [5], [None], "nets", {"a": 1}, 5, None):
         with pytest.raises(UserError, match=r"^requires: ") as caught:

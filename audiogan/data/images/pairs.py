@@ -85,6 +85,12 @@ def open_pairs(
 
     Raises:
         UserError: no pair can be used, or a setting is invalid.
+
+    Examples:
+        >>> from audiogan.data import open_pairs
+        >>> table = open_pairs(size=32)  # drawn figures
+        >>> {name: tuple(column.shape) for name, column in table.batch([0, 1]).items()}
+        {'source': (2, 1, 32, 32), 'x': (2, 3, 32, 32)}
     """
     if root is None:
         _refuse(a=a, b=b, pairs=pairs)
@@ -145,6 +151,11 @@ def open_domains(
 
     Raises:
         UserError: the two folders cannot be determined, or one of them contains no usable image.
+
+    Examples:
+        >>> from audiogan.data import open_domains
+        >>> open_domains(size=32).labels  # drawn figures
+        ['dotted', 'striped']
     """
     if root is None:
         _refuse(a=a, b=b)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from audiogan.modalities.reading.pictures import Pixels
 
-FARTHEST = 8  # Shifts are searched up to the side of the image, divided by this number.
+FARTHEST = 8  # The largest shift that is searched is the side of the image divided by this number.
 BLUR = 0.15  # Standard deviation of the low-pass filter of the correlation, in cycles per pixel.
 LARGEST = 256  # Larger images are reduced to at most this side in pixels.
 # Lowest peak of the correlation at which a shift is reliable, in standard deviations. Unrelated images have peaks with

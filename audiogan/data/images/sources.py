@@ -52,6 +52,12 @@ def open_images(
 
     Raises:
         UserError: ``root`` contains no usable image, or a setting is invalid.
+
+    Examples:
+        >>> from audiogan.data import open_images
+        >>> table = open_images("digits", size=16)
+        >>> len(table), table.shape, table.labels[:3]
+        (1797, (1, 16, 16), ['0', '1', '2'])
     """
     from audiogan.data.cache import downloads_folder
 
@@ -107,6 +113,11 @@ def open_photos(
 
     Raises:
         UserError: ``root`` contains no usable image, or a setting is invalid.
+
+    Examples:
+        >>> from audiogan.data import open_photos
+        >>> open_photos(size=32).shape  # drawn figures
+        (3, 32, 32)
     """
     if root is None:
         return open_shapes(size=size, channels=channels, mirror=mirror).drop_column("source")

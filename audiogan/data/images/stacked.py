@@ -62,6 +62,12 @@ def open_stacked_digits(
 
     Source:
         Metz et al., "Unrolled generative adversarial networks", ICLR 2017, section 3.3.1.
+
+    Examples:
+        >>> from audiogan.data import open_stacked_digits
+        >>> table = open_stacked_digits("digits", count=10)
+        >>> table.shape, table.column("channel_labels", [0]).shape
+        ((3, 8, 8), torch.Size([1, 3]))
     """
     for key, number, least in (("count", count, 1), ("seed", seed, 0)):
         if not isinstance(number, int) or isinstance(number, bool) or number < least:

@@ -59,6 +59,16 @@ def open_audio_folder(
     Raises:
         UserError: the folder does not exist or contains no usable file, a setting is invalid, or the cache cannot be
             written.
+
+    Examples:
+        >>> import numpy as np, tempfile
+        >>> from audiogan.data import open_audio_folder
+        >>> from audiogan.modalities import Sound
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     noise = np.random.default_rng(0).uniform(-1, 1, (1, 4000)).astype(np.float32)
+        ...     Sound(16000).save(f"{folder}/noise.wav", noise)
+        ...     open_audio_folder(folder, length=2048, cache=folder, progress=False).shape
+        (1, 2048)
     """
     settings: dict[str, Any] = {"sample_rate": sample_rate, "length": length, "channels": channels}
     settings |= {"channel_mode": channel_mode, "long": long, "trim": trim, "lead": lead}

@@ -42,6 +42,11 @@ def open_sounds(
 
     Raises:
         UserError: a setting is unknown or invalid, the data set is not downloaded, or the folder cannot be used.
+
+    Examples:
+        >>> from audiogan.data import open_sounds
+        >>> open_sounds(length=4096).shape
+        (1, 4096)
     """
     if not isinstance(sets, Sequence) or isinstance(sets, str) or not all(name in SOUND_SETS for name in sets):
         raise UserError(f"data.sets={sets!r}: choose from {', '.join(SOUND_SETS)}, as a list")

@@ -156,7 +156,7 @@ def _deep(source: Any, image: Any) -> Pixels | None:
     base, order = raw.partition(";")[0], raw[-1:]
     if image.mode not in ("RGB", "RGBA") or raw[:-1] != f"{base};16" or order not in OPPOSITE:
         return None
-    if base == "LA":  # The four bytes of a pixel (grey and alpha) are decoded as four channels.
+    if base == "LA":  # Two bytes of grey and two bytes of alpha are decoded as four channels.
         four = _decoded(source, "RGBA").astype(np.uint16)
         return four[..., 0::2] << 8 | four[..., 1::2]
     return np.asarray(image).astype(np.uint16) << 8 | _decoded(source, f"{base};16{OPPOSITE[order]}")

@@ -103,6 +103,13 @@ def input_arrays(generator: Generator, recipes: Sequence[Recipe], route: str | N
 
     Raises:
         UserError: the network defines its own truncation (StyleGAN, BigGAN), and a recipe uses truncation.
+
+    Examples:
+        >>> import audiogan
+        >>> from audiogan.model.export import example_recipes, input_arrays
+        >>> generator = audiogan.load("drums")
+        >>> sorted(input_arrays(generator, example_recipes(generator, 3)))
+        ['classes', 'knobs', 'latent']
     """
     net = generator.game.nets[generator.routes.find(route)]
     factor = np.array([1.0 if r.truncation is None else r.truncation for r in recipes], np.float32)
@@ -150,7 +157,14 @@ def export_program(generator: Generator, route: str | None = None) -> torch.expo
 
 
 def example_recipes(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
-    """Return recipes for tracing and checks. Inputs that cannot be drawn at random get example values."""
+    """Return recipes for tracing and checks. Inputs that cannot be drawn at random get example values.
+
+    Examples:
+        >>> import audiogan
+        >>> from audiogan.model.export import example_recipes
+        >>> len(example_recipes(audiogan.load("drums"), 3))
+        3
+    """
     given = {name: each.example_values(n) for name, each in generator.inputs.items() if not each.drawable}
     made = []
     for i in range(n):

@@ -34,6 +34,12 @@ def model_metadata(generator: Generator, card: str = "", route: str | None = Non
         generator: the model.
         card: model card in Markdown. The default is that of the model.
         route: name of the generator network, for models with several. None selects the first.
+
+    Examples:
+        >>> import audiogan
+        >>> from audiogan.model.export import model_metadata
+        >>> model_metadata(audiogan.load("drums"))["sample_rate"]
+        '16000'
     """
     card = card or generator.card
     units = {name: KNOBS[name].unit if name in KNOBS else "" for name in generator.knobs}
