@@ -135,8 +135,8 @@ def trust_modules(names: str | Iterable[str], *, from_command_line: bool | None 
 
     Args:
         names: names of top-level modules. A string may contain several names, separated by commas.
-        from_command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default, the
-            current setting is kept.
+        from_command_line: whether messages suggest the flag ``--trust`` instead of the argument ``trust=``. By default,
+            the current setting is kept.
 
     Examples:
         >>> from audiogan.run.trust import trust_modules, trusted_modules
