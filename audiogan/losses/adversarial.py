@@ -16,6 +16,12 @@ class NonSaturating:
 
     Source:
         Goodfellow et al., "Generative adversarial nets", NeurIPS 2014, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import NonSaturating
+        >>> round(NonSaturating().generator(torch.zeros(3)).item(), 3)  # The critic is undecided: log 2.
+        0.693
     """
 
     relativistic = False
@@ -34,6 +40,12 @@ class LeastSquares:
 
     Source:
         Mao et al., "Least squares generative adversarial networks", ICCV 2017, equation 9.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import LeastSquares
+        >>> LeastSquares().critic(torch.ones(3), torch.zeros(3)).item()  # Both logits equal their targets.
+        0.0
     """
 
     relativistic = False
@@ -72,6 +84,12 @@ class Wasserstein:
 
     Source:
         Arjovsky et al., "Wasserstein GAN", ICML 2017, algorithm 1.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import Wasserstein
+        >>> Wasserstein().critic(torch.tensor([3.0]), torch.tensor([1.0])).item()
+        -2.0
     """
 
     relativistic = False

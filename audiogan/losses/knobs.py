@@ -131,6 +131,15 @@ class Attack(EnvelopeKnobLoss):
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
         format: format of the sounds.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import Attack
+        >>> from audiogan.representations import SoundFormat
+        >>> click = torch.zeros(1, 1, 4096)
+        >>> click[..., 100] = 1
+        >>> Attack(None, SoundFormat(4096)).measure_knob(click).shape
+        torch.Size([1])
     """
 
     knob, step_seconds = "attack", 0.00025
@@ -152,6 +161,16 @@ class Decay(EnvelopeKnobLoss):
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
         format: format of the sounds.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import Decay
+        >>> from audiogan.representations import SoundFormat
+        >>> time = torch.arange(8192) / 16000
+        >>> sounds = torch.randn(2, 1, 8192) * torch.exp(-time / torch.tensor([[0.01], [0.1]]))[:, None]
+        >>> short, long = Decay(None, SoundFormat(8192)).measure_knob(sounds)
+        >>> bool(short < long)
+        True
     """
 
     knob, step_seconds = "decay", 0.0006
@@ -212,6 +231,14 @@ class Brightness(SpectrumKnobLoss):
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
         format: format of the sounds.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import Brightness
+        >>> from audiogan.representations import SoundFormat
+        >>> sine = torch.sin(torch.arange(4096) * 2 * torch.pi * 1024 / 16000).view(1, 1, -1)
+        >>> Brightness(None, SoundFormat(4096)).measure_knob(sine).round().tolist()  # 2 ** 10 Hz
+        [10.0]
     """
 
     knob = "brightness"
@@ -229,6 +256,16 @@ class Noisiness(SpectrumKnobLoss):
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
         format: format of the sounds.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import Noisiness
+        >>> from audiogan.representations import SoundFormat
+        >>> sine = torch.sin(torch.arange(4096) * 0.4)
+        >>> sounds = torch.stack([sine, torch.randn(4096)])[:, None]
+        >>> sine, noise = Noisiness(None, SoundFormat(4096)).measure_knob(sounds)
+        >>> bool(sine < noise)
+        True
     """
 
     knob = "noisiness"

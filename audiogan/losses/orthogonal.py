@@ -25,6 +25,14 @@ class OrthogonalRegularisation:
 
     Source:
         Brock et al., "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019, equation 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import OrthogonalRegularisation
+        >>> layer = torch.nn.Linear(2, 2)
+        >>> _ = torch.nn.init.eye_(layer.weight)
+        >>> OrthogonalRegularisation()(layer, {}, torch.randn).item()  # The filters are orthogonal.
+        0.0
     """
 
     def __init__(self, weight: float = 1e-4, every: int = 1, excluded_parameters: Sequence[str] = ("embed",)) -> None:

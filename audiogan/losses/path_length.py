@@ -25,6 +25,14 @@ class PathLength(nn.Module):
 
     Source:
         Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, section 3.2 and equation 4.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses.path_length import PathLength
+        >>> from audiogan.networks.stylegan import StyleGANGenerator
+        >>> generator = StyleGANGenerator((1, 8, 8), latent_dim=4, style_dim=4, channel_base=32, mapping_layers=1)
+        >>> PathLength()(generator, {"latent": torch.randn(4, 4)}, torch.randn).shape
+        torch.Size([])
     """
 
     mean: Tensor

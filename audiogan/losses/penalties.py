@@ -112,6 +112,14 @@ class WeightClip:
 
     Source:
         Arjovsky et al., "Wasserstein GAN", ICML 2017, algorithm 1.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import WeightClip
+        >>> critic = torch.nn.Linear(4, 1)
+        >>> WeightClip(limit=0.01)(critic)
+        >>> critic.weight.abs().max().item() <= 0.01
+        True
     """
 
     def __init__(self, limit: float = 0.01) -> None:

@@ -38,6 +38,14 @@ class SpectralDistance(nn.Module):
 
     Source:
         Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equation 4.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import SpectralDistance
+        >>> from audiogan.representations import SoundFormat
+        >>> sound = torch.rand(1, 1, 4096) - 0.5
+        >>> SpectralDistance(SoundFormat(4096))(sound, sound).item()
+        0.0
     """
 
     def __init__(

@@ -15,6 +15,13 @@ class RelativisticPairing:
     Source:
         Jolicoeur-Martineau, "The relativistic discriminator", ICLR 2019. Huang et al., "The GAN is dead; long live the
         GAN!" (R3GAN), NeurIPS 2024, section 2.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses import RelativisticPairing
+        >>> loss = RelativisticPairing()
+        >>> round(loss.critic(torch.tensor([5.0]), torch.tensor([0.0])).item(), 3)  # The real logit is larger.
+        0.007
     """
 
     relativistic = True

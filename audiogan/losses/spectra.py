@@ -34,6 +34,12 @@ class PowerSpectrum(nn.Module):
         sample_rate: sample rate in Hz.
         window_seconds: window length in seconds, rounded to a power of two in samples.
         overlap: ratio of window length to hop.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses.spectra import PowerSpectrum
+        >>> PowerSpectrum(4096, sample_rate=16000)(torch.zeros(1, 1, 4096)).shape
+        torch.Size([1, 1, 17, 513])
     """
 
     def __init__(self, length: int, sample_rate: int, window_seconds: float = LONG_SECONDS, overlap: int = 4) -> None:
@@ -94,6 +100,13 @@ class RecordingLoss:
 
     Source:
         Engel et al., "DDSP: Differentiable digital signal processing", ICLR 2020: the multi-scale spectral loss.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.losses.spectra import RecordingLoss
+        >>> recording = torch.rand(1, 4096) - 0.5
+        >>> RecordingLoss(recording, 16000)(torch.stack([recording, -recording])).tolist()  # Phases are ignored.
+        [0.03999999538064003, 0.03999999538064003]
     """
 
     def __init__(self, recording: Tensor, sample_rate: int) -> None:

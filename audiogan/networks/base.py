@@ -15,6 +15,12 @@ class CriticOutput(NamedTuple):
         logits: logits ``[B, ...]``. A network that contains several critics returns a list with one tensor per critic.
         classes: class logits ``[B, classes]`` of an auxiliary classifier, or ``None``.
         features: hidden layers, each ``[B, ...]``, for feature matching, or ``None``.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.base import CriticOutput
+        >>> CriticOutput(logits=torch.zeros(2)).classes is None
+        True
     """
 
     logits: Tensor | Sequence[Tensor]

@@ -35,6 +35,12 @@ class ConditionalBatchNorm(nn.Module):
 
     Source:
         Dumoulin et al., "A learned representation for artistic style", ICLR 2017.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import ConditionalBatchNorm
+        >>> ConditionalBatchNorm(4, condition_dim=3)(torch.zeros(2, 4, 8, 8), torch.zeros(2, 3)).shape
+        torch.Size([2, 4, 8, 8])
     """
 
     def __init__(self, channels: int, condition_dim: int) -> None:
@@ -59,6 +65,12 @@ class SelfAttention(nn.Module):
 
     Source:
         Zhang et al., "Self-attention generative adversarial networks" (SAGAN), ICML 2019, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import SelfAttention
+        >>> SelfAttention(8)(torch.zeros(2, 8, 4, 4)).shape
+        torch.Size([2, 8, 4, 4])
     """
 
     def __init__(self, channels: int) -> None:
@@ -85,6 +97,12 @@ class UpBlock(nn.Module):
         in_channels: number of input channels.
         out_channels: number of output channels.
         condition_dim: size of the condition `[B, condition_dim]` of both batch norms.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import UpBlock
+        >>> UpBlock(8, 4, condition_dim=3)(torch.zeros(2, 8, 4, 4), torch.zeros(2, 3)).shape
+        torch.Size([2, 4, 8, 8])
     """
 
     def __init__(self, in_channels: int, out_channels: int, condition_dim: int) -> None:
@@ -111,6 +129,12 @@ class DownBlock(nn.Module):
         is_first: leave out the ReLU before the first convolution, because the input is an image.
         down: halve height and width. If it is false and both numbers of channels agree, the skip connection is the
             identity.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import DownBlock
+        >>> DownBlock(3, 8, is_first=True)(torch.zeros(2, 3, 8, 8)).shape
+        torch.Size([2, 8, 4, 4])
     """
 
     def __init__(self, in_channels: int, out_channels: int, is_first: bool = False, down: bool = True) -> None:

@@ -33,6 +33,12 @@ class SameConv1d(nn.Conv1d):
         stride: stride in samples. L must be a multiple of it.
         groups: number of channel groups.
         bias: add a learned bias.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import SameConv1d
+        >>> SameConv1d(1, 2, kernel=25, stride=4)(torch.zeros(1, 1, 64)).shape
+        torch.Size([1, 2, 16])
     """
 
     def __init__(
@@ -53,6 +59,12 @@ class SameConv2d(nn.Conv2d):
         out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         stride: stride in pixels. H and W must be multiples of it.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import SameConv2d
+        >>> SameConv2d(1, 2, kernel=5, stride=2)(torch.zeros(1, 1, 8, 8)).shape
+        torch.Size([1, 2, 4, 4])
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
@@ -74,6 +86,12 @@ class SameConvTranspose1d(nn.ConvTranspose1d):
         out_channels: number of output channels.
         kernel: kernel size, in samples.
         stride: upsampling factor.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import SameConvTranspose1d
+        >>> SameConvTranspose1d(1, 2, kernel=25, stride=4)(torch.zeros(1, 1, 16)).shape
+        torch.Size([1, 2, 64])
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
@@ -91,6 +109,12 @@ class SameConvTranspose2d(nn.ConvTranspose2d):
         out_channels: number of output channels.
         kernel: side of the square kernel, in pixels.
         stride: upsampling factor.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import SameConvTranspose2d
+        >>> SameConvTranspose2d(1, 2, kernel=5, stride=2)(torch.zeros(1, 1, 4, 4)).shape
+        torch.Size([1, 2, 8, 8])
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int) -> None:
@@ -108,6 +132,12 @@ class StridedConvs(nn.ModuleList):
 
     Args:
         widths: number of input channels, followed by the number of output channels of each convolution.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import StridedConvs
+        >>> StridedConvs([3, 8, 16])(torch.zeros(1, 3, 32, 32)).shape
+        torch.Size([1, 16, 8, 8])
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -131,6 +161,12 @@ class ClassFiLM(nn.Module):
 
     Source:
         Perez et al., "FiLM: Visual reasoning with a general conditioning layer", AAAI 2018, section 2.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.blocks import ClassFiLM
+        >>> ClassFiLM(classes=3, channels=4)(torch.zeros(2, 4, 8, 8), torch.eye(3)[:2]).shape
+        torch.Size([2, 4, 8, 8])
     """
 
     def __init__(self, classes: int, channels: int) -> None:

@@ -29,6 +29,12 @@ class DenseClassifier(nn.Module):
 
     Source:
         Salimans et al., "Improved techniques for training GANs", NeurIPS 2016, section 6.1: the network for MNIST.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.classifying import DenseClassifier
+        >>> DenseClassifier((1, 8, 8), outputs=10, widths=(32,))(torch.zeros(2, 1, 8, 8)).shape
+        torch.Size([2, 10])
     """
 
     classes = 0  # The attribute is 0, because the class is an output of this critic and not an input.
@@ -70,7 +76,14 @@ class DenseClassifier(nn.Module):
 
 
 class FixedGainWeightNorm(nn.Module):
-    """Weight norm (Salimans & Kingma 2016) with a constant gain: each row of a weight has the norm ``gain``."""
+    """Weight norm (Salimans & Kingma 2016) with a constant gain: each row of a weight has the norm ``gain``.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.classifying import FixedGainWeightNorm
+        >>> FixedGainWeightNorm(gain=10.0)(torch.tensor([[3.0, 4.0]]))
+        tensor([[6., 8.]])
+    """
 
     def __init__(self, gain: float) -> None:
         super().__init__()
@@ -81,7 +94,14 @@ class FixedGainWeightNorm(nn.Module):
 
 
 class Noise(nn.Module):
-    """Layer that adds Gaussian noise with standard deviation ``std`` in training mode."""
+    """Layer that adds Gaussian noise with standard deviation ``std`` in training mode.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.classifying import Noise
+        >>> Noise(std=0.5).eval()(torch.zeros(2))  # no noise in evaluation mode
+        tensor([0., 0.])
+    """
 
     def __init__(self, std: float) -> None:
         super().__init__()

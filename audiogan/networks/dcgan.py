@@ -34,6 +34,12 @@ class DCGANGenerator(nn.Module):
 
     Source:
         Radford, Metz & Chintala, "Unsupervised representation learning with DCGANs", ICLR 2016, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.dcgan import DCGANGenerator
+        >>> DCGANGenerator((3, 32, 32), latent_dim=8, width=4)(latent=torch.zeros(2, 8)).shape
+        torch.Size([2, 3, 32, 32])
     """
 
     latent = "normal"
@@ -85,6 +91,12 @@ class DCGANCritic(nn.Module):
 
     Source:
         Radford, Metz & Chintala, "Unsupervised representation learning with DCGANs", ICLR 2016, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.dcgan import DCGANCritic
+        >>> DCGANCritic((3, 32, 32), width=4)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2])
     """
 
     def __init__(

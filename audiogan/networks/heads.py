@@ -28,6 +28,12 @@ class Head(nn.Module):
               2014, section 3.2);
             * ``auxiliary``: an auxiliary classifier returns class logits ``[B, classes]`` as a second output. The logit
               does not depend on the class, and classes are not an input (Odena, Olah & Shlens, ICML 2017, section 3).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.heads import Head
+        >>> Head(8, classes=3)(torch.zeros(2, 8), torch.eye(3)[:2]).shape
+        torch.Size([2])
     """
 
     def __init__(self, features: int, classes: int, conditioning: str = "projection") -> None:

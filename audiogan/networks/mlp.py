@@ -34,6 +34,12 @@ class MLPGenerator(nn.Module):
 
     Source:
         Goodfellow et al., "Generative adversarial nets", NeurIPS 2014, section 5.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.mlp import MLPGenerator
+        >>> MLPGenerator((2,), latent_dim=8)(latent=torch.zeros(4, 8)).shape
+        torch.Size([4, 2])
     """
 
     latent = "normal"
@@ -79,6 +85,12 @@ class MLPCritic(nn.Module):
     Source:
         Goodfellow et al., "Generative adversarial nets", NeurIPS 2014, section 5. Fourier features: Tancik et al.,
         NeurIPS 2020, section 5.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.mlp import MLPCritic
+        >>> MLPCritic((1, 8, 8), classes=3)(torch.zeros(2, 1, 8, 8), classes=torch.eye(3)[:2]).shape
+        torch.Size([2])
     """
 
     def __init__(

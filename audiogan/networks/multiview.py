@@ -35,6 +35,13 @@ class SpectrogramCritic(nn.Module):
         widths: channels after each convolution with stride 2. Frames and frequencies must be divisible by
             `2 ** len(widths)`.
         conditioning: class conditioning, `projection`, `embedding` or `auxiliary`; see `Head`.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.multiview import SpectrogramCritic
+        >>> critic = SpectrogramCritic((1, 32, 64), classes=0, widths=(8, 8), conditioning="projection")
+        >>> critic(torch.zeros(2, 1, 32, 64)).shape
+        torch.Size([2])
     """
 
     ramp: Tensor
@@ -78,6 +85,13 @@ class BeginningView(nn.Module):
     Args:
         view: module that computes the spectrogram of sounds with ``length`` samples.
         length: length of the beginning, in samples.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.multiview import BeginningView
+        >>> from audiogan.representations import LogMelView
+        >>> BeginningView(LogMelView(2048, 1, 16000, 512, 256), 2048)(torch.zeros(2, 1, 8192)).shape
+        torch.Size([2, 1, 16, 64])
     """
 
     def __init__(self, view: LogMelView, length: int) -> None:

@@ -38,6 +38,12 @@ class PatchCritic(nn.Module):
 
     Source:
         Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, section 3.2.2.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.patchgan import PatchCritic
+        >>> PatchCritic((3, 64, 64), width=4)(torch.zeros(2, 3, 64, 64)).logits.shape
+        torch.Size([2, 1, 6, 6])
     """
 
     def __init__(

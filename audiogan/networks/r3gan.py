@@ -45,6 +45,12 @@ class R3GANGenerator(nn.Module):
 
     Source:
         Huang et al., "The GAN is dead; long live the GAN!", NeurIPS 2024, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.r3gan import R3GANGenerator
+        >>> R3GANGenerator((3, 16, 16), latent_dim=8, widths=(16, 16, 16), blocks=1)(latent=torch.zeros(2, 8)).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     latent = "normal"
@@ -102,6 +108,12 @@ class R3GANCritic(nn.Module):
 
     Source:
         Huang et al., "The GAN is dead; long live the GAN!", NeurIPS 2024, section 3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.r3gan import R3GANCritic
+        >>> R3GANCritic((3, 16, 16), widths=(16, 16, 16), blocks=1)(torch.zeros(2, 3, 16, 16)).shape
+        torch.Size([2])
     """
 
     def __init__(
@@ -160,6 +172,12 @@ class ResNeXtBlock(nn.Module):
         group_channels: channels per group of the 3x3 convolution.
         depth: number of residual blocks of the network. Initial weights are scaled by ``depth ** -0.25``, so that the
             variance does not grow with the depth (Fixup, Zhang et al., ICLR 2019).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.r3gan import ResNeXtBlock
+        >>> ResNeXtBlock(16, expansion=2, group_channels=16, depth=1)(torch.zeros(2, 16, 8, 8)).shape
+        torch.Size([2, 16, 8, 8])
     """
 
     def __init__(self, channels: int, expansion: int, group_channels: int, depth: int) -> None:

@@ -41,6 +41,13 @@ class ResNetGenerator(nn.Module):
     Source:
         Zhu et al., "Unpaired image-to-image translation using cycle-consistent adversarial networks", ICCV 2017,
         appendix 7.2.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.resnet import ResNetGenerator
+        >>> generator = ResNetGenerator((3, 32, 32), source=(3, 32, 32), width=4, blocks=1)
+        >>> generator(source=torch.zeros(1, 3, 48, 40)).shape  # Images may have other sizes.
+        torch.Size([1, 3, 48, 40])
     """
 
     takes = frozenset({"source"})
@@ -109,6 +116,12 @@ class Residual(nn.Module):
     Args:
         channels: number of channels.
         norm: normalisation after each convolution, ``instance``, ``batch`` or ``none``.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.resnet import Residual
+        >>> Residual(4, norm="instance")(torch.zeros(2, 4, 8, 8)).shape
+        torch.Size([2, 4, 8, 8])
     """
 
     def __init__(self, channels: int, norm: str) -> None:

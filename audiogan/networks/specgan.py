@@ -29,6 +29,12 @@ class SpecGANGenerator(nn.Module):
 
     Source:
         Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, section 3.4 and appendix E.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.specgan import SpecGANGenerator
+        >>> SpecGANGenerator(latent_dim=8, model_size=2)(latent=torch.zeros(2, 8)).shape
+        torch.Size([2, 1, 128, 128])
     """
 
     latent = "uniform"
@@ -67,6 +73,12 @@ class SpecGANCritic(nn.Module):
 
     Source:
         Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, section 3.4 and appendix E.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.specgan import SpecGANCritic
+        >>> SpecGANCritic(model_size=2)(torch.zeros(2, 1, 128, 128)).shape
+        torch.Size([2])
     """
 
     def __init__(

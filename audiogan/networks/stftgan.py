@@ -25,6 +25,12 @@ class Modulate(nn.Module):
     Args:
         style_dim: size of the style `[B, style_dim]`.
         channels: number of channels of the feature maps `[B, channels, H, W]`.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.stftgan import Modulate
+        >>> Modulate(style_dim=4, channels=3)(torch.zeros(2, 3, 8, 8), torch.zeros(2, 4)).shape
+        torch.Size([2, 3, 8, 8])
     """
 
     def __init__(self, style_dim: int, channels: int) -> None:
@@ -46,6 +52,12 @@ class STFTUpBlock(nn.Module):
         out_channels: number of output channels.
         style_dim: size of the style `[B, style_dim]` that modulates the block.
         bins: number of output frequencies.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.stftgan import STFTUpBlock
+        >>> STFTUpBlock(4, 2, style_dim=3, bins=8)(torch.zeros(1, 4, 4, 5), torch.zeros(1, 3)).shape
+        torch.Size([1, 2, 8, 10])
     """
 
     def __init__(self, in_channels: int, out_channels: int, style_dim: int, bins: int) -> None:
@@ -76,6 +88,13 @@ class STFTGenerator(nn.Module):
         classes: number of classes; 0: unconditional. Class weights sum to 1.
         widths: channels of each resolution, coarsest first. The output has twice the last resolution.
         style_dim: size of the style, the output of the mapping network.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.stftgan import STFTGenerator
+        >>> generator = STFTGenerator((2, 129, 33), latent_dim=8, widths=(8, 4), style_dim=8)
+        >>> generator(latent=torch.zeros(2, 8)).shape
+        torch.Size([2, 2, 129, 33])
     """
 
     latent = "normal"
@@ -133,6 +152,12 @@ class STFTCritic(nn.Module):
         classes: number of classes; 0: unconditional. Class weights sum to 1.
         widths: channels after each convolution with stride 2.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.stftgan import STFTCritic
+        >>> STFTCritic((2, 129, 33), widths=(4, 8))(torch.zeros(2, 2, 129, 33)).shape
+        torch.Size([2])
     """
 
     ramp: Tensor

@@ -94,6 +94,13 @@ class StyleGANGenerator(nn.Module):
 
     Source:
         Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.stylegan import StyleGANGenerator
+        >>> generator = StyleGANGenerator((3, 16, 16), latent_dim=8, style_dim=8, channel_base=64)
+        >>> generator(latent=torch.zeros(2, 8)).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     latent = "normal"
@@ -233,6 +240,12 @@ class StyleGANCritic(nn.Module):
 
     Source:
         Karras et al., "Analyzing and improving the image quality of StyleGAN", CVPR 2020, section 4.1.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.stylegan import StyleGANCritic
+        >>> StyleGANCritic((3, 16, 16), channel_base=64)(torch.zeros(2, 3, 16, 16)).shape
+        torch.Size([2])
     """
 
     level: Tensor
@@ -323,6 +336,11 @@ class Growth(Callback):
 
     Source:
         Karras et al., "Progressive growing of GANs", ICLR 2018, section 2.
+
+    Examples:
+        >>> from audiogan.networks.stylegan import Growth
+        >>> Growth(hold=500, fade=500).hold
+        500
     """
 
     def __init__(self, hold: int = 1000, fade: int = 1000) -> None:

@@ -76,6 +76,13 @@ class ToneNoiseGenerator(nn.Module):
         body: predict for each STFT bin a gain that is constant over a sound. The gains model resonances that are
             narrower than a noise band, such as those of cymbals.
         emphasis: factor on class weights in evaluation mode. Values above 1 make classes more distinct.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.tonenoise import ToneNoiseGenerator
+        >>> from audiogan.representations import SoundFormat
+        >>> ToneNoiseGenerator(SoundFormat(4096), latent_dim=8, width=16, blocks=1)(latent=torch.zeros(2, 8)).shape
+        torch.Size([2, 1, 4096])
     """
 
     latent = "normal"
@@ -306,6 +313,14 @@ class ToneNoiseEncoder(nn.Module):
         hidden: number of features that the convolutions extract from the spectrogram.
         partials: number of partials that are measured as further features, because mel bands are too wide to resolve
             their frequencies; 0: none.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.tonenoise import ToneNoiseEncoder
+        >>> from audiogan.representations import SoundFormat
+        >>> mean, log_variance = ToneNoiseEncoder(SoundFormat(4096), latent_dim=8)(torch.zeros(2, 1, 4096))
+        >>> mean.shape
+        torch.Size([2, 8])
     """
 
     def __init__(

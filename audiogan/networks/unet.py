@@ -50,6 +50,12 @@ class UNet(nn.Module):
     Source:
         Isola et al., "Image-to-image translation with conditional adversarial networks", CVPR 2017, section 3.2 and
         appendix 6.1.1.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.unet import UNet
+        >>> UNet((3, 32, 32), source=(1, 32, 32), width=4)(source=torch.zeros(2, 1, 32, 32)).shape
+        torch.Size([2, 3, 32, 32])
     """
 
     latent = "normal"

@@ -33,6 +33,13 @@ class WaveGANGenerator(nn.Module):
 
     Source:
         Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, section 2.3 and appendix D.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.wavegan import WaveGANGenerator
+        >>> from audiogan.representations import SoundFormat
+        >>> WaveGANGenerator(SoundFormat(16384), latent_dim=8, model_size=2)(latent=torch.zeros(2, 8)).shape
+        torch.Size([2, 1, 16384])
     """
 
     latent = "uniform"
@@ -89,6 +96,13 @@ class WaveGANCritic(nn.Module):
 
     Source:
         Donahue, McAuley & Puckette, "Adversarial audio synthesis", ICLR 2019, sections 2.3 and 3.3, appendix D.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.wavegan import WaveGANCritic
+        >>> from audiogan.representations import SoundFormat
+        >>> WaveGANCritic(SoundFormat(16384), model_size=2)(torch.zeros(2, 1, 16384)).shape
+        torch.Size([2])
     """
 
     def __init__(
