@@ -34,6 +34,11 @@ class AdaptiveAugment(Callback):
 
     Source:
         Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020, section 3.2.
+
+    Examples:
+        >>> from audiogan.augment import AdaptiveAugment
+        >>> AdaptiveAugment(target=0.6, every=4).max_p
+        0.8
     """
 
     def __init__(

@@ -24,6 +24,12 @@ class Cutout(nn.Module):
 
     Source:
         Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Cutout
+        >>> (Cutout(ratio=1.0)(torch.ones(1, 1, 8, 8), torch.rand) == 0).any().item()
+        True
     """
 
     def __init__(self, ratio: float = 0.5, fill: float = 0.0) -> None:
@@ -47,6 +53,12 @@ class RandomBrightness(nn.Module):
     Args:
         amount: largest absolute value of the constant, or its standard deviation if ``gaussian`` is true.
         gaussian: draw the constant from a normal distribution instead of a uniform one.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import RandomBrightness
+        >>> RandomBrightness(0.5)(torch.zeros(2, 3, 8, 8), torch.rand).std((1, 2, 3))  # one constant per image
+        tensor([0., 0.])
     """
 
     def __init__(self, amount: float = 0.5, gaussian: bool = False) -> None:
@@ -64,6 +76,13 @@ class Saturation(nn.Module):
         amount: range of the factor, which is uniform in 1 - amount ... 1 + amount; if ``gaussian`` is true, the
             standard deviation of its binary logarithm.
         gaussian: draw the binary logarithm of the factor from a normal distribution.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Saturation
+        >>> grey = torch.full((2, 3, 4, 4), 0.5)
+        >>> bool((Saturation()(grey, torch.rand) == grey).all())
+        True
     """
 
     def __init__(self, amount: float = 1.0, gaussian: bool = False) -> None:
@@ -81,6 +100,13 @@ class Contrast(nn.Module):
         amount: range of the factor, which is uniform in 1 - amount ... 1 + amount; if ``gaussian`` is true, the
             standard deviation of its binary logarithm.
         gaussian: draw the binary logarithm of the factor from a normal distribution.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Contrast
+        >>> grey = torch.full((2, 1, 4, 4), 0.5)
+        >>> bool((Contrast()(grey, torch.rand) == grey).all())  # An image of one colour does not change.
+        True
     """
 
     def __init__(self, amount: float = 0.5, gaussian: bool = False) -> None:
@@ -97,6 +123,13 @@ class Hue(nn.Module):
 
     Args:
         turns: width of the uniform distribution of the angle, in full turns: -turns/2 ... turns/2.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Hue
+        >>> grey = torch.full((2, 3, 4, 4), 0.5)
+        >>> bool(torch.allclose(Hue()(grey, torch.rand), grey))  # A grey image has no hue.
+        True
     """
 
     def __init__(self, turns: float = 1.0) -> None:
@@ -115,14 +148,29 @@ class Hue(nn.Module):
 
 
 class Flip(nn.Module):
-    """Mirror each image horizontally with a probability of 0.5."""
+    """Mirror each image horizontally with a probability of 0.5.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Flip
+        >>> Flip()(torch.tensor([[[[1.0, 2.0]]]]), torch.zeros)  # A random number below 0.5 flips the image.
+        tensor([[[[2., 1.]]]])
+    """
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
         return torch.where(rand_per_sample(x, rand) < 0.5, x.flip(-1), x)
 
 
 class Rotate90(nn.Module):
-    """Rotate each square image by 0, 90, 180 or 270 degrees, with equal probabilities."""
+    """Rotate each square image by 0, 90, 180 or 270 degrees, with equal probabilities.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Rotate90
+        >>> image = torch.arange(4.0).view(1, 1, 2, 2)
+        >>> sorted(Rotate90()(image, torch.rand).flatten().tolist())  # The same pixels in another order.
+        [0.0, 1.0, 2.0, 3.0]
+    """
 
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
         if x.shape[-1] != x.shape[-2]:
@@ -139,6 +187,12 @@ class Translate(nn.Module):
     Args:
         ratio: largest shift relative to the side of the image, 0 ... 1.
         fill: value of pixels that enter at an edge. ``None``: the image is reflected at the edge.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Translate
+        >>> Translate(ratio=0.25)(torch.zeros(2, 3, 16, 16), torch.rand).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     def __init__(self, ratio: float = 0.125, fill: float | None = 0.0) -> None:
@@ -168,6 +222,12 @@ class RandomScale(nn.Module):
 
     Args:
         std: standard deviation of the binary logarithm of the factor, in octaves.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import RandomScale
+        >>> RandomScale(std=0.2)(torch.zeros(2, 3, 16, 16), torch.rand).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     def __init__(self, std: float = 0.2) -> None:
@@ -202,6 +262,12 @@ class DiffAugment(Augment):
 
     Source:
         Zhao et al., "Differentiable augmentation for data-efficient GAN training", NeurIPS 2020, section 4.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import DiffAugment
+        >>> DiffAugment(cutout=0.25)(torch.zeros(2, 3, 16, 16), torch.rand).shape
+        torch.Size([2, 3, 16, 16])
     """
 
     def __init__(
@@ -227,6 +293,13 @@ class ADAPipeline(Augment):
 
     Source:
         Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020, appendix B.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import ADAPipeline
+        >>> images = torch.rand(4, 3, 16, 16)
+        >>> bool((ADAPipeline(p=0.0)(images, torch.rand) == images).all())  # p=0: no change
+        True
     """
 
     def __init__(

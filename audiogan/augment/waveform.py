@@ -31,6 +31,13 @@ class Augment(nn.Module):
     Args:
         transforms: modules that are called as ``transform(x, rand)``.
         p: probability of each transformation, 0 ... 1.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Augment, Shift
+        >>> sounds = torch.rand(2, 1, 100)
+        >>> Augment([Shift(10)], p=0.5)(sounds, torch.rand).shape
+        torch.Size([2, 1, 100])
     """
 
     p: Tensor
@@ -56,6 +63,12 @@ class Shift(nn.Module):
     Args:
         max_samples: largest shift in samples, 0 or more.
         min_samples: smallest shift in samples. ``None``: ``-max_samples``.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.augment import Shift
+        >>> Shift(max_samples=2, min_samples=2)(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), torch.rand)
+        tensor([[[0., 0., 1., 2.]]])
     """
 
     def __init__(self, max_samples: int, min_samples: int | None = None) -> None:

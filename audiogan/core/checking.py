@@ -19,7 +19,16 @@ damaged."""
 
 class CheckpointError(ValueError):
     """Error for a checkpoint that is damaged, is not from audiogan, or does not fit the networks or players of the
-    run."""
+    run.
+
+    Examples:
+        >>> from audiogan.core import CheckpointError, load_state
+        >>> try:
+        ...     load_state("no-such-file.ckpt")
+        ... except CheckpointError as error:
+        ...     print("cannot be read" in str(error))
+        True
+    """
 
 
 def is_count(value: Any, minimum: int = 0) -> TypeGuard[int]:

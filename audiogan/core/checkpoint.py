@@ -214,6 +214,12 @@ class Checkpoints(Callback):
         keep: number of checkpoints to keep, at least 1. After each save, older ones are deleted.
         extra_values: values that each checkpoint stores next to the trainer's state, by name, such as ``config``.
         echo: function that receives each message for the user.
+
+    Examples:
+        >>> import tempfile
+        >>> from audiogan.core import Checkpoints
+        >>> Checkpoints(tempfile.gettempdir(), every_steps=1000, every_minutes=None, keep=3).keep
+        3
     """
 
     def __init__(

@@ -30,6 +30,11 @@ class EMA(Callback):
     Attributes:
         nets: averaged copies of the networks by name.
         moves: number of updates.
+
+    Examples:
+        >>> from audiogan.core import EMA
+        >>> EMA(["generator"], decay=0.999).decay
+        0.999
     """
 
     def __init__(self, nets: Sequence[str], decay: float = 0.999, ramp: float = 10.0) -> None:

@@ -41,6 +41,11 @@ class Engine:
         threads: number of CPU threads for PyTorch. ``None`` keeps PyTorch's default.
         tf32: whether CUDA may multiply float32 matrices in TF32.
         deterministic: whether PyTorch must use deterministic algorithms. They are slower on CUDA.
+
+    Examples:
+        >>> from audiogan.core import Engine
+        >>> Engine("cpu").device
+        device(type='cpu')
     """
 
     def __init__(

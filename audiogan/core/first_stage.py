@@ -36,6 +36,11 @@ class FirstStage(Callback):
 
     Raises:
         ValueError: a setting is out of range, or (found when a run starts) a network or player does not exist.
+
+    Examples:
+        >>> from audiogan.core import FirstStage
+        >>> FirstStage(fraction=0.3).fraction
+        0.3
     """
 
     def __init__(

@@ -90,6 +90,15 @@ class Play:
         player: name of the player that moves.
         repeat: index of the move among the player's moves in this step.
         recorded_values: values of this move that the game recorded with `record`, by name.
+
+    Examples:
+        >>> from audiogan.core import Play
+        >>> play = Play(step=0, seed=1)
+        >>> play.begin_move("critic")
+        >>> first = play.rand(3)
+        >>> play.begin_move("critic")
+        >>> bool((play.rand(3) == first).all())
+        True
     """
 
     def __init__(

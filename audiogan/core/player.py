@@ -31,6 +31,14 @@ class Player:
 
     Raises:
         ValueError: a setting is out of range.
+
+    Examples:
+        >>> from functools import partial
+        >>> import torch
+        >>> from audiogan.core import Player
+        >>> player = Player("critic", ("critic",), partial(torch.optim.Adam, lr=1e-4), every=2)
+        >>> [player.is_due(step) for step in range(4)]
+        [True, False, True, False]
     """
 
     name: str

@@ -39,6 +39,12 @@ class Stream:
 
     Raises:
         ValueError: the dataset is empty, or the batch size is below 1.
+
+    Examples:
+        >>> from audiogan.core import Stream
+        >>> from audiogan.data import open_points
+        >>> Stream(open_points(count=100), batch_size=8).state_dict()
+        {'position': 0, 'length': 100}
     """
 
     def __init__(self, dataset: Dataset, batch_size: int, *, seed: int = 0, shuffle: bool = True) -> None:

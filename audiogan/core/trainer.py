@@ -51,7 +51,17 @@ class Move:
 
 
 class Callback:
-    """Base class of callbacks. The trainer calls the methods at fixed points of a run. By default, they do nothing."""
+    """Base class of callbacks. The trainer calls the methods at fixed points of a run. By default, they do nothing.
+
+    Examples:
+        >>> from audiogan.core import Callback
+        >>> class Count(Callback):
+        ...     steps = 0
+        ...     def on_step(self, trainer):
+        ...         self.steps += 1
+        >>> Count().steps
+        0
+    """
 
     def on_start(self, trainer: Trainer) -> None:
         """Called when the trainer is created, before a checkpoint is loaded and before the first step. Create state

@@ -32,7 +32,15 @@ class ViewAugment(Protocol):
 
 
 class Mirror:
-    """Random horizontal flip of each example with probability 1/2."""
+    """Random horizontal flip of each example with probability 1/2.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.data.columns import Mirror
+        >>> augment = Mirror().draw(8, np.random.default_rng(0))
+        >>> augment(np.arange(2.0) * np.ones((8, 1, 1, 1)))[:, 0, 0, 0]  # 1: flipped
+        array([0., 1., 1., 1., 0., 0., 0., 0.])
+    """
 
     def draw(self, n: int, rng: np.random.Generator) -> AugmentFunction:
         flipped = rng.random(n) < 0.5
@@ -88,6 +96,12 @@ class Signals(Column):
         indices: for each row, the index of its signal in ``storage``, int64 ``[N]``. Default: row ``i`` is
             ``storage[i]``.
         group: name of the augmentation group, see `Column`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.data.columns import Signals
+        >>> Signals(np.zeros((6, 1, 100), np.float32)).read(np.array([0, 3])).shape
+        torch.Size([2, 1, 100])
     """
 
     def __init__(
@@ -118,6 +132,13 @@ class Rendered:
         shape: shape of one signal.
         dtype: data type of the signals.
         memory: size of the cache in bytes, 0 or more.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.data.columns import Rendered
+        >>> squares = Rendered(lambda row: np.full((1, 4), row**2), 1000, (1, 4), np.float32, memory=1 << 20)
+        >>> squares[np.array([3, 5])][:, 0, 0]
+        array([ 9., 25.], dtype=float32)
     """
 
     def __init__(self, render: Callable[[int], np.ndarray], count: int, shape: Shape, dtype: Any, memory: int) -> None:
@@ -149,6 +170,12 @@ class Labels(Column):
     Args:
         codes: class index of each row, integers ``[N]``, 0 or more.
         labels: names of the classes, in the order of their indices.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.data.columns import Labels
+        >>> Labels(np.array([0, 1, 1]), ["kick", "snare"]).read(np.array([2, 0]))
+        tensor([1, 0])
     """
 
     def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
@@ -164,6 +191,12 @@ class Values(Column):
     Args:
         array: numbers ``[N, K]`` or ``[N, *shape]``, an array or a memory map.
         names: names of the ``K`` numbers. Empty for unnamed numbers.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.data.columns import Values
+        >>> Values(np.array([[100.0], [200.0]]), names=["pitch"]).read(np.array([1]))
+        tensor([[200.]])
     """
 
     def __init__(self, array: np.ndarray, names: Sequence[str] = ()) -> None:
@@ -186,6 +219,13 @@ class Texts(Column):
         offsets: start of each text in ``data``, followed by the end of the last text, int64 ``[N + 1]``.
         alphabet: characters that may occur. Their IDs are 1, 2, ... in this order.
         length: maximum number of characters per text.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.data.columns import Texts
+        >>> Texts.from_strings(["ab", "b"]).read(np.array([0, 1]))
+        tensor([[1, 2],
+                [2, 0]])
     """
 
     def __init__(self, data: np.ndarray, offsets: np.ndarray, alphabet: str, length: int) -> None:
@@ -239,6 +279,14 @@ class Derived(Column):
         redraw: draw new random numbers for each training batch. If ``False``, the random numbers of an example are
             fixed. Outside training, they are always fixed.
         seed: seed of the fixed random numbers.
+
+    Examples:
+        >>> from audiogan.data import open_points
+        >>> from audiogan.data.columns import Derived
+        >>> table = open_points(count=100).with_column("negative", Derived("x", lambda x, rng: -x))
+        >>> batch = table.batch([0, 1])
+        >>> bool((batch["negative"] == -batch["x"]).all())
+        True
     """
 
     random = True

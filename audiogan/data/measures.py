@@ -101,6 +101,13 @@ class KnobValues:
     Args:
         names: names of ``K`` knobs from `audiogan.data.sounds.knobs.KNOBS`. Empty or ``None``: no column is added.
         progress: show a progress bar if measuring takes longer than two seconds.
+
+    Examples:
+        >>> from audiogan.data import open_sounds
+        >>> from audiogan.data.measures import KnobValues
+        >>> column = KnobValues(["brightness"])(open_sounds(length=2048))
+        >>> column.names
+        ('brightness',)
     """
 
     def __init__(self, names: Sequence[str] | None = (), *, progress: bool = True) -> None:
@@ -133,6 +140,12 @@ class PitchTrack:
         hop_length: hop between frames in samples, 1 or more.
         enabled: ``False``: no column is added.
         progress: show a progress bar if measuring takes longer than two seconds.
+
+    Examples:
+        >>> from audiogan.data import open_sounds
+        >>> from audiogan.data.measures import PitchTrack
+        >>> PitchTrack(hop_length=256, enabled=False)(open_sounds(length=2048)) is None
+        True
     """
 
     def __init__(self, hop_length: int, enabled: bool = True, *, progress: bool = True) -> None:

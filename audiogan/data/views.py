@@ -19,6 +19,12 @@ class PerClass:
     Args:
         count: number of examples per class, 1 or more.
         seed: seed of the random selection.
+
+    Examples:
+        >>> from audiogan.data import open_images
+        >>> from audiogan.data.views import PerClass
+        >>> len(PerClass(count=5)(open_images("digits")))
+        50
     """
 
     def __init__(self, count: int, seed: int = 0) -> None:
@@ -51,6 +57,13 @@ class Balanced:
 
     Args:
         power: exponent from 0 (all classes equally frequent) to 1 (frequencies of the data).
+
+    Examples:
+        >>> from audiogan.data import open_images
+        >>> from audiogan.data.views import Balanced
+        >>> digits = open_images("digits")
+        >>> len(Balanced()(digits)) >= len(digits)  # Examples of rare classes are repeated.
+        True
     """
 
     def __init__(self, power: float = 0.5) -> None:
@@ -76,6 +89,13 @@ class Shard:
         by: ``label``: each shard contains whole classes, in the order of the labels. ``random``: random shards with
             sizes that differ by at most one.
         seed: seed of the random partition.
+
+    Examples:
+        >>> from audiogan.data import open_images
+        >>> from audiogan.data.views import Shard
+        >>> digits = open_images("digits")
+        >>> [len(Shard(index, count=3)(digits)) for index in range(3)]
+        [599, 599, 599]
     """
 
     def __init__(self, index: int, count: int, by: str = "random", seed: int = 0) -> None:

@@ -74,6 +74,12 @@ class LogMel:
 
     Raises:
         ValueError: a segment would have no frame, or ``floor_db`` is not negative.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.metrics import LogMel
+        >>> LogMel(16000)(torch.zeros(2, 1, 16384)).shape
+        (2, 256)
     """
 
     def __init__(

@@ -26,6 +26,13 @@ class Signal(Input):
         representation: invertible transform between signals and the tensors that networks receive. ``None`` passes
             signals unchanged.
         size: number of channels. It is ignored, because the number follows from ``shape``.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.inputs import Signal
+        >>> from audiogan.modalities import Image
+        >>> Signal(shape=(1, 8, 8), modality=Image()).parse(np.zeros((1, 8, 8), np.float32)).shape
+        torch.Size([1, 8, 8])
     """
 
     default_column = "source"
@@ -120,6 +127,12 @@ class MaskSignal(Signal):
 
     In an image file or an array of integers from 0 to 255, pixels of 128 or more are missing. In a floating-point or
     boolean array, values above 0.5 are missing.
+
+    Examples:
+        >>> from audiogan.inputs import MaskSignal
+        >>> from audiogan.modalities import Image
+        >>> MaskSignal("mask", shape=(1, 8, 8), modality=Image()).shape
+        (1, 8, 8)
     """
 
     default_column = "mask"

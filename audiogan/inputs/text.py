@@ -20,6 +20,11 @@ class Text(Input):
         length: largest number of characters.
         column: name of the data column with the texts.
         size: number of character indices. It is ignored, because the number follows from ``alphabet``.
+
+    Examples:
+        >>> from audiogan.inputs import Text
+        >>> Text(alphabet="abc", length=4).parse("cab")
+        tensor([3, 1, 2, 0])
     """
 
     default_column = "text"

@@ -31,6 +31,12 @@ class Extractor:
             of pictures.
         to_images: function from signals to pictures, see `audiogan.modalities.Modality.to_images`.
         name: name of the network. A hash of its weights is appended.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.metrics import Extractor
+        >>> Extractor(torch.nn.Flatten(), lambda images: images, "pixels").name
+        'pixels-e4a6a057'
     """
 
     def __init__(self, net: nn.Module, to_images: Picture, name: str) -> None:

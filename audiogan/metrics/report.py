@@ -53,6 +53,12 @@ class Report:
         nothing: name -> value of the metric for the unchanged sources, for models that translate signals.
         baseline: name -> value of the metric for another model that was evaluated on the same data.
         baseline_name: name of this other model. Empty if there is none.
+
+    Examples:
+        >>> from audiogan.metrics import Report
+        >>> report = Report({"l1/x@20": 0.2}, {"l1/x@20": 0.0}, {"l1/x@20": "lower"}, {"fake": 20, "real": 20})
+        >>> report.values["l1/x@20"]
+        0.2
     """
 
     values: dict[str, float]

@@ -97,12 +97,6 @@ class UpBlock(nn.Module):
         in_channels: number of input channels.
         out_channels: number of output channels.
         condition_dim: size of the condition `[B, condition_dim]` of both batch norms.
-
-    Examples:
-        >>> import torch
-        >>> from audiogan.networks.biggan import UpBlock
-        >>> UpBlock(8, 4, condition_dim=3)(torch.zeros(2, 8, 4, 4), torch.zeros(2, 3)).shape
-        torch.Size([2, 4, 8, 8])
     """
 
     def __init__(self, in_channels: int, out_channels: int, condition_dim: int) -> None:
@@ -129,12 +123,6 @@ class DownBlock(nn.Module):
         is_first: leave out the ReLU before the first convolution, because the input is an image.
         down: halve height and width. If it is false and both numbers of channels agree, the skip connection is the
             identity.
-
-    Examples:
-        >>> import torch
-        >>> from audiogan.networks.biggan import DownBlock
-        >>> DownBlock(3, 8, is_first=True)(torch.zeros(2, 3, 8, 8)).shape
-        torch.Size([2, 8, 4, 4])
     """
 
     def __init__(self, in_channels: int, out_channels: int, is_first: bool = False, down: bool = True) -> None:
@@ -172,6 +160,12 @@ class BigGANGenerator(nn.Module):
     Source:
         Brock, Donahue & Simonyan, "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019,
         section 3 and appendix B.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import BigGANGenerator
+        >>> BigGANGenerator((3, 32, 32), latent_dim=20, width=2, embed_dim=4)(latent=torch.zeros(2, 20)).shape
+        torch.Size([2, 3, 32, 32])
     """
 
     latent = "normal"
@@ -278,6 +272,12 @@ class BigGANCritic(nn.Module):
     Source:
         Brock, Donahue & Simonyan, "Large scale GAN training for high fidelity natural image synthesis", ICLR 2019,
         section 3 and appendix B.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.biggan import BigGANCritic
+        >>> BigGANCritic((3, 32, 32), width=2)(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2])
     """
 
     def __init__(

@@ -122,6 +122,14 @@ class MultiViewCritic(nn.Module):
         onset_widths: channels after each convolution of the critic on the beginning; ``()``: no such critic.
         conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018).
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.multiview import MultiViewCritic
+        >>> from audiogan.representations import SoundFormat
+        >>> critic = MultiViewCritic(SoundFormat(8192), mel_widths=(8, 8), stft_widths=(8, 8))
+        >>> [logits.shape for logits in critic(critic.view(torch.zeros(2, 1, 8192)))]
+        [torch.Size([2]), torch.Size([2])]
     """
 
     def __init__(

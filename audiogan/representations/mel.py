@@ -16,6 +16,11 @@ class Mel(LogMagnitude):
 
     The filters are those of torchaudio, with Slaney's mel scale and normalisation. Decoding estimates linear magnitudes
     by non-negative least squares and phases by Griffin-Lim, so details within a band are lost. Call `fit` before use.
+
+    Examples:
+        >>> from audiogan.representations import Mel, SoundFormat
+        >>> Mel(SoundFormat(16384), n_mels=80).shape
+        (1, 80, 64)
     """
 
     accuracy = "<= -9 dB mean spectral convergence"

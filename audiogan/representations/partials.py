@@ -87,6 +87,13 @@ class PartialMeter(nn.Module):
     """Measure frequency and amplitude of the strongest spectral peak in each half-octave band.
 
     The window is long (128 ms), so that low pitches are resolved. The arguments are those of `Partials`.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.representations import PartialMeter
+        >>> meter = PartialMeter(4, length=4096, hop_length=256, sample_rate=16000)
+        >>> [part.shape for part in meter(torch.rand(1, 1, 4096))]
+        [torch.Size([1, 4, 17]), torch.Size([1, 4, 17])]
     """
 
     window_seconds, steps = 0.128, 24

@@ -16,6 +16,11 @@ class SoundFormat:
 
     Raises:
         ValueError: a value is not a whole number of at least 1.
+
+    Examples:
+        >>> from audiogan.representations import SoundFormat
+        >>> SoundFormat(length=16384, channels=2)
+        SoundFormat(length=16384, channels=2, sample_rate=16000)
     """
 
     length: int

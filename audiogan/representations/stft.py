@@ -241,6 +241,12 @@ class LogMagnitude(Representation):
     frames as all other samples.
 
     Source: Donahue et al. 2019, section 3.4.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.representations import LogMagnitude, SoundFormat
+        >>> LogMagnitude(SoundFormat(16384)).shape
+        (1, 128, 128)
     """
 
     accuracy = "<= -20 dB mean spectral convergence"

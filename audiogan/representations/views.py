@@ -25,6 +25,12 @@ class LogMelView(nn.Module):
         n_mels: number of mel bands from 20 Hz to half the sample rate.
         floor: constant that is added to magnitudes before the logarithm.
         frame_multiple: the number of frames is rounded to a multiple of this number, see `round_frames`.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.representations import LogMelView
+        >>> LogMelView(4096, 1, 16000, n_fft=512, hop_length=256)(torch.zeros(2, 1, 4096)).shape
+        torch.Size([2, 1, 16, 64])
     """
 
     filters: Tensor
@@ -58,6 +64,12 @@ class STFTView(nn.Module):
     A coefficient X (1 for a sine of full scale) becomes `4 X |X|^(power - 1)` and `4 |X|^power`. `floor` is added to
     |X|^2, so that derivatives are finite. The bin at half the sample rate is dropped. Channels are ordered re, im,
     magnitude, re, im ... The arguments are those of `LogMelView`.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.representations import STFTView
+        >>> STFTView(4096, 1, n_fft=512, hop_length=256)(torch.zeros(2, 1, 4096)).shape
+        torch.Size([2, 3, 32, 256])
     """
 
     def __init__(

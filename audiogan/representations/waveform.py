@@ -11,6 +11,12 @@ class Waveform(Identity):
 
     Args:
         format: format of the sounds.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.representations import SoundFormat, Waveform
+        >>> Waveform(SoundFormat(4096)).encode(torch.zeros(2, 1, 4096)).shape
+        torch.Size([2, 1, 4096])
     """
 
     def __init__(self, format: SoundFormat) -> None:

@@ -43,6 +43,12 @@ class MetricsLog(Callback):
 
     Attributes:
         last: values of the newest line, by name.
+
+    Examples:
+        >>> import tempfile
+        >>> from audiogan.run.callbacks import MetricsLog
+        >>> MetricsLog(tempfile.gettempdir(), every=100).every
+        100
     """
 
     def __init__(self, run_dir: str | Path, every: int = 50) -> None:

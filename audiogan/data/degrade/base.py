@@ -82,6 +82,12 @@ class Steps(Degradation):
 
     Args:
         steps: degradations, at least one.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.data.degrade import Blur, Downsample, Steps
+        >>> Steps([Blur(std=1.0), Downsample(factor=4)])(torch.zeros(3, 32, 32)).shape
+        torch.Size([3, 8, 8])
     """
 
     steps: Sequence[Degradation]

@@ -41,6 +41,12 @@ class RandomBlur(Degradation):
         probability: probability of any blur, 0 to 1.
 
     Source: Wang et al., "Real-ESRGAN", ICCV Workshops 2021, sections 3.1 and 3.3.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from audiogan.data.degrade import RandomBlur
+        >>> RandomBlur()(torch.zeros(3, 32, 32), np.random.default_rng(0)).shape
+        torch.Size([3, 32, 32])
     """
 
     dims = 3
@@ -121,6 +127,12 @@ class RandomResize(Degradation):
         down: probability of shrinking, 0 to 1. Otherwise, the size does not change.
         smallest: smallest factor, 0.05 to 1.
         largest: largest factor, 1 to 4.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from audiogan.data.degrade import RandomResize
+        >>> RandomResize()(torch.zeros(3, 32, 32), np.random.default_rng(0)).shape[0]
+        3
     """
 
     dims = 3
@@ -158,6 +170,12 @@ class CameraNoise(Degradation):
         grey: probability of the same noise in all channels, 0 to 1.
 
     Source: Wang et al., "Real-ESRGAN", ICCV Workshops 2021, section 3.1.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from audiogan.data.degrade import CameraNoise
+        >>> CameraNoise()(torch.zeros(3, 8, 8), np.random.default_rng(0)).shape
+        torch.Size([3, 8, 8])
     """
 
     dims, channels = 3, (1, 3)

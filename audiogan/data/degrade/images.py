@@ -59,6 +59,12 @@ class Grey(Degradation):
     Args:
         lightness: return the grey image with the same CIE lightness L* as the colour image. Default: luma (ITU-R
             BT.601), as in most conversions of files.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.data.degrade import Grey
+        >>> Grey()(torch.ones(3, 8, 8)).shape
+        torch.Size([1, 8, 8])
     """
 
     dims, channels = 3, (1, 3)
@@ -81,6 +87,13 @@ class GaussianNoise(Degradation):
             common in papers, is 25 / 127.5 = 0.196 on the scale from -1 to 1.
 
     Source: Zhang et al., "Beyond a Gaussian denoiser", IEEE TIP 2017.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from audiogan.data.degrade import GaussianNoise
+        >>> noisy = GaussianNoise(std=0.1)(torch.zeros(3, 64, 64), np.random.default_rng(0))
+        >>> round(noisy.std().item(), 2)
+        0.1
     """
 
     std: Annotated[Range, 0, 2] = (0.0, 0.4)
@@ -98,6 +111,13 @@ class PoissonNoise(Degradation):
             pixel has the standard deviation 2 / sqrt(peak).
 
     Source: Foi et al., "Practical Poissonian-Gaussian noise modeling", IEEE TIP 2008.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from audiogan.data.degrade import PoissonNoise
+        >>> black = torch.full((1, 4, 4), -1.0)
+        >>> PoissonNoise(peak=30.0)(black, np.random.default_rng(0)).unique()  # Black has no noise.
+        tensor([-1.])
     """
 
     peak: Annotated[Range, 0.1, 1e6] = 30.0
@@ -114,6 +134,14 @@ class Blur(Degradation):
 
     Args:
         std: standard deviation of the kernel in pixels, 0 to 64.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.data.degrade import Blur
+        >>> image = torch.zeros(1, 9, 9)
+        >>> image[0, 4, 4] = 1
+        >>> Blur(std=1.0)(image).max().item() < 0.2
+        True
     """
 
     dims = 3
@@ -132,6 +160,12 @@ class Jpeg(Degradation):
 
     Args:
         quality: JPEG quality, 1 to 95. Blocks are visible below about 30.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.data.degrade import Jpeg
+        >>> Jpeg(quality=20)(torch.zeros(3, 16, 16)).shape
+        torch.Size([3, 16, 16])
     """
 
     dims, channels = 3, (1, 3)
@@ -172,6 +206,12 @@ class BoxMask(Mask):
         centred: centre the rectangle. Default: a random position.
 
     Source: Pathak et al., "Context encoders", CVPR 2016, section 3.3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.data.degrade import BoxMask
+        >>> BoxMask(side=0.5, centred=True)(torch.zeros(3, 8, 8)).mean().item()  # a quarter of the pixels
+        0.25
     """
 
     side: Annotated[Range, 0, 1] = (0.25, 0.5)
@@ -196,6 +236,12 @@ class FreeFormMask(Mask):
         width: brush width relative to the shorter side of the image, 0.01 to 0.5.
 
     Source: Yu et al., "Free-form image inpainting with gated convolution", ICCV 2019, appendix.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from audiogan.data.degrade import FreeFormMask
+        >>> FreeFormMask()(torch.zeros(3, 32, 32), np.random.default_rng(0)).unique()
+        tensor([0., 1.])
     """
 
     strokes: Annotated[int, 1, 32] = 4
@@ -227,6 +273,12 @@ class MaskChoice(Mask):
 
     Args:
         masks: kinds of masks, at least one.
+
+    Examples:
+        >>> import numpy as np, torch
+        >>> from audiogan.data.degrade import BoxMask, FreeFormMask, MaskChoice
+        >>> MaskChoice([BoxMask(), FreeFormMask()])(torch.zeros(3, 32, 32), np.random.default_rng(0)).shape
+        torch.Size([1, 32, 32])
     """
 
     masks: Sequence[Mask]
@@ -252,6 +304,12 @@ class Hole(Degradation):
             can also use the mask as an input.
         fill: value of the masked pixels, -1 (black) to 1 (white).
         append: append the mask as the last channel, which gives ``[C + 1, H, W]``.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.data.degrade import BoxMask, Hole
+        >>> Hole(BoxMask(side=0.5, centred=True))(torch.ones(1, 4, 4)).sum().item()  # 4 of 16 pixels are missing.
+        12.0
     """
 
     dims = 3
