@@ -69,7 +69,7 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
         >>> from audiogan.monitors import diagnose
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     rows = [json.dumps({"step": i, "critic/loss": 1.0, "generator/loss": 1.0}) for i in range(9)]
-        ...     _ = (pathlib.Path(folder) / "metrics.jsonl").write_text("\n".join(rows))
+        ...     _ = (pathlib.Path(folder) / "metrics.jsonl").write_text(chr(10).join(rows))
         ...     diagnose(folder).rows
         9
     """
@@ -114,7 +114,7 @@ def print_diagnosis(path: str | os.PathLike[str], echo: Callable[[str], None] = 
         >>> from audiogan.monitors import print_diagnosis
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     rows = [json.dumps({"step": i, "critic/loss": 1.0, "generator/loss": 1.0}) for i in range(9)]
-        ...     _ = (pathlib.Path(folder) / "metrics.jsonl").write_text("\n".join(rows))
+        ...     _ = (pathlib.Path(folder) / "metrics.jsonl").write_text(chr(10).join(rows))
         ...     diagnosis = print_diagnosis(folder, echo=lambda line: None)
     """
     diagnosis = diagnose(path)

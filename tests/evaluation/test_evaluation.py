@@ -201,7 +201,7 @@ def test_an_extractor_of_the_users_own(digits_run: Path, tmp_path: Path, monkeyp
 
 
 def test_modes_of_stacked_digits_are_counted(tmp_path: Path) -> None:
-    small = ["data=stacked-digits", "data.root=digits", "data.count=150", "widths=[8,8]", "group_channels=4"]
+    small = ["data=stacked-digits", "data.root=digits", "data.count=300", "widths=[8,8]", "group_channels=4"]
     report = evaluate_run(str(trained(tmp_path, "r3gan", *small)), count=20, echo=lambda line: None)
     (name,) = (name for name in report.values if name.startswith("modes/"))
     assert name.endswith("@512") and 100 < report.floor[name] <= 512 and 1 <= report.values[name] <= 512

@@ -89,9 +89,9 @@ def test_what_is_offered_can_be_pasted(run: tuple[str, ...], tmp_path: Path) -> 
 
 def test_several_critics_get_advice_of_their_own(tmp_path: Path) -> None:
     history = History(settings=settings_of(("md-gan",), tmp_path))
-    assert FINDINGS["overpowering"](history).override == "lr.critic=0.00025"  # type: ignore[union-attr]
-    assert FINDINGS["mode collapse"](history).override == "lr.generator=0.0005"  # type: ignore[union-attr]
-    assert of_memorising(history).override == "game.penalties.r1.weight=2"  # type: ignore[union-attr]
+    assert FINDINGS["overpowering"](history).override == "lr.critic=0.000125"  # type: ignore[union-attr]
+    assert FINDINGS["mode collapse"](history).override == "lr.generator=0.00025"  # type: ignore[union-attr]
+    assert of_memorising(history).override == "game.penalties.r1.weight=10"  # type: ignore[union-attr]
 
 
 def test_a_configuration_of_ones_own_is_offered_the_keys_it_has() -> None:
