@@ -168,7 +168,7 @@ def walked(run: Run) -> None:
     out = run.folder / "walk.gif"
     flags = [f"--input={name}={value}" for name, value in run.given().items()]
     if not has_random_inputs(run.generator):
-        assert "draws nothing at random" in run.command("walk", out, "--run", run.path, *flags, code=2)
+        assert "draws no input at random" in run.command("walk", out, "--run", run.path, *flags, code=2)
         return
     printed = run.command("walk", out, "--run", run.path, "--seconds", 0.2, "--fps", 10, "--points", 2, *flags)
     assert out.is_file() and "2 frames" in printed
