@@ -303,7 +303,7 @@ class TestCommand:
     @pytest.fixture(autouse=True)
     def model(self, monkeypatch: pytest.MonkeyPatch) -> Translator:
         generator = Translator(more={"classes": Classes(labels=["day", "night"]), "latent": Latent("latent", 2)})
-        monkeypatch.setattr("audiogan.model.loading.load", lambda run, strength: generator)
+        monkeypatch.setattr("audiogan.model.loading.load", lambda run, strength=None: generator)
         return generator
 
     def test_exit_codes(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -337,7 +337,7 @@ import sys
 sys.path[:0] = [{tests!r}]
 from fake_translator import Translator
 import audiogan.model.loading
-audiogan.model.loading.load = lambda run, strength: Translator({shape})
+audiogan.model.loading.load = lambda run, strength=None: Translator({shape})
 from audiogan.cli import main
 sys.exit(main(["apply", "-", "-", "--run", "x"]))
 """
