@@ -74,8 +74,8 @@ def test_what_is_imported_is_declared() -> None:
     optional = {normal(line) for name in extras for line in extras[name] if not line.startswith("audiogan[")}
     homes = {name: {normal(home) for home in found} for name, found in packages_distributions().items()}
     package, tests = imported(["audiogan"]), imported(["benchmarks", "examples", "tests"])
-    onnx = {normal(line) for line in extras["onnx"]}
-    assert {name for name in package if not homes.get(name, {name}) & (required | onnx)} == set()
+    extra = {normal(line) for name in ("onnx", "video") for line in extras[name]}
+    assert {name for name in package if not homes.get(name, {name}) & (required | extra)} == set()
     installed = {name for name in tests if name in homes}  # the others are modules beside the tests
     assert {name for name in installed if not homes[name] & (required | optional)} == set()
     used = {home for name in package | tests for home in homes.get(name, {name})}

@@ -52,7 +52,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:
         label = args.label  # Names of classes may contain a colon, which otherwise separates a class from its weight.
-    values: dict[str, Any] = expand_inputs(generator, given, args.out) if has_random_inputs(generator) else {}
+    moves = has_random_inputs(generator)  # Otherwise, `write_walk` raises an error.
+    values: dict[str, Any] = expand_inputs(generator, given, args.out) if moves else {}
     write_walk(
         generator,
         args.out,
@@ -67,5 +68,5 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         knobs=knobs,
         inputs=values,
         truncation=args.truncation,
-        route=generator.routes.find_unambiguous(args.generator) if len(generator.routes) > 1 else None,
+        route=generator.routes.find_unambiguous(args.generator) if moves and len(generator.routes) > 1 else None,
     )

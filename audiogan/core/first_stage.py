@@ -15,7 +15,8 @@ from audiogan.core.trainer import Callback, Trainer
 class FirstStage(Callback):
     """Callback that divides a run into two stages. Some players move only in the second stage.
 
-    Usually the critic is paused in the first stage, so that the generator learns from distances to its targets alone.
+    Usually, the opponent of a network is paused in the first stage. The network then learns from distances to its
+    targets alone.
     SRGAN (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021, section 4.1) begin
     with such a stage. The callback stores the weights at the end of the first stage. After training, these weights and
     the final ones can be interpolated.
