@@ -261,7 +261,8 @@ def test_a_recording_dropped_on_a_pad(opened: Callable[..., Page], drums: Genera
     assert [i for i in range(16) if before[i] != after[i]] == [5]
     page.unroute("**/api/imitate?*")
     page.locator(".pad").nth(7).dispatch_event("drop", {"dataTransfer": dropped})
-    page.click("#imitate-stop")
+    page.wait_for_selector("#imitate-progress:not([hidden])")
+    page.locator("#imitate-stop").dispatch_event("click")  # `click` would wait for a stable layout, and so for the end.
     page.wait_for_selector("#imitate-says:text('stopped')", timeout=5_000)
     assert recipes(page) == after and page.locator("#imitate-stop").is_hidden()
     junk = page.evaluate_handle(
