@@ -25,7 +25,7 @@ class FirstStage(Callback):
 
     Args:
         fraction: fraction of the run's budget (steps or minutes) that the first stage takes, above 0 and below 1.
-        nets: names of the networks whose weights are stored. ``None`` selects the networks that `EMA` averages.
+        nets: names of the networks with weights to store. ``None`` selects the networks that `EMA` averages.
         paused: names of the players that are paused in the first stage. Games receive them in `Play.paused`. ``None``
             selects the players that train none of the networks in ``nets``.
 

@@ -44,7 +44,7 @@ def open_stacked_digits(
     seed: int = 0,
     named: bool = False,
 ) -> Table:
-    """Return a table of colour images whose red, green and blue channels are three random grey images.
+    """Return a table of colour images. Their red, green and blue channels are three random grey images.
 
     With ten classes of grey images there are 1,000 modes, the triples of classes, which are about equally frequent
     (stacked MNIST). The images have no class. The column ``channel_labels`` has the class of each channel, ``[3]``.
