@@ -15,11 +15,11 @@ from typing import Any
 from pooch import file_hash
 
 from audiogan.data.cache import downloads_folder
+from audiogan.data.downloads.archive import ArchiveFiles
 from audiogan.data.downloads.data_set import DataSet, File, read_descriptions
 from audiogan.data.downloads.drum_kits import DrumKits
 from audiogan.data.downloads.fetch import Progress, Unfit, failure_reason, fetch
 from audiogan.data.downloads.idx import IdxImages
-from audiogan.data.downloads.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
 from audiogan.files import FileName, atomic_write
 
@@ -37,7 +37,7 @@ def get_data_set(name: str) -> DataSet:
     facts = found[name]
     if name == "drums":
         return DrumKits()
-    return SpokenDigits.from_description(name, facts) if "member" in facts else IdxImages.from_description(name, facts)
+    return ArchiveFiles.from_description(name, facts) if "member" in facts else IdxImages.from_description(name, facts)
 
 
 def download(
