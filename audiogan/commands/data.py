@@ -57,4 +57,5 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     out = download(DrumKits(**options) if drums else get_data_set(args.what), args.out, args.base_url)
     root = [] if drums and not args.out else [f"data.root={args.out or args.what}"]
     verb, them = ("are", "them") if drums else ("is", "it")
-    print(f"{args.what} {verb} in {out}; train on {them} with: {shlex.join(['audiogan', 'train', CONFIGS[args.what], *root])}")
+    command = shlex.join(["audiogan", "train", CONFIGS[args.what], *root])
+    print(f"{args.what} {verb} in {out}; train on {them} with: {command}")

@@ -158,7 +158,7 @@ def test_a_zip_becomes_folders_with_credits(site: Site, tmp_path: Path) -> None:
     assert [row["path"] for row in rows] == sorted(expected)
     assert {row["speaker"] for row in rows} == {"ada", "bob"} and {row["label"] for row in rows} == set(WORDS)
     page = (out / "README.md").read_text()
-    assert "CC BY-SA 4.0" in page and "Zohar Jackson" in page and "20 recordings" in page and "- seven: 2" in page
+    assert "CC BY-SA 4.0" in page and "Zohar Jackson" in page and "20 files" in page and "- seven: 2" in page
     assert site.requests[0][0].startswith("/nowhere/")  # then the next address is asked
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "site"]  # nothing is left beside it
 
@@ -228,7 +228,7 @@ def test_a_set_that_is_there_is_left_alone(site: Site, tmp_path: Path) -> None:
 RECORDING = "free-spoken-digit-dataset-abc/recordings/"
 BAD: dict[str, tuple[Files, str]] = {
     "missing": ({RECORDING + "3_ada_0.wav": b""}, r"3_ada_0\.wav"),
-    "unknown": ({RECORDING + "3_eve_0.wav": wav(1)}, r"21 recordings; missing or unknown: 3_eve_0\.wav"),
+    "unknown": ({RECORDING + "3_eve_0.wav": wav(1)}, r"21 files; missing or unknown: 3_eve_0\.wav"),
     "rate": ({RECORDING + "3_ada_0.wav": wav(1, 16000)}, r"3_ada_0\.wav has 400 samples, 1 channels at 16000 Hz"),
     "stereo": ({RECORDING + "3_ada_0.wav": wav(1, channels=2)}, "2 channels"),
     "empty": ({RECORDING + "3_ada_0.wav": wav(1, length=0)}, "has 0 samples"),

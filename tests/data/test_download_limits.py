@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from audiogan.cli import main
+from audiogan.data.downloads.archive import ArchiveFiles
 from audiogan.data.downloads.download import download, get_data_set
 from audiogan.data.downloads.drum_kits import DrumKits
 from audiogan.data.downloads.fetch import Unfit, fetch
 from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
-from audiogan.data.downloads.archive import ArchiveFiles
 from audiogan.errors import UserError
 
 MOST = 300_000

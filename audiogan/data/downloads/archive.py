@@ -1,4 +1,4 @@
-"""`ArchiveFiles`: recordings or images in one archive (SC09, FSDD, flowers, pets), unpacked to a folder for each class."""
+"""`ArchiveFiles`: recordings or images in one archive, unpacked to a folder for each class."""
 
 from __future__ import annotations
 
@@ -126,7 +126,9 @@ class ArchiveFiles(DataSet):
         except _DAMAGED as error:
             raise _unfit(archive, str(error) or type(error).__name__) from error
         names = {path.partition("/")[2] for path in found}
-        odd = sorted(self.names ^ names if self.names else set(self.labels) ^ {label for _, label, *_ in found.values()})
+        odd = sorted(
+            self.names ^ names if self.names else set(self.labels) ^ {label for _, label, *_ in found.values()}
+        )
         if odd:
             raise _unfit(archive, f"{len(found):,} files; missing or unknown: {', '.join(odd[:3])}")
         return sorted(found.values())

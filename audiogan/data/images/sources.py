@@ -35,7 +35,8 @@ def open_images(
     Args:
         root: folder of images, ``.npz`` file (format: `audiogan.data.images.folder.from_npz`), or name of a data set:
             ``mnist``, ``fashion-mnist`` (training images), ``flowers`` or ``pets``, after ``audiogan data get``, or
-            ``digits`` (1,797 images of 8x8 pixels, shipped with scikit-learn). Default: ``mnist`` if it is downloaded, else ``digits``.
+            ``digits`` (1,797 images of 8x8 pixels, shipped with scikit-learn). Default: ``mnist`` if it is
+            downloaded, else ``digits``.
         size: side length in pixels, 4 to 4096. The central square of each image is resized. Default: the original
             size. For folders: the most frequent value of min(height, width) of the files, at most 256.
         channels: 1 (grey) or 3 (RGB). Default: the original channels, or for folders 1 if all files are grey, else 3.
