@@ -74,8 +74,8 @@ def play_pattern(
         midi_path: MIDI file, see `read_pattern`.
         sample_rate: sample rate of the result, in Hz.
         tail: time after the end of the pattern during which sounds ring out, in seconds. 0 makes a loop.
-        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true peak
-            of the kit is -1 dBTP.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
+            peak of the kit is -1 dBTP.
         echo: function that prints a line. It reports notes that were left out, and missing notes that are played by
             another pad.
 

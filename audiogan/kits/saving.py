@@ -74,8 +74,8 @@ def save_kit(
         sample_rate: sample rate of the WAV files, in Hz, see `render_hits`.
         bits: bits per sample, 16 or 24.
         name: name of the kit, see `file_stem`. The default is the name of the folder.
-        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true peak
-            of the kit is -1 dBTP.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
+            peak of the kit is -1 dBTP.
         contact_sheet: also draw ``contact-sheet.png``.
         store_model_path: also write the path of the model to ``kit.json``, relative to the kit and absolute.
         echo: function that prints a line. It reports pads that were attenuated because of their peaks.
