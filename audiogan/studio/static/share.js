@@ -4,8 +4,8 @@ const VERSION = "1.";
 const LARGEST = 1 << 20; // Largest size of an unpacked fragment, in bytes.
 
 export async function encode(state, model) {
-  const pads = state.pads.map(({ name, note, locked, recipe: { latent, classes, knobs, seed, truncation } }) => [
-    name, note, locked ? 1 : 0, latent, classes, knobs, seed, truncation,
+  const pads = state.pads.map(({ name, note, locked, level = 0, pan = 0, tune = 0, recipe: { latent, classes, knobs, seed, truncation } }) => [
+    name, note, locked ? 1 : 0, latent, classes, knobs, seed, truncation, level, pan, tune,
   ]);
   const grid = state.grid.map((row) => row.join("")).join("");
   const text = JSON.stringify([model.name, model.fingerprint, state.tempo, state.swing, grid, pads]);
@@ -38,8 +38,8 @@ export async function decode(fragment, model) {
   return {
     tempo, swing,
     grid: pads.map((_, i) => [...grid.slice(16 * i, 16 * i + 16)].map(Number)),
-    pads: pads.map(([name, note, locked, latent, classes, knobs, seed, truncation]) => ({
-      name, note, locked: Boolean(locked), recipe: { model: model.name, latent, classes, knobs, seed, truncation },
+    pads: pads.map(([name, note, locked, latent, classes, knobs, seed, truncation, level = 0, pan = 0, tune = 0]) => ({
+      name, note, locked: Boolean(locked), level, pan, tune, recipe: { model: model.name, latent, classes, knobs, seed, truncation },
     })),
   };
 }
@@ -48,7 +48,8 @@ const number = (x, low, high) => typeof x === "number" && x >= low && x <= high;
 const table = (x) => x !== null && typeof x === "object" && !Array.isArray(x) && Object.values(x).every((v) => typeof v === "number");
 const isPad = (pad) => Array.isArray(pad) && typeof pad[0] === "string" && pad[0].length <= 100 && number(pad[1], 0, 127) &&
   typeof pad[3] === "string" && table(pad[4]) && table(pad[5]) &&
-  (pad[6] === null || Number.isSafeInteger(pad[6])) && (pad[7] === null || number(pad[7], 0, 100));
+  (pad[6] === null || Number.isSafeInteger(pad[6])) && (pad[7] === null || number(pad[7], 0, 100)) &&
+  number(pad[8] ?? 0, -24, 12) && number(pad[9] ?? 0, -1, 1) && number(pad[10] ?? 0, -24, 24); // Older links have no level, pan and tune.
 
 async function through(bytes, stream) {
   const reader = new Blob([bytes]).stream().pipeThrough(stream).getReader();
