@@ -28,7 +28,7 @@ from audiogan.utils.archives import open_zip
 LARGEST = 8 << 20
 """Maximum size of an unpacked file in bytes."""
 MOST = 100_000
-"""Maximum number of files. SC09 has 39 thousand."""
+"""Maximum number of files in an archive. The largest data set, SC09, has 39 thousand."""
 MARK = ".audiogan"
 """Name of the file that marks a temporary folder as created by audiogan, so that audiogan may delete it."""
 # zipfile raises RuntimeError for encrypted files and for unknown compression methods.
@@ -46,7 +46,7 @@ class ArchiveFiles(DataSet):
         member: regular expression for the paths of the files in the archive. Its groups are ``name`` (file name),
             ``label`` (class, or its index in ``labels``), and optionally ``speaker``.
         about: description, author and licence.
-        labels: expected classes. The archive must have files of each.
+        labels: expected classes. The archive must have files of each class.
         names: expected file names of all files. Empty: not checked.
         sample_rate: expected sample rate of recordings in Hz. ``None``: not checked.
     """

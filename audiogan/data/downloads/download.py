@@ -76,7 +76,7 @@ def download(
     finally:
         _tidy(data, parts)
         if new:
-            with suppress(OSError):  # A missing folder or one with files is left as it is.
+            with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
@@ -96,7 +96,7 @@ def _tidy(data: DataSet, parts: Path) -> None:
                 for name in (file.name, f"{file.name}.part"):
                     (parts / name).unlink(missing_ok=True)
     for folder in (*{(parts / file.name).parent for file in files} - {parts}, parts):
-        with suppress(OSError):  # A missing folder or one with files is left as it is.
+        with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
             folder.rmdir()
 
 
