@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.inputs import Classes
-from audiogan.model.bundle import SUFFIX
 from audiogan.model.generator import Generator
+from audiogan.run.model_files import SUFFIX
 from audiogan.run.settings import make_paths_absolute
 from audiogan.run.training import open_data
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from audiogan.errors import UserError
+from audiogan.kits.kit import LEVELS, PANS, TUNES
 from audiogan.kits.names import file_stem
 from audiogan.studio.instrument import Name, Seed, WireRecipe
 from audiogan.studio.limits import StrictModel
@@ -33,11 +34,23 @@ byte.
 
 
 class WirePad(StrictModel):
-    """Pad of a kit as a JSON object: its name, its General MIDI note and the recipe of its sound."""
+    """Pad of a kit as a JSON object.
+
+    Attributes:
+        name: name of the pad.
+        note: General MIDI note.
+        recipe: recipe of the sound, which is the loudest velocity layer.
+        level: level in dB, see `Pad`.
+        pan: pan from -1 to 1, see `Pad`.
+        tune: change of pitch in semitones, see `Pad`.
+    """
 
     name: Name
     note: Annotated[int, Field(ge=0, le=127)]
     recipe: WireRecipe
+    level: Annotated[float, Field(ge=LEVELS[0], le=LEVELS[1])] = 0.0
+    pan: Annotated[float, Field(ge=PANS[0], le=PANS[1])] = 0.0
+    tune: Annotated[float, Field(ge=TUNES[0], le=TUNES[1])] = 0.0
 
 
 class NewKit(StrictModel):
@@ -67,7 +80,9 @@ async def new_kit(request: Request) -> dict[str, Any]:
             instrument.from_wire(pad.recipe)
     made = await studio.renders.run(make_kit, instrument.generator, PADS, seed=want.seed, labels=want.labels)
     pads: list[dict[str, Any]] = [
-        {"name": pad.name, "note": pad.note, "recipe": instrument.to_wire(pad.layers[0])} for pad in made.pads
+        {"name": pad.name, "note": pad.note, "recipe": instrument.to_wire(pad.layers[0])}
+        | {"level": pad.level, "pan": pad.pan, "tune": pad.tune}
+        for pad in made.pads
     ]
     pads.sort(key=lambda pad: (pad["note"] < FIRST_NOTE, pad["note"]))
     for i, kept in enumerate(want.locked[: len(pads)]):
@@ -106,7 +121,10 @@ def _kit(studio: Studio, want: KitFile) -> Kit:
         raise UserError(f"format {want.format[:40]!r} must be one of {', '.join(FORMATS)}")
     recipes = [replace(studio.instrument.from_wire(pad.recipe), model=studio.instrument.name) for pad in want.pads]
     try:
-        pads = [Pad(pad.name, pad.note, (recipe,)) for pad, recipe in zip(want.pads, recipes, strict=True)]
+        pads = [
+            Pad(pad.name, pad.note, (recipe,), pad.level, pad.pan, pad.tune)
+            for pad, recipe in zip(want.pads, recipes, strict=True)
+        ]
         return Kit(tuple(pads), studio.instrument.name)
     except ValueError as error:  # The error is raised if a name is unprintable or a note occurs twice.
         raise UserError(str(error)) from error
