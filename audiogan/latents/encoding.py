@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 POOL_COST = 0.3
-"""Time to generate and compare one random sample, as a fraction of the time of an optimisation step."""
+"""Time for generating and comparing one random sample, divided by the time of an optimisation step."""
 POOL_SHARE, POOL_LARGEST = 0.15, 512
 """Fraction of the computing time for the random samples compared at the start, and maximum number of these samples."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
@@ -135,8 +135,7 @@ def encode(
     budget = seconds / target.step_seconds
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
-    # The best random sample and the optimised one are compared by their distances, because the loss only approximates
-    # these.
+    # Compare the best random sample with the optimised one by their distances, which the loss only approximates.
     before, after = search.finished(first), search.finished(found)
     return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 

@@ -115,7 +115,8 @@ def multirun(name: str, overrides: Sequence[str], resume_command: str = "") -> i
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
-            # A launcher may use other processes. Their copies of `failed` are lost, so they raise an exception.
+            # A launcher may run jobs in other processes, which cannot change `failed` here. They raise an exception
+            # instead.
             if os.getpid() != process:
                 raise JobFailed(str(error)) from None
             failed.append(str(error))

@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 PARTS = 4
-"""Number of work items per thread. Several small items per thread balance the load if some take longer."""
+"""Number of work items per thread. With several small items per thread, the load is balanced if some take longer."""
 MOST = 16
 """Maximum number of threads. More threads do not help, because Python runs the code between PyTorch operations in one
 thread at a time."""
