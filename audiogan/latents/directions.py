@@ -222,7 +222,7 @@ def _principal(places: _InputVectors, seed: int) -> Array:
     count = max(PAIRS, 2 * places.size)
     a, values = places.draw(count, seed)
     rng = torch.Generator().manual_seed(seed + 1)
-    # Both sounds of a pair have the same class, so that the large effect of the class does not enter their difference.
+    # Two sounds of a pair have the same class. Otherwise, the class would dominate their difference.
     b = a + torch.randn(a.shape, generator=rng)
     there, here = (_heard(places.generator, places.signals(each, values)) for each in (b, a))
     effect = np.linalg.lstsq((b - a).double().numpy(), there - here, rcond=None)[0]

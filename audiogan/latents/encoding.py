@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 POOL_COST = 0.3
 """Time for generating and comparing one random sample, divided by the time of an optimisation step."""
 POOL_SHARE, POOL_LARGEST = 0.15, 512
-"""Fraction of the computing time for the random samples compared at the start, and maximum number of these samples."""
+"""Limits of the random samples that are compared at the start: fraction of the computing time, and number of
+samples."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
 """Stages of the optimisation: number of candidates, and fraction of the whole optimisation spent on the stage."""
 Progress = Callable[[float], object]
@@ -60,12 +61,12 @@ class Encoding:
 
     @property
     def wave(self) -> NDArray[np.float32]:
-        """Another name of ``signal``, for sounds."""
+        """Alias of ``signal`` for sounds."""
         return self.signal
 
     @property
     def recording(self) -> NDArray[np.float32]:
-        """Another name of ``target``, for sounds."""
+        """Alias of ``target`` for sounds."""
         return self.target
 
 

@@ -34,7 +34,7 @@ LARGEST_RATIO_DB = 100.0
 SILENCE = 1e-5
 """Smallest root mean square of a target for which the SI-SDR is defined (-100 dB relative to full scale)."""
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
-"""Constants of SSIM: width and standard deviation of the Gaussian window in pixels, then K1 and K2 of the paper."""
+"""Constants of SSIM: width and standard deviation of the Gaussian window in pixels, and the paper's K1 and K2."""
 GRADIENT_CONSTANT = 170.0
 """Constant T of the gradient magnitude similarity deviation (GMSD), for grey levels from 0 to 255."""
 LUMINANCE = (0.299, 0.587, 0.114)

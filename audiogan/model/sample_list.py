@@ -137,7 +137,7 @@ class SampleList:
         }
         self._canonical = content == self._text().encode()
         if self._canonical:
-            self._rows = []  # new rows are appended, so the old ones are not needed
+            self._rows = []  # New rows are appended, so old rows are not needed.
 
     def _text(self) -> str:
         own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}

@@ -8,8 +8,8 @@ from audiogan.monitors.history import History
 from audiogan.monitors.progress import WINDOW, recent_median
 
 KIND = "memorising critic"
-# Thresholds of a note and a warning for the probability that a training example scores above a held-out one. A critic
-# that has not memorised gives 0.50 +- 0.07 with 32 examples of each kind.
+# Probabilities that a training example scores above a held-out example, from which a note or a warning is reported. For
+# a critic that has not memorised, the probability is 0.50 +- 0.07 (32 examples of each kind).
 SLIGHT, CLEAR = 0.68, 0.8
 LOST = 0.6  # Accuracy on held-out data below which the critic is close to guessing.
 

@@ -21,8 +21,8 @@ from audiogan.networks.blocks import apply_spectral_norm
 from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 
-# Key: number of upsampling blocks. Value: channels of each resolution, coarsest first, as multiples of `width`. The
-# values for 64, 256 and 512 pixels are those of the paper. Other image sizes follow the rule in `_layout`.
+# Channels of each resolution, coarsest first, in multiples of `width`. The key is the number of upsampling blocks. The
+# paper has these values for 64, 256 and 512 pixels. For other image sizes, see the rule in `_layout`.
 MULTIPLIERS = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8, 4, 2, 1, 1)}
 
 

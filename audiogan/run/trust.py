@@ -27,7 +27,7 @@ from audiogan.utils.text import printable
 P = ParamSpec("P")
 R = TypeVar("R")
 MAX_MODULES, MAX_NAME = 16, 100
-"""Largest number of modules that a model may need, and largest length of a module name in characters."""
+"""Limits of the modules that a model may need: number of modules, and characters of a module name."""
 FRAMEWORKS = {
     *("audiogan", "torch", "torchaudio", "torchvision", "torchgen", "functorch", "numpy", "hydra", "omegaconf"),
     *("pip", "setuptools", "pkg_resources", "test"),

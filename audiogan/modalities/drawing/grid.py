@@ -23,7 +23,8 @@ WIDE = 1600
 WIDEST = 2400
 """Largest width in pixels of a comparison of several blocks."""
 GAP, BLOCK_GAP, EDGE = 6, 24, 14
-"""Distances in pixels: between two images of a sheet, between two blocks of rows, and between images and the edge."""
+"""Distances on a sheet in pixels: between two images (``GAP``), between two blocks of rows (``BLOCK_GAP``), and between
+images and the edge of the sheet (``EDGE``)."""
 MIN_BLOCK_ROWS = 6
 """Smallest number of rows of a block, if there are several blocks."""
 EMPTY_COST = 3.0
@@ -34,7 +35,7 @@ LAYOUT = "Layout"
 MAX_LAYOUT_PIXELS = 1 << 28
 """Largest number of pixels of a PNG file that `read_layout` opens."""
 MAX_ROWS, MAX_COLUMNS = 4096, 16
-"""Largest number of rows and of columns of a comparison that `read_layout` returns."""
+"""Limits of the comparisons that `read_layout` accepts: number of rows and number of columns."""
 
 
 class Layout(NamedTuple):
