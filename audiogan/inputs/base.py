@@ -116,7 +116,7 @@ class Input(nn.Module):
     Attributes:
         drawable: whether `draw` can create values. If not, the user or a data set must give them.
         modality: kind of signal, such as an image, for inputs that can be displayed. ``None`` for other inputs.
-        rate: learning rate when latents and other values are optimised by gradient descent to match a recording.
+        rate: learning rate for optimising values by gradient descent, as in `audiogan.latents.encode`.
         default_column: name of the column that is used if none is configured.
     """
 
@@ -249,7 +249,7 @@ class Input(nn.Module):
         return None
 
     def to_batch(self, x: Tensor) -> dict[str, Tensor]:
-        """Return columns of a batch from which `from_batch` computes the values ``x`` of shape ``[n, *shape]``."""
+        """Return batch columns for the values ``x`` ``[n, *shape]``. `from_batch` converts them back to ``x``."""
         return {} if self.column is None else {self.column: x}
 
     def encode(self, x: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ class Knobs(Input):
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        # NumPy is used for small arrays, because it is faster than PyTorch and an instrument needs a low latency.
+        # NumPy is faster than PyTorch for small arrays, which keeps the latency low when a model is played live.
         weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)

@@ -40,8 +40,9 @@ class SampleList:
         self._state: tuple[int, ...] | None = None
         self._header: list[str] = []
         self._columns: list[str] = []  # the header in lower case
-        self._rows: list[list[str]] = []  # empty if a row can be added without rewriting the file
-        self._samples: dict[str, tuple[str, ...]] = {}  # cells of each row after the file name
+        # Rows of the file, or empty if a row can be appended without rewriting the file.
+        self._rows: list[list[str]] = []
+        self._samples: dict[str, tuple[str, ...]] = {}  # Cells of each row by file name.
         self._canonical = False
         self._read()
 

@@ -33,7 +33,7 @@ FRAMEWORKS = {
     *("pip", "setuptools", "pkg_resources", "test"),
 }
 REFUSED = {name.lower() for name in {*sys.stdlib_module_names, *sys.builtin_module_names, *FRAMEWORKS}}
-"""Modules that cannot be trusted, in lower case, because some of their classes run programs or write files."""
+"""Names, in lower case, of modules that cannot be trusted because some of their classes run programs or write files."""
 
 
 @dataclass(frozen=True)

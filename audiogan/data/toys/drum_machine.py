@@ -104,7 +104,7 @@ def _ride(d: RandomValues, s: Synth) -> Array:
     f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), TOP, d.uniform(-4, 0.5))
     each = t60 * (f / 2000) ** d.uniform(-0.4, 0.0) * d.loguniform(0.6, 1.5, len(f))
     wash = s.partials(f, amp, each, phase)
-    count = int(d.rng.integers(4, 9))  # Number of prominent modes. They form the ping.
+    count = int(d.rng.integers(4, 9))  # Number of prominent modes, which form the ping of the cymbal.
     ping = (
         d.loguniform(350, 900) * np.sort(d.loguniform(1, 9, count))
         if d.chance(0.6)

@@ -137,7 +137,7 @@ class Synth:
                 np.concatenate([rate, rate + 2.0 / attack]),
             )
         step = np.exp((-rate + 2j * np.pi * freq) / self.sample_rate)
-        # z^(block*a + b) = z^(block*a) * z^b reduces the exponentials of all samples to a small matrix product.
+        # Because z^(block*a + b) = z^(block*a) * z^b, a small matrix product gives the exponentials of all samples.
         n = self._span(t60)
         block = int(np.ceil(np.sqrt(n)))
         inner = np.multiply.accumulate(np.vstack([np.ones_like(step), np.tile(step, (block, 1))]), axis=0)
