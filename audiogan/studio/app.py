@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from audiogan.errors import UserError
-from audiogan.studio import imitate, kits, sounds, watching
+from audiogan.studio import imitate, kits, patterns, sounds, watching
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.security import RequestGuard
@@ -22,7 +22,7 @@ from audiogan.studio.sounds import Studio
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-ROUTERS = (sounds.router, kits.router, imitate.router, watching.router)
+ROUTERS = (sounds.router, kits.router, patterns.router, imitate.router, watching.router)
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 PAGES = {"/": "index.html", "/run": "run.html"}
 """URL path -> file name of each HTML page. Every static file is also served at ``/static/NAME``."""
