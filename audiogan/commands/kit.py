@@ -121,8 +121,8 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     from audiogan.kits import Kit
     from audiogan.kits.opening import KIT, read_kit_file
     from audiogan.kits.saving import find_kit_model
-    from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import load
+    from audiogan.run.model_files import shipped_models
 
     if path.is_dir():
         path /= KIT

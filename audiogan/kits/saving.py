@@ -24,7 +24,7 @@ from audiogan.kits.names import ascii_stem, file_stem, single_line
 from audiogan.kits.opening import KIT, LARGEST_KIT
 from audiogan.kits.rendering import Hit, render_hits
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav
-from audiogan.model.bundle import shipped_models
+from audiogan.run.model_files import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator

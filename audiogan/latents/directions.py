@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from audiogan.errors import UserError
 from audiogan.features.embedding import embed
 from audiogan.inputs import LIMIT, Knobs, Latent
-from audiogan.latents.properties import list_properties, measure_properties
+from audiogan.latents.properties import IMAGE, SOUND, list_properties, measure_properties
 from audiogan.model.recipe import Recipe
 from audiogan.model.recipe_inputs import parse_inputs
 
@@ -64,6 +64,13 @@ class Direction:
     name: str
     effects: Mapping[str, float]
     strength: float
+
+    @property
+    def opposite(self) -> str:
+        """Changes for a negative amount in words, such as "darker, longer". "other timbre" if `name` is that."""
+        pairs = SOUND if set(self.effects) == set(SOUND) else IMAGE
+        opposites = {more: less for less, more in pairs.values()} | dict(pairs.values())
+        return ", ".join(opposites.get(word, word) for word in self.name.split(", "))
 
 
 def directions(

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from audiogan.errors import UserError
-from audiogan.studio import imitate, kits, sounds, watching
+from audiogan.studio import finding, imitate, kits, listening, mapping, recordings, sounds, watching
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.security import RequestGuard
@@ -22,9 +22,12 @@ from audiogan.studio.sounds import Studio
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-ROUTERS = (sounds.router, kits.router, imitate.router, watching.router)
+ROUTERS = (
+    *(sounds.router, kits.router, imitate.router, watching.router),
+    *(finding.router, recordings.router, mapping.router, listening.router),
+)
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-PAGES = {"/": "index.html", "/run": "run.html"}
+PAGES = {"/": "index.html", "/run": "run.html", "/blind": "blind.html"}
 """URL path -> file name of each HTML page. Every static file is also served at ``/static/NAME``."""
 
 
@@ -35,6 +38,7 @@ def create_app(
     token: str | None = None,
     runs_dir: str | Path = "runs",
     extra_run: str | Path | None = None,
+    recordings_dir: str | Path | None = None,
 ) -> FastAPI:
     """Return the ASGI application of the studio for one model.
 
@@ -46,6 +50,7 @@ def create_app(
             ``host``.
         runs_dir: folder that is searched for run folders. The page lists them.
         extra_run: run folder outside ``runs_dir`` that the page also lists.
+        recordings_dir: folder with sound files of the user, for the map of sounds and the listening test.
 
     Raises:
         UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.
@@ -59,6 +64,11 @@ def create_app(
         Slots(1, 2, limits.imitate_seconds),
     )
     app.state.watching = watching.Watching(Path(runs_dir), generator.checkpoint, Path(extra_run) if extra_run else None)
+    instrument, folder = app.state.studio.instrument, Path(recordings_dir) if recordings_dir else None
+    app.state.recordings = recordings.Recordings(generator, folder)
+    app.state.directions = finding.DirectionCache(generator)
+    app.state.maps = mapping.SoundMaps(instrument, app.state.recordings)
+    app.state.listening = listening.ListeningTests(instrument, app.state.recordings)
     for router in ROUTERS:
         app.include_router(router)
     _serve_files(app)

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
-from audiogan.model.bundle import shipped_models
 from audiogan.model.recipe import LONGEST, Recipe
+from audiogan.run.model_files import shipped_models
 from audiogan.studio.limits import StrictModel
 from audiogan.utils.text import printable
 

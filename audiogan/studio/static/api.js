@@ -43,6 +43,8 @@ export const morph = async (a, b, steps) => (await json("/api/morph", { a, b, st
 export const render = async (recipe) => (await post("/api/render", JSON.stringify({ recipe }))).arrayBuffer();
 export const kitFile = async (wanted) => (await post("/api/kit.zip", JSON.stringify(wanted))).blob();
 
+export const patternFile = async (wanted) => (await post("/api/pattern.mid", JSON.stringify(wanted))).blob();
+
 /** Find the sound nearest to a recording. Resolves to {recipe, distance}. `progress` is called with 0 ... 1. An aborted `signal` stops the search (AbortError). */
 export async function imitate(file, label, seconds, progress, signal) {
   const query = new URLSearchParams({ seconds, ...(label ? { label } : {}) });

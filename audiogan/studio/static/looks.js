@@ -18,6 +18,9 @@ export function mixture(recipe) {
     : names.map(([name, weight]) => `${plain(name)} ${percent(weight / sum)}`).join(" · ");
 }
 
+/** Return the choke group of a pad: the sounds of a hi-hat cut each other. */
+export const hatGroup = ({ recipe }) => (/hat/i.test(label(recipe)) ? "hat" : "");
+
 /** Return the hue of a recipe in degrees. Each class has a hue; a mixture gets the weighted circular mean. */
 export function hue(recipe, labels) {
   if (!labels.length) return 35;

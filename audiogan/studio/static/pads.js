@@ -2,24 +2,29 @@
 
 import { arrow, draw, element, hue, icon, mixture, roving, visible } from "./looks.js";
 
-export const CODES = [
+export const PAD_CODES = [
   "Digit1", "Digit2", "Digit3", "Digit4", "KeyQ", "KeyW", "KeyE", "KeyR",
   "KeyA", "KeyS", "KeyD", "KeyF", "KeyZ", "KeyX", "KeyC", "KeyV",
 ];
 const COLUMNS = 44;
 
-/** Return the velocity of a click, 0.3 ... 1. It increases towards the upper edge of the pad. */
-export function velocity(event, box) {
+const PAD = "application/x-audiogan-pad"; // Type of a dragged pad.
+
+/** Return the gain of a click, 0.09 ... 1. It increases towards the upper edge of the pad. */
+export function gainOfClick(event, box) {
   const height = Math.min(1, Math.max(0, (box.bottom - event.clientY) / box.height));
-  return Math.min(1, 0.3 + 0.8 * height);
+  return Math.min(1, 0.3 + 0.8 * height) ** 2;
 }
 
 export class Pads {
-  /** `on`: hit(i, velocity), choose(i), lock(i), drop(i, file). */
+  /**
+   * `on`: hit(i, gain), choose(i), lock(i), drop(i, file), copy(from, to), and file(i), which returns {name, url} of the
+   * WAV file of a pad or null.
+   */
   constructor(root, labels, on) {
     this.labels = labels;
-    this.keys = CODES.map((code) => code.slice(-1));
-    this.pads = CODES.map((_, i) => this.build(i, on));
+    this.keys = PAD_CODES.map((code) => code.slice(-1));
+    this.pads = PAD_CODES.map((_, i) => this.build(i, on));
     root.replaceChildren(...this.pads.map((pad) => pad.box));
     roving(this.pads.map((pad) => pad.button), (key, i) => arrow(key, i, 4, 4));
     this.localKeys();
@@ -36,23 +41,34 @@ export class Pads {
     const bar = element("i", { class: "bar-progress" });
     const box = element("div", { class: "pad hue" }, button, lock, bar);
     button.addEventListener("pointerdown", (event) => {
+      button.draggable = event.pointerType === "mouse"; // A finger that rests on a pad does not drag it.
       if (event.button) return;
       on.choose(i);
-      on.hit(i, velocity(event, button.getBoundingClientRect()));
+      on.hit(i, gainOfClick(event, button.getBoundingClientRect()));
     });
     button.addEventListener("click", (event) => {
-      if (event.detail === 0) { on.choose(i); on.hit(i, 0.9); } // The click comes from Enter, Space or a screen reader.
+      if (event.detail === 0) { on.choose(i); on.hit(i); } // The click comes from Enter, Space or a screen reader.
     });
+    button.addEventListener("focus", () => on.choose(i));
     lock.addEventListener("click", () => on.lock(i));
+    button.addEventListener("dragstart", ({ dataTransfer }) => {
+      const file = on.file(i);
+      dataTransfer.effectAllowed = "copy";
+      dataTransfer.setData(PAD, String(i));
+      if (file) dataTransfer.setData("DownloadURL", `audio/wav:${file.name}:${file.url}`); // For the desktop and for DAWs.
+    });
     box.addEventListener("dragover", (event) => {
       event.preventDefault();
+      event.dataTransfer.dropEffect = "copy";
       box.classList.add("over");
     });
     box.addEventListener("dragleave", (event) => box.contains(event.relatedTarget) || box.classList.remove("over"));
     box.addEventListener("drop", (event) => {
       event.preventDefault();
       box.classList.remove("over");
-      if (event.dataTransfer.files.length) on.drop(i, event.dataTransfer.files[0]);
+      const { files } = event.dataTransfer, from = event.dataTransfer.getData(PAD);
+      if (from === "" && files.length) on.drop(i, files[0]);
+      else if (from !== "" && Number(from) !== i) on.copy(Number(from), i);
     });
     return { box, button, lock, bar, name, key, wave };
   }
@@ -61,7 +77,7 @@ export class Pads {
   async localKeys() {
     try {
       const map = await navigator.keyboard.getLayoutMap();
-      this.keys = CODES.map((code) => (map.get(code) ?? code.slice(-1)).toUpperCase());
+      this.keys = PAD_CODES.map((code) => (map.get(code) ?? code.slice(-1)).toUpperCase());
       this.pads.forEach((pad, i) => { pad.key.textContent = this.keys[i]; });
     } catch { /* The default letters are kept. */ }
   }
