@@ -110,7 +110,7 @@ class Adversarial(Generative):
             player: ``generator`` or ``critic``.
             batch: signals ``x``, and other columns of the data by name.
             batch_inputs: result of `inputs_from_batch` for this batch.
-            context: context of the move.
+            context: context of this update.
         """
         signal = batch["x"]
         if player == "critic":

@@ -31,7 +31,7 @@ def critic_terms(
         real: real examples ``[B, ...]``, without gradient.
         fake: generated samples ``[B, ...]``, without gradient.
         penalties: penalties by name. A penalty is added if the step is a multiple of its ``every``.
-        context: context of the move.
+        context: context of this update.
         critic_of_fake: function like ``critic`` that passes the named inputs of the generated samples. By default,
             ``critic``.
 

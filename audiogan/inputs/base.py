@@ -198,7 +198,8 @@ class Input(nn.Module):
             requested: requested value, ``[*shape]`` or ``[n, *shape]``. Its NaN elements are drawn. ``None``: all are
                 drawn.
             drawn: values of inputs that were drawn before this one, by name.
-            odds: results of `odds_of_others`: factors on the probabilities of classes, by input name.
+            odds: factors on the probabilities of classes, by input name. They follow from requested values of other
+                inputs, see `odds_of_others`.
 
         Raises:
             UserError: the input cannot be drawn, and there is no requested value.

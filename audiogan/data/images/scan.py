@@ -224,7 +224,7 @@ def replace_reason(results: Iterable[Found], reason: str, detail: str = "") -> t
 
 
 def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
-    """Decode the items of a job into the cache folder ``folder``.
+    """Decode all images of a scan, and write them with the table of files into a cache folder.
 
     Args:
         job: description of the scan.
