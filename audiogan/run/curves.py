@@ -254,7 +254,7 @@ def plot_metrics(series: Series, real_values: dict[str, float]) -> list[tuple[st
 def plot_group(
     index: int, title: str, names: Sequence[str], series: Series, last_step: float, real_values: dict[str, float]
 ) -> tuple[Markup, dict[str, Any]]:
-    """Plot a group of metrics. Return HTML with an inline SVG, and the points that the page shows under the pointer.
+    """Plot a group of metrics. Return HTML with an inline SVG, and the points for the tooltips of the page.
 
     Args:
         index: number of the plot on the page, from 0.
