@@ -176,7 +176,7 @@ class Input(nn.Module):
             raise UserError(f"inputs.{self.name}: the data has no column {self.column!r}; it has {', '.join(batch)}")
         return batch[self.column]
 
-    def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+    def values_for_real_examples(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """Return the values ``[B, *shape]`` that a critic receives with the real examples of a batch.
 
         ``None`` means that the critic receives the values of `from_batch`. The two differ if, for example, the
@@ -199,7 +199,7 @@ class Input(nn.Module):
                 drawn.
             drawn: values of inputs that were drawn before this one, by name.
             odds: factors on the probabilities of classes, by input name. They follow from requested values of other
-                inputs, see `odds_of_others`.
+                inputs, see `odds_for_other_inputs`.
 
         Raises:
             UserError: the input cannot be drawn, and there is no requested value.
@@ -208,7 +208,7 @@ class Input(nn.Module):
             raise UserError(f"the input {self.name!r} cannot be drawn; give a value")
         return self.expand_to_batch(requested, n)
 
-    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_for_other_inputs(self, requested: Tensor) -> dict[str, Tensor]:
         """Return factors by which a requested value changes the probabilities of other inputs, such as classes.
 
         Args:

@@ -128,7 +128,7 @@ class Knobs(Input):
             made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
         return torch.from_numpy(made)
 
-    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_for_other_inputs(self, requested: Tensor) -> dict[str, Tensor]:
         """Return a factor on the probability of each class, given requested knobs: ``[classes]`` or ``[n, classes]``.
 
         A class has a large factor if many of its stored examples are close to the requested knobs.

@@ -70,7 +70,7 @@ def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float
     return magnitude * np.exp((tilt / 6.02) * np.log(freq / 1000.0)) if tilt else magnitude
 
 
-def drive(x: Array, gain: Num) -> Array:
+def saturate(x: Array, gain: Num) -> Array:
     """Return ``x`` after soft saturation (tanh). ``x`` should be low-pitched, because overtones may alias."""
     return np.tanh(gain * x) / np.tanh(gain)
 
