@@ -1,4 +1,4 @@
-"""The examples in docstrings run, and everything that the API reference shows has an example."""
+"""Tests that the examples in docstrings run, and that every object in the API reference has an example."""
 
 from __future__ import annotations
 
