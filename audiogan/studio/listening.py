@@ -263,7 +263,12 @@ def proportion(count: int, total: int, chance: float | None = None) -> dict[str,
         return {**name, "share": None, "interval": None} | ({"p_value": None} if chance is not None else {})
     test = binomtest(count, total, chance if chance is not None else 0.5)
     low, high = test.proportion_ci(CONFIDENCE, method="wilson")
-    interval = {"method": "Wilson", "confidence": CONFIDENCE, "low": round(float(low), 4), "high": round(float(high), 4)}
+    interval = {
+        "method": "Wilson",
+        "confidence": CONFIDENCE,
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+    }
     p_value = {} if chance is None else {"p_value": float(f"{test.pvalue:.4g}")}
     return {**name, "share": round(count / total, 4), "interval": interval, **p_value}
 
