@@ -126,7 +126,7 @@ async def export_sound(request: Request) -> Response:
             comment = text if len(text.encode()) <= COMMENT_BYTES else None
             files[f"v{i + 1}.wav"] = encode_wav(hit.wave, want.sample_rate, f"PCM_{want.bits}", comment)
         if len(files) == 1:
-            return Response(*files.values(), media_type="audio/wav")
+            return Response(files["v1.wav"], media_type="audio/wav")
         return Response(pack_files(files), media_type="application/zip")
 
     return await studio.renders.run(work)
