@@ -15,7 +15,7 @@ const SETTLED = 250; // Time without changes of the pad after which new sounds a
 const KINDS = {
   around: { title: "Around", hint: "Variations in all directions", amount: { name: "How different", min: 5, max: 100, value: 35, unit: percentOf } },
   similar: { title: "Similar", hint: "The most similar of 256 random sounds" },
-  directions: { title: "Directions", hint: "Along the strongest directions of this class, in pairs", amount: { name: "How far", min: 5, max: 40, value: 20, unit: (x) => `${(x / 10).toFixed(1)} σ` } },
+  directions: { title: "Directions", hint: "The strongest directions of this class; opposites face each other", amount: { name: "How far", min: 5, max: 40, value: 20, unit: (x) => `${(x / 10).toFixed(1)} σ` } },
 };
 function percentOf(x) { return percent(x / 100); }
 
@@ -134,7 +134,9 @@ class Find {
       return recipes.map((one, i) => ({ recipe: one, name: `${mixture(one)} ${distances[i].toFixed(2)}` }));
     }
     if (this.kind === "directions") {
-      return (await json("/api/directions", { recipe, n: OTHERS / 2, amount: this.slider.valueAsNumber / 10 })).moves;
+      const { moves } = await json("/api/directions", { recipe, n: OTHERS / 2, amount: this.slider.valueAsNumber / 10 });
+      const [there, back] = [0, 1].map((side) => moves.filter((_, i) => i % 2 === side));
+      return [...there, ...back.reverse()]; // The two moves along a direction are on opposite sides of the centre.
     }
     const { recipes } = await json("/api/vary", { recipe, amount: this.slider.valueAsNumber / 100, n: OTHERS });
     return recipes.map((one, i) => ({ recipe: one, name: `variation ${i + 1}` }));

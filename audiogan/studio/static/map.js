@@ -40,7 +40,7 @@ class SoundMap {
     });
     this.plane = element("div", { class: "map", role: "group", "aria-label": "Map of sounds: similar sounds are close together" });
     this.says = element("p", { class: "hint", id: "map-says" });
-    this.name = element("p", { class: "map-name", role: "status" }, "Click a point to hear it; drag it to a pad.");
+    this.name = element("p", { class: "map-name", role: "status" }, matchMedia("(hover: none)").matches ? "Touch a point to hear it." : "Click a point to hear it; drag it to a pad.");
     this.put = element("button", { id: "map-put", disabled: "" }, "Put on pad");
     this.put.addEventListener("click", () => studio.attempt(() => putOnPad(studio, studio.chosen, this.sound(this.chosen))));
     this.root.append(element("div", { class: "find-head" }, this.label, folder, others, this.input), this.plane,
