@@ -121,8 +121,8 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     """
     from audiogan.kits import Kit
     from audiogan.kits.saving import KIT, LARGEST_KIT, find_kit_model
-    from audiogan.model.bundle import shipped_models
     from audiogan.model.loading import load
+    from audiogan.run.model_files import shipped_models
 
     if path.is_dir():
         path /= KIT

@@ -107,8 +107,8 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     If the run has no checkpoint yet or cannot be played, it is watched while the shipped drums are played.
     """
     from audiogan.commands.newest import find_newest_sound_model
-    from audiogan.model.bundle import shipped_models
-    from audiogan.model.loading import DEFAULT, find_model, list_runs, load
+    from audiogan.model.loading import load
+    from audiogan.run.model_files import DEFAULT, find_model, list_runs, shipped_models
     from audiogan.studio.runs import MARKS
 
     if run is None:

@@ -122,6 +122,7 @@ class Trainer:
             ``real_examples`` is the number of real examples shown to the critic, as papers report it.
         stop_reason: reason why the run ended before its budget was used up. ``None`` if the budget was used up.
         paused: names of the players that do not move at present. Callbacks may change it, see `FirstStage`.
+        frozen: names of the networks that no player trains at present. Callbacks may change it, see `FineTuning`.
 
     Examples:
         >>> from functools import partial
@@ -167,6 +168,7 @@ class Trainer:
         self.real_examples = 0
         self.stop_reason: str | None = None
         self.paused: frozenset[str] = frozenset()
+        self.frozen: frozenset[str] = frozenset()
         self._seconds_before = 0.0
         self._started: float | None = None
         self.engine.prepare(game)
@@ -260,7 +262,8 @@ class Trainer:
         ]
         shown = dict.fromkeys(self.streams, 0)
         for player in self.players:
-            if player.is_due(self.step) and player.name not in self.paused:
+            moves = player.name not in self.paused and not self.frozen.issuperset(player.nets)
+            if moves and player.is_due(self.step):
                 for repeat in range(player.repeats):
                     move = self._move(player, repeat, contexts)
                     for callback in self.callbacks.values():
@@ -278,7 +281,7 @@ class Trainer:
         parts = engine.micro_batch_indices, engine.micro_batch_count
         drawn = {name: self.streams[name].next(*parts) for name in player.streams}
         terms: list[dict[str, Tensor]] = []
-        with frozen_except(self.game, player.nets) as params:
+        with frozen_except(self.game, [name for name in player.nets if name not in self.frozen]) as params:
             optimizer.zero_grad(set_to_none=True)
             for i, context in enumerate(contexts):
                 context.begin_move(player.name, repeat)
@@ -289,7 +292,8 @@ class Trainer:
                     if not losses:
                         raise ValueError(f"player {player.name!r} has no loss; give it a term with a weight above 0")
                     total = torch.stack([term.float() for term in losses.values()]).sum()
-                engine.backward(player.name, total)
+                if total.requires_grad or not self.frozen:
+                    engine.backward(player.name, total)
                 terms.append({name: term.detach() for name, term in losses.items()})
             norm = engine.average_and_clip_gradients(player.name, optimizer, params, player.clip)
             examples = engine.micro_batch_count * sum(self.streams[name].batch_size for name in player.streams)

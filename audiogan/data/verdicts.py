@@ -48,7 +48,7 @@ MOST_NAMES, LONGEST_NAME = 30, 60
 
 @dataclass(frozen=True)
 class Scan:
-    """Result of scanning a data folder. Every file has exactly one reason, ``usable`` or why it is skipped.
+    """Result of scanning a data folder. Every file has one of `reasons`: ``usable``, or the reason why it is skipped.
 
     A usable file may have flags for problems such as clipping.
 

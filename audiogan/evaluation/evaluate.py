@@ -77,7 +77,7 @@ def evaluate_run(
         run: run folder, checkpoint or model. ``None``: the newest run.
         data: folder or file with real data; labels are not required. Default: the held-out data of the run. A model
             file contains no data, so it requires ``data``, which is split into training and held-out data.
-        count: largest number of samples. No more samples are drawn than there are real examples.
+        count: largest number of samples. The number of real examples is a further limit.
         seed: seed for the samples and for the choice of examples.
         classifier: if the training data has labels, also compute metrics on features of a classifier, see
             `train_classifier`. It is trained once, in about a minute, and cached.

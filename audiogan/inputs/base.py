@@ -135,8 +135,8 @@ class Input(nn.Module):
     def data_facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
         """Return constructor arguments that depend on the training data, as plain values for the configuration.
 
-        ``size`` in the result is the number of channels that networks receive. YAML files refer to the result as
-        ``${facts.NAME}``.
+        In the result, ``size`` is the number of channels that networks receive. YAML files refer to the value ``KEY``
+        as ``${facts.inputs.NAME.KEY}``.
 
         Args:
             table: training data. ``None`` if the data has not been opened yet. The result then has the same keys with
@@ -198,7 +198,7 @@ class Input(nn.Module):
             requested: requested value, ``[*shape]`` or ``[n, *shape]``. Its NaN elements are drawn. ``None``: all are
                 drawn.
             drawn: values of inputs that were drawn before this one, by name.
-            odds: factors on the probabilities of this and other inputs' classes, by input name, from `odds_of_others`.
+            odds: results of `odds_of_others`: factors on the probabilities of classes, by input name.
 
         Raises:
             UserError: the input cannot be drawn, and there is no requested value.
@@ -219,13 +219,12 @@ class Input(nn.Module):
         return {}
 
     def balanced_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values in which all kinds, such as classes, are equally frequent. ``None`` if there are no
-        kinds."""
+        """Return ``n`` values with equally frequent kinds, such as classes. ``None`` if this input has no kinds."""
         return None
 
     def proportional_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values in which kinds are as frequent as in the training data. ``None`` if there are no
-        kinds."""
+        """Return ``n`` values with kinds, such as classes, as frequent as in the training data. ``None`` if this input
+        has no kinds."""
         return None
 
     def neutral_values(self, n: int) -> Tensor | None:

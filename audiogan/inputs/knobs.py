@@ -19,14 +19,15 @@ Floats = NDArray[np.floating]
 EXAMPLES = 256
 """Number of training examples with knob values that `Knobs` stores for each class."""
 NEAR = 0.1
-"""Smallest standard deviation of the Gaussian kernel that compares stored examples with requested knobs, in normal
-scores (standard normal quantiles)."""
+"""Smallest width of the Gaussian kernel that compares stored examples with requested knobs: a standard deviation in
+normal scores."""
 
 
 class Knobs(Input):
-    """Input with measured properties as normal scores, float32 ``[knobs]``, from -2.33 to 2.33.
+    """Input with measured properties such as brightness, as normal scores: float32 ``[knobs]``, from -2.33 to 2.33.
 
-    A normal score is the standard normal quantile at the quantile level of a measured value in the training data.
+    A normal score is a measured value that is mapped to a standard normal distribution by its rank in the training
+    data.
 
     Knobs that are not requested are copied from a stored training example of the requested class, with added noise. The
     closer an example is to the requested knobs, the more probable it is. A sound with a high requested brightness

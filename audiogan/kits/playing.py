@@ -17,7 +17,7 @@ from audiogan.files import read_small_file
 from audiogan.kits.drums import drum_role, substitute_note
 from audiogan.kits.kit import Kit, velocity_ranges
 from audiogan.kits.midi import BadMidi, read_midi
-from audiogan.kits.rendering import LOUDNESS, render_pads
+from audiogan.kits.rendering import render_pads
 from audiogan.kits.saving import hat_type
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def play_pattern(
     *,
     sample_rate: int = 44100,
     tail: float = 1.0,
-    loudness: float = LOUDNESS,
+    loudness: float | None = None,
     echo: Callable[[str], None] | None = None,
 ) -> NDArray[np.float32]:
     """Play a MIDI file on a kit.
@@ -74,7 +74,8 @@ def play_pattern(
         midi_path: MIDI file, see `read_pattern`.
         sample_rate: sample rate of the result, in Hz.
         tail: time after the end of the pattern during which sounds ring out, in seconds. 0 makes a loop.
-        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
+            peak of the kit is -1 dBTP.
         echo: function that prints a line. It reports notes that were left out, and missing notes that are played by
             another pad.
 
@@ -108,11 +109,10 @@ def play_pattern(
         replaced = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
         echo(f"notes missing from the kit: {', '.join(replaced)}")
     played = [(seconds, instead.get(note, note), velocity) for seconds, note, velocity in pattern.strokes]
-    needed = {note for _, note, _ in played}
-    used = Kit(tuple(pad for pad in kit.pads if pad.note in needed), kit.model)
-    sounds = render_pads(generator, used, sample_rate=sample_rate, loudness=loudness)
-    index = {pad.note: i for i, pad in enumerate(used.pads)}
-    return _mix(used, sounds, [(s, index[n], v) for s, n, v in played], pattern.seconds, sample_rate, tail)
+    # All pads are rendered, because the balance of a kit depends on all of them.
+    sounds = render_pads(generator, kit, sample_rate=sample_rate, loudness=loudness)
+    index = {pad.note: i for i, pad in enumerate(kit.pads)}
+    return _mix(kit, sounds, [(s, index[n], v) for s, n, v in played], pattern.seconds, sample_rate, tail)
 
 
 def _mix(

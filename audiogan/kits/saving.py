@@ -21,9 +21,9 @@ from audiogan.kits.drums import drum_role
 from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocity_ranges
 from audiogan.kits.names import ascii_stem, file_stem, single_line
-from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
+from audiogan.kits.rendering import Hit, render_hits
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav
-from audiogan.model.bundle import shipped_models
+from audiogan.run.model_files import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -51,7 +51,7 @@ def save_kit(
     sample_rate: int = 44100,
     bits: int = 24,
     name: str | None = None,
-    loudness: float = LOUDNESS,
+    loudness: float | None = None,
     contact_sheet: bool = False,
     store_model_path: bool = False,
     echo: Callable[[str], None] | None = None,
@@ -74,7 +74,8 @@ def save_kit(
         sample_rate: sample rate of the WAV files, in Hz, see `render_hits`.
         bits: bits per sample, 16 or 24.
         name: name of the kit, see `file_stem`. The default is the name of the folder.
-        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
+            peak of the kit is -1 dBTP.
         contact_sheet: also draw ``contact-sheet.png``.
         store_model_path: also write the path of the model to ``kit.json``, relative to the kit and absolute.
         echo: function that prints a line. It reports pads that were attenuated because of their peaks.

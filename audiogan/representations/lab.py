@@ -28,7 +28,8 @@ def grey_to_lightness(grey: Tensor) -> Tensor:
     """Return the lightness of grey pixels, encoded as in `Lab`.
 
     Args:
-        grey: grey pixels of any shape, -1 (black) ... 1 (white), which stand for equal red, green and blue in sRGB.
+        grey: grey pixels of any shape, -1 (black) ... 1 (white). A grey pixel has equal red, green and blue values in
+            sRGB.
 
     Returns:
         L* / 50 - 1, of the same shape.

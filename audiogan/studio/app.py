@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from audiogan.errors import UserError
-from audiogan.studio import finding, imitate, kits, listening, mapping, recordings, sounds, watching
+from audiogan.studio import finding, imitate, kits, listening, mapping, patterns, recordings, sounds, watching
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.security import RequestGuard
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 ROUTERS = (
-    *(sounds.router, kits.router, imitate.router, watching.router),
+    *(sounds.router, kits.router, patterns.router, imitate.router, watching.router),
     *(finding.router, recordings.router, mapping.router, listening.router),
 )
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

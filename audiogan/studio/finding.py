@@ -75,9 +75,7 @@ async def find_neighbours(request: Request) -> dict[str, Any]:
     studio = Studio.from_request(request)
     want = await studio.parse_body(request, Similar)
     instrument, recipe = studio.instrument, studio.instrument.from_wire(want.recipe)
-    found = await studio.renders.run(
-        neighbours, instrument.generator, recipe, want.n, pool_size=POOL, seed=want.seed
-    )
+    found = await studio.renders.run(neighbours, instrument.generator, recipe, want.n, pool_size=POOL, seed=want.seed)
     return {
         "recipes": [instrument.to_wire(one.recipe) for one in found],
         "distances": [round(one.distance, 4) for one in found],

@@ -15,8 +15,9 @@ from starlette.responses import StreamingResponse
 
 from audiogan.errors import UserError
 from audiogan.modalities.reading import SoundReader, Unreadable
+from audiogan.modalities.wav import encode_wav
 from audiogan.studio.limits import read_body
-from audiogan.studio.sounds import Studio, encode_float_wav
+from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api")
 MAX_SAMPLE_RATE = 400_000
@@ -80,7 +81,7 @@ async def _lines(
             found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
             recipe = studio.instrument.to_wire(found.recipe)
             result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.initial_distance, 3))
-            source = encode_float_wav(found.target, generator.sample_rate)
+            source = encode_wav(found.target, generator.sample_rate, "FLOAT")
             result["source"] = base64.b64encode(source).decode()
             result.update({"note": note} if note else {})
         except UserError as error:

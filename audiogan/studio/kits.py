@@ -18,6 +18,7 @@ from audiogan.kits.kit import LEVELS, PANS, TUNES
 from audiogan.kits.names import file_stem
 from audiogan.studio.instrument import Name, Seed, WireRecipe
 from audiogan.studio.limits import StrictModel
+from audiogan.studio.patterns import NamedPattern
 from audiogan.studio.sounds import Studio
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class NewKit(StrictModel):
 
 class KitFile(StrictModel):
     pads: Annotated[list[WirePad], Field(min_length=1, max_length=PADS)]
+    patterns: Annotated[list[NamedPattern], Field(max_length=26)] = Field(default_factory=list)
     format: Name
     name: Annotated[str, Field(max_length=60)] = "kit"
     sample_rate: Literal[44_100, 48_000] = 44_100
@@ -93,7 +95,7 @@ async def new_kit(request: Request) -> dict[str, Any]:
 
 @router.post("/kit.zip")
 async def export_kit(request: Request) -> Response:
-    """Export a kit in the requested file format and return the files as one ZIP archive."""
+    """Export a kit in the requested file format, with its patterns as MIDI files, and return one ZIP archive."""
     studio = Studio.from_request(request)
     want = await studio.parse_body(request, KitFile)
     made = _kit(studio, want)
@@ -137,6 +139,8 @@ def _archive(studio: Studio, made: Kit, want: KitFile) -> bytes:
         out = Path(folder) / "kit"
         generator = studio.instrument.generator
         save_kit(generator, made, out, want.format, sample_rate=want.sample_rate, bits=want.bits, name=want.name)
+        for pattern in want.patterns:
+            (out / f"pattern-{pattern.name}.mid").write_bytes(pattern.to_midi())
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(path for path in out.rglob("*") if path.is_file()):

@@ -17,12 +17,13 @@ from pydantic import Field
 
 from audiogan.errors import UserError
 from audiogan.kits.rendering import CEILING_DB, FADE, LOUDNESS, momentary_loudness, true_peak
+from audiogan.modalities.wav import encode_wav
 from audiogan.model.recipe import Recipe
 from audiogan.studio.instrument import Instrument, Name, Seed
 from audiogan.studio.limits import Limits, Refused, Slots, StrictModel
 from audiogan.studio.mapping import embed_waves
 from audiogan.studio.recordings import Recording, Recordings, trim_end
-from audiogan.studio.sounds import Studio, encode_float_wav
+from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api/listening")
 MAX_TRIALS = 60
@@ -125,7 +126,7 @@ class ListeningTests:
         if len(found) < trials:
             kind = "recordings" if label is None else f"recordings of the class {label}"
             raise UserError(
-                f"{trials} sounds need {trials} {kind}, and {len(found)} are here; add recordings or choose fewer sounds"
+                f"{trials} sounds need {trials} {kind}, and there are {len(found)}; add recordings or choose fewer"
             )
         seed = secrets.randbits(32) if seed is None else seed
         rng = np.random.default_rng(seed)
@@ -263,7 +264,12 @@ def proportion(count: int, total: int, chance: float | None = None) -> dict[str,
         return {**name, "share": None, "interval": None} | ({"p_value": None} if chance is not None else {})
     test = binomtest(count, total, chance if chance is not None else 0.5)
     low, high = test.proportion_ci(CONFIDENCE, method="wilson")
-    interval = {"method": "Wilson", "confidence": CONFIDENCE, "low": round(float(low), 4), "high": round(float(high), 4)}
+    interval = {
+        "method": "Wilson",
+        "confidence": CONFIDENCE,
+        "low": round(float(low), 4),
+        "high": round(float(high), 4),
+    }
     p_value = {} if chance is None else {"p_value": float(f"{test.pvalue:.4g}")}
     return {**name, "share": round(count / total, 4), "interval": interval, **p_value}
 
@@ -291,7 +297,7 @@ async def get_sound(request: Request, id: str, trial: int) -> Response:
     test = tests.get(id)
     if not 0 <= trial < len(test.trials):
         raise Refused(404, f"this test has the sounds 0 to {len(test.trials) - 1}")
-    content = encode_float_wav(test.trials[trial].wave, tests.instrument.generator.sample_rate)
+    content = encode_wav(test.trials[trial].wave, tests.instrument.generator.sample_rate, "FLOAT")
     return Response(content, media_type="audio/wav")
 
 

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
 from audiogan.kits.drums import drum_role
+from audiogan.modalities.wav import encode_wav
 from audiogan.run.trust import with_current_trust
 from audiogan.studio.imitate import decode_recording
 from audiogan.studio.limits import Refused, read_body
-from audiogan.studio.sounds import Studio, encode_float_wav
+from audiogan.studio.sounds import Studio
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
@@ -247,5 +248,5 @@ async def clear_recordings(request: Request) -> dict[str, Any]:
 async def get_recording(request: Request, id: str) -> Response:
     """Return a recording in the format of the model, as a WAV file with 32-bit floating-point samples."""
     kept = Recordings.from_request(request).get(id)
-    content = encode_float_wav(kept.wave, Studio.from_request(request).instrument.generator.sample_rate)
+    content = encode_wav(kept.wave, Studio.from_request(request).instrument.generator.sample_rate, "FLOAT")
     return Response(content, media_type="audio/wav")

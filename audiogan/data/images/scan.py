@@ -174,7 +174,7 @@ def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Unit of an image scan: an image, a pair of source and target, or an entry that is neither.
+    """Item of an image scan: an image, a pair of source and target, or another file or folder.
 
     Attributes:
         files: one file, or the files of the source and of the target.

@@ -189,7 +189,8 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     facts.rest = facts.windows.estimate_offset(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
-        # Remove a small DC offset (below `levels.OFFSET`) only if it makes the onset more than 50 ms too early.
+        # A DC offset before a sound can be mistaken for its onset. Remove a small offset (below `levels.OFFSET`) only
+        # if the onset is otherwise more than 50 ms too early.
         facts.rest = facts.windows.estimate_offset(ONSET / 2)
         later = start if facts.rest is None else _onset(f, facts, s)
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)

@@ -21,7 +21,8 @@ Array = NDArray[np.floating]
 Num = float | Array
 
 _DECAY = np.log(1000.0)  # Amplitude decay by 60 dB, in nepers.
-TOP = 20_000.0  # Highest frequency in Hz of modes and noise. Noise has RMS 1 over this bandwidth.
+# Highest frequency in Hz of modes and noise. Noise is scaled to RMS 1 over the band from 0 to this frequency.
+TOP = 20_000.0
 _GRID = np.linspace(0.0, TOP, 200)
 # Frequency ratios of the modes of an ideal circular membrane (Fletcher & Rossing, table 3.1).
 MEMBRANE = np.array([1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])

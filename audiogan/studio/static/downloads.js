@@ -30,7 +30,7 @@ export function soundFile(studio, i) {
 export function patternNotes(state, index) {
   const { steps, grid } = soundingPattern(state, index), { tempo, swing, pads } = state;
   const played = notes({ grid, steps, tempo, swing: swing / 100 });
-  return { tempo, beats: steps / 4, notes: played.map(({ pad, velocity, time }) => [(time * tempo) / 60, pads[pad].note, velocity]) };
+  return { tempo, beats: steps / 4, notes: played.map(({ pad, velocity, time }) => [Math.round((time * tempo * 1e6) / 60) / 1e6, pads[pad].note, velocity]) };
 }
 
 /** Return the settings of `renderLoop` for the chosen pattern. */

@@ -77,10 +77,10 @@ export function icon(name) {
   return svg;
 }
 
-/** Move the keyboard focus within a group that has one tab stop. `next(key, index)` returns the index to focus, or undefined. */
-export function roving(cells, next) {
+/** Move the keyboard focus within a group that has one tab stop. `next(key, index)` returns the index to focus, or undefined. `first` is the index of the first tab stop. */
+export function roving(cells, next, first = 0) {
   cells.forEach((cell, i) => {
-    cell.tabIndex = i ? -1 : 0;
+    cell.tabIndex = i === first ? 0 : -1;
     cell.addEventListener("focus", () => {
       for (const other of cells) other.tabIndex = other === cell ? 0 : -1;
     });

@@ -1,4 +1,4 @@
-// Controls of the chosen pad beside its sound: level, pan, tune, mute and solo.
+// Controls of the chosen pad beside its sound: level, pan and tune.
 
 import { element, fill } from "./looks.js";
 
@@ -24,10 +24,9 @@ export class Mix {
       input.addEventListener("input", () => set(input.valueAsNumber));
       input.addEventListener("change", () => studio.hit(this.i));
       field.addEventListener("dblclick", () => set(0));
-      find("mix").append(field);
+      find("class-field").before(field);
       return { ...control, input, output };
     });
-    for (const kind of ["mute", "solo"]) find(`pad-${kind}`).addEventListener("click", () => studio.toggleSwitch(this.i, kind));
   }
 
   show(i, pad) {
@@ -38,6 +37,5 @@ export class Mix {
       input.setAttribute("aria-valuetext", spoken(pad[name]));
       fill(input);
     }
-    for (const kind of ["mute", "solo"]) find(`pad-${kind}`).setAttribute("aria-pressed", pad[kind]);
   }
 }

@@ -6,6 +6,8 @@ import { StepGestures, clamped } from "./stepdrag.js";
 
 const WORDS = { 0: "off", [ON]: "on", [ACCENT]: "accent" };
 const word = (velocity) => WORDS[velocity] ?? `velocity ${velocity}`;
+const HEADS = 3; // Number of buttons before the steps of a row.
+const COLUMNS = HEADS + PAGE;
 const NUDGE = { "+": 8, "=": 8, "-": -8 };
 
 export class StepGrid {
@@ -16,8 +18,8 @@ export class StepGrid {
     this.head = element("i", { class: "playhead", "aria-hidden": "true", hidden: "" });
     this.bubble = element("output", { class: "bubble", "aria-hidden": "true", hidden: "" });
     root.replaceChildren(...this.rows.map((row) => row.box), this.head, this.bubble);
-    this.cells = this.rows.flatMap((row) => row.cells);
-    roving(this.cells, (key, i) => this.next(key, i));
+    this.stops = this.rows.flatMap(({ name, mute, solo, cells }) => [name, mute, solo, ...cells]);
+    roving(this.stops, (key, i) => this.next(key, i), HEADS);
     new StepGestures(root, {
       get: (pad, step) => this.pattern.grid[pad][step], set: on.set, dragging: (cell, velocity) => this.tip(cell, velocity),
     });
@@ -25,10 +27,10 @@ export class StepGrid {
   }
 
   row(pad) {
-    const name = element("button", { class: "row-name", tabindex: "-1" });
+    const name = element("button", { class: "row-name" });
     name.addEventListener("click", () => { this.on.choose(pad); this.on.hit(pad); });
     const [mute, solo] = ["mute", "solo"].map((kind) => {
-      const button = element("button", { class: `switch ${kind}`, tabindex: "-1", "aria-pressed": "false" }, kind[0].toUpperCase());
+      const button = element("button", { class: `switch ${kind}`, "aria-pressed": "false" }, kind[0].toUpperCase());
       button.addEventListener("click", () => this.on.toggle(pad, kind));
       return button;
     });
@@ -50,13 +52,14 @@ export class StepGrid {
     return cell;
   }
 
-  /** Return the cell that a key leads to. At the edge of a page, the arrow keys turn the page. */
+  /** Return the button that a key leads to. At the edge of a page, the arrow keys turn the page. */
   next(key, i) {
-    const column = i % PAGE, step = this.page * PAGE + column;
-    if (key === "ArrowRight" && column === PAGE - 1 && step + 1 < this.pattern.steps) { this.on.page(this.page + 1); return i - column; }
-    if (key === "ArrowLeft" && column === 0 && this.page) { this.on.page(this.page - 1); return i + PAGE - 1; }
-    const to = key === "End" ? i - column + Math.min(PAGE, this.pattern.steps - this.page * PAGE) - 1 : arrow(key, i, PAGE, PADS);
-    return to === undefined || this.cells[to].hidden ? undefined : to;
+    const column = (i % COLUMNS) - HEADS, first = i - column, step = this.page * PAGE + column;
+    if (key === "ArrowRight" && column === PAGE - 1 && step + 1 < this.pattern.steps) { this.on.page(this.page + 1); return first; }
+    if (key === "ArrowLeft" && column === 0 && this.page) { this.on.page(this.page - 1); return first + PAGE - 1; }
+    if (key === "Home") return first;
+    const to = key === "End" ? first + Math.min(PAGE, this.pattern.steps - this.page * PAGE) - 1 : arrow(key, i, COLUMNS, PADS);
+    return to === undefined || this.stops[to].hidden ? undefined : to;
   }
 
   /** Show a page of a pattern of the state. */
@@ -72,9 +75,16 @@ export class StepGrid {
     });
     const solo = pads.some((pad) => pad.solo);
     this.rows.forEach(({ box }, i) => box.classList.toggle("silent", solo ? !pads[i].solo : pads[i].mute));
-    const stop = this.cells.find((cell) => cell.tabIndex === 0);
-    if (stop?.hidden) { stop.tabIndex = -1; this.rows[this.chosenPad].cells[0].tabIndex = 0; }
+    this.keepTabStop();
     this.at(this.now);
+  }
+
+  /** Move the tab stop to a visible step if its button is hidden. */
+  keepTabStop() {
+    const stop = this.stops.find((button) => button.tabIndex === 0);
+    if (stop.checkVisibility()) return;
+    stop.tabIndex = -1;
+    this.rows[this.chosenPad].cells[0].tabIndex = 0;
   }
 
   header({ box, name, mute, solo }, i, pad) {
@@ -106,6 +116,7 @@ export class StepGrid {
   chosen(pad) {
     this.chosenPad = pad;
     this.rows.forEach(({ box }, i) => box.classList.toggle("chosen", i === pad));
+    this.keepTabStop();
     this.at(this.now);
   }
 
