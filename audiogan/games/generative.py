@@ -253,7 +253,7 @@ class Generative(Game):
         return {"x", "label"} | {each.column for each in self.inputs.values() if each.column is not None}  # type: ignore[misc]
 
     def source_and_target_rows(self, table: Any, generator: str | None = None) -> tuple[Rows, Rows]:
-        """Return the row numbers of a generator's sources and of its targets.
+        """Return the indices of the rows with a generator's sources, and of the rows with its targets.
 
         Args:
             table: data set.

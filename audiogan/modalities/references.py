@@ -254,14 +254,15 @@ def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDID
     if not 2 <= candidates <= n:
         raise ValueError(f"candidates={candidates} must be from 2 to the number of pairs, {n}")
     x, y = output.reshape(n, -1), target.reshape(n, -1)
-    distances = np.zeros((n, n))  # Squared distances of output (row) and target (column), less a constant per row.
+    # Squared distances between outputs (rows) and targets (columns), up to a constant per row.
+    distances = np.zeros((n, n))
     step = max(1, BLOCK_VALUES // n)
     for i in range(0, x.shape[1], step):
         a, b = x[:, i : i + step].astype(np.float64), y[:, i : i + step].astype(np.float64)
         distances += np.square(b).sum(1) - 2 * a @ b.T
     own = distances.diagonal()[:, None]
     nearer = (distances < own - SMALLEST_ERROR * x.shape[1]).sum(1)
-    # Probability that none of the nearer targets is among the others, which are drawn without replacement.
+    # Probability that the other targets, drawn without replacement, include none that is nearer.
     drawn = np.arange(others)
     return float(np.prod(np.clip(n - 1 - nearer[:, None] - drawn, 0, None) / (n - 1 - drawn), axis=1).mean())
 

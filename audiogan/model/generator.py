@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BATCH = 16
 """Number of samples in a batch on devices other than the CPU."""
 TRACED_AFTER = 64
-"""Number of samples after which the network is traced, because tracing takes about 0.1 s."""
+"""Number of samples after which the network is traced. For fewer samples, tracing (about 0.1 s) would not pay off."""
 Label = str | Mapping[str, float] | None
 
 

@@ -47,8 +47,8 @@ TOO_LARGE = "its networks are larger than its weights"
 def check_config(config: Any) -> None:
     """Check the stored configuration of an untrusted model before objects are built from it.
 
-    A training run stores a resolved configuration of a few hundred values. A much larger configuration is refused, and
-    so is one with interpolations, which could read environment variables.
+    A training run stores a resolved configuration of a few hundred values. Much larger configurations are refused.
+    Interpolations are refused too, because they could read environment variables.
 
     Raises:
         UserError: a key has an invalid value. The message names the first one.

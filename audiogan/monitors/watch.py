@@ -18,7 +18,7 @@ from audiogan.monitors.vanishing import vanishing_gradient
 Rule = Callable[[History], Finding | None]
 """Type of a rule: a pure function that takes a history and returns a finding or ``None``.
 
-A rule raises `Missing` if the log lacks the figures that it needs, and `Inapplicable` if it does not concern the run.
+A rule raises `Missing` if the log lacks the metrics that it needs, and `Inapplicable` if it does not concern the run.
 """
 
 RULES: dict[str, Rule] = {

@@ -35,7 +35,7 @@ class MetricsLog(Callback):
     cannot be written, for example because the disk is full, it is skipped and one warning is printed.
 
     ``examples_per_second`` counts real examples, as is usual for GANs (see `Trainer.real_examples`). If the critic and
-    the generator each move once per step, it is the batch size times the number of steps per second.
+    the generator are each updated once per step, it is the batch size times the number of steps per second.
 
     Args:
         run_dir: run folder.

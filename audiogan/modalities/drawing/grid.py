@@ -27,7 +27,8 @@ GAP, BLOCK_GAP, EDGE = 6, 24, 14
 MIN_BLOCK_ROWS = 6
 """Smallest number of rows of a block, if there are several blocks."""
 EMPTY_COST = 3.0
-"""Cost of the fraction of empty cells in a comparison, relative to the cost of a sheet that is not square."""
+"""Weight of empty cells relative to a shape that is not square, when `rows_per_block` chooses the shape of a
+comparison."""
 LAYOUT = "Layout"
 """Key of the text in a PNG file that holds the positions of the images of a comparison, as JSON."""
 MAX_LAYOUT_PIXELS = 1 << 28
@@ -166,7 +167,7 @@ class Places:
 
 
 def rows_per_block(rows: int, width: int, height: int) -> int:
-    """Return the number of rows of a block. The sheet is then near-square, not too wide, and has few empty places.
+    """Return the number of rows of a block for which the sheet is near-square, not too wide, and has few empty cells.
 
     Args:
         rows: number of rows.

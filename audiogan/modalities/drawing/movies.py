@@ -73,7 +73,7 @@ def write_gif(
         open(temporary, "wb") as file,
     ):
         before: Any = None
-        waiting: tuple[Any, tuple[int, int], int] | None = None  # The picture, its corner and its duration.
+        waiting: tuple[Any, tuple[int, int], int] | None = None  # Frame to be written next: picture, corner, duration.
 
         def write_waiting() -> None:
             if waiting is not None:
