@@ -113,7 +113,7 @@ class Knobs(Input):
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        # NumPy is used for small arrays, because it is faster than PyTorch and an instrument needs a low latency.
+        # NumPy is faster than PyTorch for small arrays, which keeps the latency low when a model is played live.
         weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)
@@ -128,7 +128,7 @@ class Knobs(Input):
             made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
         return torch.from_numpy(made)
 
-    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_for_other_inputs(self, requested: Tensor) -> dict[str, Tensor]:
         """Return a factor on the probability of each class, given requested knobs: ``[classes]`` or ``[n, classes]``.
 
         A class has a large factor if many of its stored examples are close to the requested knobs.

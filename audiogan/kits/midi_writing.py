@@ -17,8 +17,8 @@ def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: floa
     """Return a drum pattern as the content of a MIDI file of format 0, with all notes on channel 10.
 
     Args:
-        notes: time in beats, MIDI note (0 ... 127) and velocity (1 ... 127) of each note. A note is moved to the nearest of
-            480 ticks in a beat.
+        notes: time in beats, MIDI note (0 ... 127) and velocity (1 ... 127) of each note. A note is moved to the
+            nearest of 480 ticks in a beat.
         beats: duration of the pattern in beats.
         tempo: tempo in beats per minute, 4 or more.
 

@@ -21,7 +21,7 @@ class LogMelView(nn.Module):
         channels: number of channels of a sound.
         sample_rate: sample rate, in Hz.
         n_fft: length of a frame, in samples.
-        hop_length: distance of frames, in samples.
+        hop_length: distance between frames, in samples.
         n_mels: number of mel bands from 20 Hz to half the sample rate.
         floor: constant that is added to magnitudes before the logarithm.
         frame_multiple: the number of frames is rounded to a multiple of this number, see `round_frames`.
