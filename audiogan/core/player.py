@@ -27,6 +27,8 @@ class Player:
         active: two steps: the first on which the player moves, and the first on which it no longer moves. If the second
             is ``None``, it moves until the run ends.
         clip: largest norm of the player's gradient. ``None`` disables clipping.
+        order: players with a smaller number move earlier in a step. Players with equal numbers move in the order of the
+            configuration.
         role: ``generator``, ``critic`` or ``other``. Monitors use it to interpret the losses and logits.
 
     Raises:
@@ -50,6 +52,7 @@ class Player:
     active: tuple[int, int | None] = (0, None)
     clip: float | None = None
     role: str = "other"
+    order: int = 0
 
     def __post_init__(self) -> None:
         for name in ("nets", "streams", "active"):
