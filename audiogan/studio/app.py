@@ -13,17 +13,31 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from audiogan.errors import UserError
-from audiogan.studio import finding, imitate, kits, listening, mapping, patterns, recordings, sounds, watching
+from audiogan.studio import (
+    finding,
+    imitate,
+    kits,
+    listening,
+    mapping,
+    mixing,
+    opening,
+    patterns,
+    recordings,
+    sounds,
+    watching,
+)
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.security import RequestGuard
 from audiogan.studio.sounds import Studio
 
 if TYPE_CHECKING:
+    from audiogan.kits import Kit
     from audiogan.model.generator import Generator
 
 ROUTERS = (
     *(sounds.router, kits.router, patterns.router, imitate.router, watching.router),
+    *(mixing.router, opening.router),
     *(finding.router, recordings.router, mapping.router, listening.router),
 )
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -39,6 +53,8 @@ def create_app(
     runs_dir: str | Path = "runs",
     extra_run: str | Path | None = None,
     recordings_dir: str | Path | None = None,
+    kit: Kit | None = None,
+    session: dict[str, Any] | None = None,
 ) -> FastAPI:
     """Return the ASGI application of the studio for one model.
 
@@ -51,6 +67,8 @@ def create_app(
         runs_dir: folder that is searched for run folders. The page lists them.
         extra_run: run folder outside ``runs_dir`` that the page also lists.
         recordings_dir: folder with sound files of the user, for the map of sounds and the listening test.
+        kit: kit that the page shows at first. By default a new kit.
+        session: patterns and tempo of this kit, see `audiogan.studio.opening.read_session`.
 
     Raises:
         UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.
@@ -66,6 +84,8 @@ def create_app(
     app.state.watching = watching.Watching(Path(runs_dir), generator.checkpoint, Path(extra_run) if extra_run else None)
     instrument, folder = app.state.studio.instrument, Path(recordings_dir) if recordings_dir else None
     app.state.recordings = recordings.Recordings(generator, folder)
+    app.state.measures = mixing.MeasureCache(generator)
+    app.state.opened = None if kit is None else opening.to_page(instrument, kit, session)
     app.state.directions = finding.DirectionCache(generator)
     app.state.maps = mapping.SoundMaps(instrument, app.state.recordings)
     app.state.listening = listening.ListeningTests(instrument, app.state.recordings)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -14,17 +12,16 @@ from pydantic import Field
 
 from audiogan.errors import UserError
 from audiogan.kits.names import file_stem
+from audiogan.kits.opening import KIT
+from audiogan.studio.archives import pack_files
 from audiogan.studio.instrument import Name, Seed
 from audiogan.studio.limits import StrictModel
-from audiogan.studio.pads import PADS, WireKit, WirePad, in_page_order, pads_to_wire
+from audiogan.studio.opening import KitText, kit_text
+from audiogan.studio.pads import PADS, WirePad, in_page_order, pads_to_wire
 from audiogan.studio.patterns import NamedPattern
 from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api")
-ARCHIVE_TIME = (2020, 1, 1, 0, 0, 0)
-"""Modification time of the files in an archive. It is constant, so that exports of the same kit are identical byte for
-byte.
-"""
 
 
 class NewKit(StrictModel):
@@ -33,7 +30,7 @@ class NewKit(StrictModel):
     locked: Annotated[list[WirePad | None], Field(max_length=PADS)] = Field(default_factory=list)
 
 
-class KitFile(WireKit):
+class KitFile(KitText):
     patterns: Annotated[list[NamedPattern], Field(max_length=26)] = Field(default_factory=list)
     format: Name
     name: Annotated[str, Field(max_length=60)] = "kit"
@@ -92,9 +89,7 @@ def _archive(studio: Studio, want: KitFile) -> bytes:
         save_kit(generator, made, out, want.format, sample_rate=want.sample_rate, bits=want.bits, name=want.name)
         for pattern in want.patterns:
             (out / f"pattern-{pattern.name}.mid").write_bytes(pattern.to_midi())
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(path for path in out.rglob("*") if path.is_file()):
-                info = zipfile.ZipInfo(file.relative_to(out).as_posix(), ARCHIVE_TIME)
-                archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
-        return packed.getvalue()
+        (out / KIT).write_text(kit_text(made, want.session), encoding="utf-8")
+        return pack_files(
+            {file.relative_to(out).as_posix(): file.read_bytes() for file in out.rglob("*") if file.is_file()}
+        )

@@ -37,6 +37,16 @@ class PadSound(StrictModel):
     pan: Annotated[float, Field(ge=PANS[0], le=PANS[1])] = 0.0
     tune: Annotated[float, Field(ge=TUNES[0], le=TUNES[1])] = 0.0
 
+    def to_pad(self, instrument: Instrument) -> Pad:
+        """Return a pad with this sound, which has one layer.
+
+        Raises:
+            UserError: the recipe is of another model.
+        """
+        from audiogan.kits import Pad
+
+        return Pad("sound", FIRST_NOTE, (instrument.from_wire(self.recipe),), self.level, self.pan, self.tune)
+
 
 class WirePad(PadSound):
     """Pad of a kit as a JSON object.

@@ -87,6 +87,7 @@ async def describe_model(request: Request) -> dict[str, Any]:
     studio = Studio.from_request(request)
     given = studio.limits
     limits = {"sounds": MAX_SOUNDS, "upload_bytes": given.upload_bytes, "seconds": given.imitate_seconds}
+    limits["opened_bytes"] = given.opened_bytes
     return {**studio.instrument.describe(), "formats": kit_formats(), "rates": RATES, "limits": limits}
 
 
