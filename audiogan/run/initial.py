@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 KEPT = ("nets.", "representation.")
-"""Prefixes of the names of weights that a run takes from a model. Other tensors describe the data or the progress of
-the old run, such as class frequencies, pools of images and augmentation probabilities."""
+"""Prefixes of the names of weights that a run takes over from a model. Other tensors belong to the data or the progress
+of the old run, such as class frequencies, image pools and augmentation probabilities."""
 TRAINING = SHIPPED / "training"
 """Folder with training bundles of shipped models, which also contain critics. Not every shipped model has one."""
 
@@ -48,7 +48,7 @@ class Initial:
     Attributes:
         name: value of ``init``, for messages.
         config: configuration of the model.
-        weights: state dict of its game. Weights with a moving average are averaged.
+        weights: state dict of its game. Networks with a moving average have the averaged weights.
         first_stage: state dict of its networks at the end of the first stage, see `audiogan.core.FirstStage`. Empty if
             there was none.
     """
@@ -102,8 +102,8 @@ def read_initial(init: str) -> Initial:
 
 
 def adopt_facts(cfg: DictConfig, initial: Initial) -> None:
-    """Check that a model fits the data, and replace the scales of knobs in ``cfg.facts`` by those of the model, because
-    its networks have learned them.
+    """Check that a model fits the data, and copy the scales of its knobs to ``cfg.facts``, because its networks have
+    learned these scales.
 
     Args:
         cfg: configuration whose facts are set.
