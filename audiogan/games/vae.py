@@ -106,7 +106,7 @@ class VAEGAN(Adversarial):
             return self._autoencoder(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)
-            # Examples without a measured knob have NaN in this column of the data set.
+            # Knobs without a measured value are NaN in this column.
             known = batch[self._knobs.column].isfinite() if getattr(self._knobs, "missing", "") == "mask" else None
             return self._classifier_terms(signal, given, 1.0, 1.0, known)
         requested = given
