@@ -24,9 +24,11 @@ class Player:
         streams: names of the data streams. Each update draws one batch from each stream.
         every: interval in steps. The player is updated on steps that are multiples of it.
         repeats: number of updates per step, each with a new batch. For a critic, papers call this number ``n_critic``.
-        active: pair ``(start, stop)``: the player is updated from step ``start`` to before step ``stop``. If ``stop``
-            is ``None``, it is updated until the run ends.
+        active: pair ``(start, stop)``: the player is updated from step ``start`` until step ``stop`` (exclusive). If
+            ``stop`` is ``None``, it is updated until the end of the run.
         clip: largest norm of the player's gradient. ``None`` disables clipping.
+        order: players with a smaller number move earlier in a step. Players with equal numbers move in the order of the
+            configuration.
         role: ``generator``, ``critic`` or ``other``. Monitors use it to interpret the losses and logits.
 
     Raises:
@@ -50,6 +52,7 @@ class Player:
     active: tuple[int, int | None] = (0, None)
     clip: float | None = None
     role: str = "other"
+    order: int = 0
 
     def __post_init__(self) -> None:
         for name in ("nets", "streams", "active"):

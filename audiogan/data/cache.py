@@ -118,7 +118,7 @@ def _seal(folder: Path) -> None:
 def _place(temporary: Path, final: Path) -> None:
     for _ in range(10):
         with contextlib.suppress(OSError):
-            os.rename(temporary, final)  # This fails if a folder `final` exists, intact or damaged.
+            os.rename(temporary, final)  # Renaming fails if a folder `final` exists.
             return
         if is_intact(final):
             return

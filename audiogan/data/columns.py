@@ -79,7 +79,7 @@ class Column:
             rows: row indices, int64 ``[n]``.
             augment: augmentation of the column's group. ``None``: no augmentation.
             rng: random generator. ``None``: no random numbers are drawn.
-            input_values: values of the columns `inputs` in the same batch, by column name.
+            input_values: values of the columns named in `inputs`, for the same rows, by column name.
         """
         raise NotImplementedError
 

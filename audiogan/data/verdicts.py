@@ -43,7 +43,7 @@ FLAGS = {
     "offset": "used; a constant offset was removed",
 }
 MOST_NAMES, LONGEST_NAME = 30, 60
-"""Maximum number of classes in the terminal summary, and maximum number of characters of each class name in it."""
+"""Limits of the summary in the terminal: number of class names, and number of characters of a class name."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Entry:
 
     Attributes:
         path: absolute path.
-        rel: path relative to the root, with ``/``.
+        rel: path relative to the root, with ``/`` as separator.
         kind: ``audio`` or ``image`` for files to decode. For other entries, the reason to skip them.
         detail: details of the reason.
         size: size in bytes.

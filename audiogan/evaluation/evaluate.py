@@ -30,7 +30,7 @@ from audiogan.evaluation.translations import (
     measure_distribution,
     measure_reference_metrics,
     measure_samples,
-    measure_way_back,
+    measure_source_preservation,
     translate,
 )
 from audiogan.files import atomic_write, check_output, unwritable_reason
@@ -216,7 +216,9 @@ def _translated(
     for embedding in embeddings:
         report = report.merged(measure_distribution(made, generator, embedding, seen, seed))
     report = report.merged(measure_reference_metrics(made, generator))
-    report = report.merged(measure_way_back(made, generator, route, seed)).merged(_appearance(made, generator))
+    report = report.merged(measure_source_preservation(made, generator, route, seed)).merged(
+        _appearance(made, generator)
+    )
     if classifier and train is not None and generator.routes[route].target is not None:
         report = report.merged(_target_share(generator, train, route, made, echo))
     return report

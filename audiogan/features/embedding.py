@@ -153,7 +153,7 @@ class LogMel:
         x = x[..., : self.length + self.lead].float()
         x = torch.nn.functional.pad(x, (0, self.length + self.lead - x.shape[-1]))
         peak = x.abs().amax((1, 2), keepdim=True)
-        onset = (x.abs() >= ONSET * peak).any(1).int().argmax(1)  # argmax returns the first sample above the threshold.
+        onset = (x.abs() >= ONSET * peak).any(1).int().argmax(1)  # argmax returns the index of the first maximum.
         index = onset.clamp_max(self.lead)[:, None, None] + torch.arange(self.length)
         return x.gather(2, index.expand(*x.shape[:2], -1)) / peak.clamp_min(SILENCE), peak
 

@@ -168,7 +168,7 @@ class Generative(Game):
         wanted = {name: value for name, value in requested.items() if value is not None}
         odds: dict[str, Tensor] = {}
         for name, value in wanted.items():
-            for other, factor in self.get_input(name).odds_of_others(value).items():
+            for other, factor in self.get_input(name).odds_for_other_inputs(value).items():
                 odds[other] = odds[other] * factor if other in odds else factor
         drawn: dict[str, Tensor] = {}
         for name, given in self.inputs.items():

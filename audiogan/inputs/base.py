@@ -116,7 +116,7 @@ class Input(nn.Module):
     Attributes:
         drawable: whether `draw` can create values. If not, the user or a data set must give them.
         modality: kind of signal, such as an image, for inputs that can be displayed. ``None`` for other inputs.
-        rate: learning rate when latents and other values are optimised by gradient descent to match a recording.
+        rate: learning rate for optimising values by gradient descent, as in `audiogan.latents.encode`.
         default_column: name of the column that is used if none is configured.
     """
 
@@ -176,7 +176,7 @@ class Input(nn.Module):
             raise UserError(f"inputs.{self.name}: the data has no column {self.column!r}; it has {', '.join(batch)}")
         return batch[self.column]
 
-    def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+    def values_for_real_examples(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """Return the values ``[B, *shape]`` that a critic receives with the real examples of a batch.
 
         ``None`` means that the critic receives the values of `from_batch`. The two differ if, for example, the
@@ -198,7 +198,8 @@ class Input(nn.Module):
             requested: requested value, ``[*shape]`` or ``[n, *shape]``. Its NaN elements are drawn. ``None``: all are
                 drawn.
             drawn: values of inputs that were drawn before this one, by name.
-            odds: results of `odds_of_others`: factors on the probabilities of classes, by input name.
+            odds: factors on the probabilities of classes, by input name. They follow from requested values of other
+                inputs, see `odds_for_other_inputs`.
 
         Raises:
             UserError: the input cannot be drawn, and there is no requested value.
@@ -207,7 +208,7 @@ class Input(nn.Module):
             raise UserError(f"the input {self.name!r} cannot be drawn; give a value")
         return self.expand_to_batch(requested, n)
 
-    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_for_other_inputs(self, requested: Tensor) -> dict[str, Tensor]:
         """Return factors by which a requested value changes the probabilities of other inputs, such as classes.
 
         Args:
@@ -249,7 +250,7 @@ class Input(nn.Module):
         return None
 
     def to_batch(self, x: Tensor) -> dict[str, Tensor]:
-        """Return columns of a batch from which `from_batch` computes the values ``x`` of shape ``[n, *shape]``."""
+        """Return batch columns for the values ``x`` ``[n, *shape]``. `from_batch` converts them back to ``x``."""
         return {} if self.column is None else {self.column: x}
 
     def encode(self, x: Tensor) -> Tensor:

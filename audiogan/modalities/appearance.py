@@ -1,7 +1,7 @@
 """Metrics of the appearance of a set of images: sharpness and colourfulness.
 
-Images are floating-point arrays ``[N, C, H, W]`` in -1 ... 1. The metrics describe each image on its own, so the images
-that are compared need not belong to each other.
+Images are floating-point arrays ``[N, C, H, W]`` in -1 ... 1. The metrics describe sets of images, so generated and
+real images need not form pairs.
 """
 
 from __future__ import annotations

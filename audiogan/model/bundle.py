@@ -24,22 +24,26 @@ STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every file in a bundle. It is constant so that the same model gives identical bytes."""
 
 
-def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Path:
+def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "", *, training: bool = False) -> Path:
     """Write a generator as a bundle, atomically.
 
-    Only the generator is written. Critics are included if the whole game is needed to rebuild the generator, see
-    `generative_config`. Weights are rounded to half precision, which adds noise at about -70 dB to a sound.
+    By default, only the generator is written. Critics are included if the whole game is needed to rebuild the
+    generator, see `generative_config`. Weights are rounded to half precision, which adds noise at about -70 dB to a
+    sound.
 
     Args:
         path: output file.
         generator: the model.
         card: description of the model in Markdown.
+        training: write all networks of the game, such as critics. A run can start from such a bundle (``init=FILE``)
+            without training new critics.
 
     Returns:
         Path of the bundle.
 
     Raises:
-        UserError: the file cannot be written, or a weight is not finite in half precision.
+        UserError: the file cannot be written, a weight is not finite in half precision, or ``training`` is set and
+            the model has no networks but generators.
 
     Examples:
         >>> import audiogan, tempfile
@@ -54,7 +58,11 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
 
     path = Path(path)
     weights = {}
-    sections = generative_config(generator)
+    sections = None if training else generative_config(generator)
+    if training and set(generator.game.nets) == set(generator.routes):
+        raise UserError(
+            f"{generator.name}: it has no critic, which a training bundle needs; give a run or a checkpoint"
+        )
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
     first_stage = {f"{FIRST_STAGE}{name}": value for name, value in generator.first_stage.items()}
     for name, value in {**generator.game.state_dict(), **first_stage}.items():

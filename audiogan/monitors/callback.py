@@ -105,7 +105,7 @@ class Monitors(Callback):
             self.monitor(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
-        # An interrupted run is not measured at the interruption, so that its monitoring steps are those of an
+        # Measure nothing when a run is interrupted. A resumed run then has the same monitoring steps as an
         # uninterrupted run.
         if trainer.step != self._last_monitored and trainer.budget_used_up:
             self.monitor(trainer)

@@ -19,7 +19,8 @@ Features = NDArray[np.float64]
 
 MIN_COUNT = 8
 ALIKE = 0.05
-MIN_PAIRS = 100  # Fewest pairs of signals of one class from which the similarity within classes is estimated.
+# Smallest number of pairs of signals with equal classes from which the similarity within classes is estimated.
+MIN_PAIRS = 100
 SCORED = 64  # Number of signals per batch for networks and embeddings.
 JUDGED = 32  # Largest number of samples of each kind that the critic scores, because this takes most of the time.
 EDGE = 0.99  # An output value counts as saturated from this fraction of full scale.
@@ -177,7 +178,7 @@ def _columns(data: Any, places: NDArray[np.int64], game: Any) -> dict[str, Tenso
 
 
 def mean_similarity(x: Features, bandwidth: float, labels: NDArray[np.int64] | None = None) -> float:
-    """Return the mean of exp(-|x - y|² / (2 bandwidth²)) over pairs of different rows x, y of ``x``.
+    """Return the mean Gaussian kernel exp(-|a - b|² / (2 bandwidth²)) over all pairs of different rows a, b of ``x``.
 
     Args:
         x: features ``[N, D]``.

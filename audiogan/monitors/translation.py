@@ -25,10 +25,10 @@ COPIED = 0.2
 # relative distance is the distance between outputs and targets, divided by the distance between sources and targets. It
 # is 0.94 for a network that gains 0.5 dB, and 0.4 for a denoising network that gains 8 dB.
 UNIMPROVED = {"pairs": 0.95, "domains": 0.9}
-IGNORED = 0.1  # Effect of the source below which the source counts as ignored. Healthy runs have 0.5 to 1.
-# Outputs match their own target among 16 only by chance if they do so less often. Chance is 0.06 +- 0.03.
+IGNORED = 0.1  # The source counts as ignored if its effect is smaller. In healthy runs, the effect is 0.5 to 1.
+# Outputs match their own target among 16 only by chance if a smaller fraction of them does. Chance is 0.06 +- 0.03.
 GUESSED = 0.15
-UNUSED = 0.02  # Effect of the latent below which it counts as ignored: differences of about one level of 8 bits.
+UNUSED = 0.02  # The latent counts as ignored if its effect is smaller, which means about one level of 8 bits.
 # Correlation between outputs and sources below which colours count as inverted. The rule applies only if the
 # correlation between targets and sources is at least EXPECTED.
 INVERTED, EXPECTED = -0.3, 0.3

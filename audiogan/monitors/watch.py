@@ -36,8 +36,7 @@ PASSED = 3
 """Number of checks in a row without a failure after which the failure is reported as over."""
 
 
-# Kinds of failure for which a less severe finding does not replace the previous one: less severe does not mean
-# recovered.
+# Kinds of failure for which a later, less severe finding does not mean that the run has recovered.
 STICKY = ("mode collapse",)
 
 

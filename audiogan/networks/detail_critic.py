@@ -12,7 +12,8 @@ from audiogan.networks.patchgan import PatchCritic
 
 
 class DetailCritic(PatchCritic):
-    """PatchGAN critic of enlarged images ``[B, C, H, W]`` with a logit per patch, fully convolutional.
+    """PatchGAN critic for super-resolution: enlarged images ``[B, C, H, W]`` to one logit per patch, fully
+    convolutional.
 
     The source is enlarged by bicubic interpolation. The critic receives the enlarged source and the difference between
     the image and the enlarged source. This difference contains the details that a super-resolution network adds. They

@@ -21,7 +21,7 @@ TOLERANCE = 2e-5
 """Linear RGB values that exceed 0 ... 1 by no more than this count as inside the gamut of sRGB."""
 STEPS = 8
 """Number of bisection steps that search the largest chroma inside the gamut."""
-_DELTA = 6 / 29  # Below this value of f, CIE L*a*b* replaces the cube root by a straight line.
+_DELTA = 6 / 29  # CIE L*a*b* uses the cube root of t if t > _DELTA**3, and a straight line otherwise.
 
 
 def grey_to_lightness(grey: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ class Partials(nn.Module):
     Args:
         count: number of bands K. Bands above half the sample rate are left out.
         length: length of a sound, in samples.
-        hop_length: distance of frames, in samples.
+        hop_length: distance between frames, in samples.
         sample_rate: sample rate, in Hz.
     """
 
@@ -132,7 +132,7 @@ class PartialMeter(nn.Module):
 
         Args:
             signal: sounds `[B, C, length]`. Channels are averaged.
-            frame_stride: distance of the measured frames, in frames. 1 measures every frame.
+            frame_stride: step between measured frames. 1 measures every frame, 2 every second one.
 
         Returns:
             Powers `[B, K, N, steps]`. A sinusoid of full scale has a power of 1/4.

@@ -21,7 +21,7 @@ class LogMelView(nn.Module):
         channels: number of channels of a sound.
         sample_rate: sample rate, in Hz.
         n_fft: length of a frame, in samples.
-        hop_length: distance of frames, in samples.
+        hop_length: distance between frames, in samples.
         n_mels: number of mel bands from 20 Hz to half the sample rate.
         floor: constant that is added to magnitudes before the logarithm.
         frame_multiple: the number of frames is rounded to a multiple of this number, see `round_frames`.
@@ -54,8 +54,11 @@ class LogMelView(nn.Module):
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        spectrum = _rows(self.frames.analyse(signal), self.shape[1])
-        return (magnitudes(spectrum, 1e-9) * self._unit @ self.filters + self.floor).log().add(7).div(2)
+        return self.to_log_mel(magnitudes(_rows(self.frames.analyse(signal), self.shape[1]), 1e-9))
+
+    def to_log_mel(self, magnitude: Tensor) -> Tensor:
+        """Return the view `[..., frames, n_mels]` of magnitudes `[..., frames, bins]` of the STFT by `frames`."""
+        return (magnitude * self._unit @ self.filters + self.floor).log().add(7).div(2)
 
 
 class STFTView(nn.Module):

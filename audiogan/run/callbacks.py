@@ -149,7 +149,8 @@ class MetricsLog(Callback):
             return False
         written = False
         with ignore_write_errors(self.path):
-            # Steps after the checkpoint are removed only at the first new line, so that a failed resume keeps the log.
+            # The lines of steps after the checkpoint are removed only when the first new line is written. If resuming
+            # fails, the log is therefore unchanged.
             if not self._trimmed:
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}

@@ -169,7 +169,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
                 "changed; start from the original configuration of the run"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        # The networks were built for these inputs, which the new data may lack.
+        # The new data must have the inputs for which the networks were built.
         for name, node in (cfg.get("inputs") or {}).items():
             if node is not None and "use" in node:
                 node.use = cfg.facts[name]

@@ -105,7 +105,7 @@ def sinc_kernel(size: int, cutoff: float) -> NDArray[np.float64]:
 
     at = np.arange(size) - size // 2
     r = np.hypot(*np.meshgrid(at, at))
-    r[size // 2, size // 2] = 1.0  # The formula is undefined at the centre, so the value is set below.
+    r[size // 2, size // 2] = 1.0  # The formula divides by r, so the value at the centre is set below.
     kernel: NDArray[np.float64] = cutoff * j1(cutoff * r) / (2 * math.pi * r)
     kernel[size // 2, size // 2] = cutoff**2 / (4 * math.pi)
     return kernel / kernel.sum()
@@ -145,7 +145,8 @@ class RandomResize(Degradation):
         return self.resize(x, x.shape[-2], x.shape[-1], rng)
 
     def resize(self, x: Tensor, height: float, width: float, rng: Rng) -> Tensor:
-        """Return an image ``[C, H, W]`` resized to ``height`` and ``width`` in pixels, times a random factor."""
+        """Return an image ``[C, H, W]`` resized to ``height`` and ``width`` (in pixels), both multiplied by a random
+        factor."""
         draw, factor = rng.random(), 1.0
         if draw < self.up:
             factor = rng.uniform(1.0, self.largest)

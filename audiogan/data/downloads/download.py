@@ -170,7 +170,7 @@ def _fetch_all(
             for why in pool.map(make, data.parts.items()) if many else map(make, data.parts.items()):
                 failed |= why
                 bar.update()
-        except BaseException:  # After Ctrl-C or a full disk, no new download starts.
+        except BaseException:  # Start no further downloads after Ctrl-C or a full disk.
             stop.set()
             raise
     return failed

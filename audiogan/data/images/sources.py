@@ -72,7 +72,7 @@ def open_images(
         path = downloads_folder() / str(root)
         if not any((path / name).is_file() for name in ("train.npz", "manifest.csv")):
             raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
-    if path.is_dir() and (path / "train.npz").is_file():  # The folder was written by `audiogan data get`.
+    if path.is_dir() and (path / "train.npz").is_file():  # `audiogan data get` writes folders with this file.
         path = path / "train.npz"
     if tiles is not None and not path.is_dir():
         raise UserError(f"data.tiles={tiles}: needs a folder of images as data.root")

@@ -27,7 +27,8 @@ COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square":
 KINDS = tuple(COLOURS)
 CORNERS = {"triangle": 3, "square": 4}
 CHOICES = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
-"""For each ``kind`` of `open_shapes`: maximum number of figures per image, and whether figures are nearly upright."""
+"""For each ``kind`` of `open_shapes`: largest number of figures (discs, triangles, squares) in an image, and whether
+they are nearly upright."""
 DOMAINS = ("dotted", "striped")
 MOST = 100_000_000  # Maximum number of images.
 LINE = 0.05  # Width of outlines.

@@ -70,7 +70,7 @@ def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float
     return magnitude * np.exp((tilt / 6.02) * np.log(freq / 1000.0)) if tilt else magnitude
 
 
-def drive(x: Array, gain: Num) -> Array:
+def saturate(x: Array, gain: Num) -> Array:
     """Return ``x`` after soft saturation (tanh). ``x`` should be low-pitched, because overtones may alias."""
     return np.tanh(gain * x) / np.tanh(gain)
 
@@ -137,7 +137,7 @@ class Synth:
                 np.concatenate([rate, rate + 2.0 / attack]),
             )
         step = np.exp((-rate + 2j * np.pi * freq) / self.sample_rate)
-        # z^(block*a + b) = z^(block*a) * z^b reduces the exponentials of all samples to a small matrix product.
+        # Because z^(block*a + b) = z^(block*a) * z^b, a small matrix product gives the exponentials of all samples.
         n = self._span(t60)
         block = int(np.ceil(np.sqrt(n)))
         inner = np.multiply.accumulate(np.vstack([np.ones_like(step), np.tile(step, (block, 1))]), axis=0)

@@ -31,8 +31,8 @@ offset."""
 ULTRASONIC = 1e-4
 """A sound counts as ultrasonic if resampling keeps less than this fraction of its energy (-40 dB)."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
-"""Criteria for a signal that consists only of clicks: largest number of loud samples, largest fraction of loud samples,
-and smallest fraction of the energy that loud samples have."""
+"""A signal consists only of clicks if at most ``CLICK_SAMPLES`` samples, and at most the fraction ``CLICK_SHARE`` of
+all samples, are loud, and if these samples have at least the fraction ``CLICK_ENERGY`` of the energy."""
 
 
 def infer_full_scale(peak: float) -> float | None:

@@ -14,7 +14,7 @@ from audiogan.utils.text import printable
 DELIMITERS = "\t;|,"
 COMMENTS = ("#", "//", "%")
 SAMPLE, SAMPLE_CELLS = 500, 20_000
-"""Largest numbers of lines and of cells from which the decimal mark is inferred."""
+"""The decimal mark is inferred from at most ``SAMPLE`` lines and ``SAMPLE_CELLS`` cells."""
 Split = Callable[[str], list[str]]
 
 

@@ -2,7 +2,7 @@
 
 const TRIES = 6;
 
-async function post(path, body, headers = { "Content-Type": "application/json" }, signal = null) {
+export async function post(path, body, headers = { "Content-Type": "application/json" }, signal = null) {
   for (let attempt = 1; ; attempt++) {
     let response;
     try {
@@ -21,7 +21,7 @@ async function post(path, body, headers = { "Content-Type": "application/json" }
   }
 }
 
-async function complaint(response) {
+export async function complaint(response) {
   try {
     return (await response.json()).error;
   } catch {
@@ -29,7 +29,7 @@ async function complaint(response) {
   }
 }
 
-const json = async (path, content) => (await post(path, JSON.stringify(content))).json();
+export const json = async (path, content) => (await post(path, JSON.stringify(content))).json();
 
 export async function model() {
   const response = await fetch("/api/model");

@@ -2,11 +2,14 @@
 
 import * as api from "./api.js";
 import { connectDownloads } from "./downloads.js";
+import { connectFind } from "./find.js";
 import { keep, kept } from "./history.js";
 import { listenToKeys } from "./keys.js";
 import { plain, visible } from "./looks.js";
+import { connectMap } from "./map.js";
 import { listenToMidi } from "./midi-in.js";
 import { MIX, grooves } from "./pattern.js";
+import { connectRecorder } from "./record.js";
 import { decode, encode } from "./share.js";
 import { Store } from "./store.js";
 import { Studio } from "./studio.js";
@@ -94,7 +97,9 @@ try {
   listenToKeys(studio);
   listenToMidi(studio);
   buttons(studio);
-  // Panels (see panels.js) are connected here, for example: connectVariations(studio).
+  connectFind(studio);
+  connectMap(studio);
+  connectRecorder(studio);
   document.body.dataset.ready = "";
 } catch (error) {
   notice(`${error.message} Reload the page to try again.`);

@@ -8,8 +8,6 @@ export const PAD_CODES = [
 ];
 const COLUMNS = 44;
 
-const PAD = "application/x-audiogan-pad"; // Type of a dragged pad.
-
 /** Return the gain of a click, 0.09 ... 1. It increases towards the upper edge of the pad. */
 export function gainOfClick(event, box) {
   const height = Math.min(1, Math.max(0, (box.bottom - event.clientY) / box.height));
@@ -17,10 +15,7 @@ export function gainOfClick(event, box) {
 }
 
 export class Pads {
-  /**
-   * `on`: hit(i, gain), choose(i), lock(i), drop(i, file), copy(from, to), and file(i), which returns {name, url} of the
-   * WAV file of a pad or null.
-   */
+  /** `on`: hit(i, gain), choose(i), lock(i). */
   constructor(root, labels, on) {
     this.labels = labels;
     this.keys = PAD_CODES.map((code) => code.slice(-1));
@@ -41,7 +36,6 @@ export class Pads {
     const bar = element("i", { class: "bar-progress" });
     const box = element("div", { class: "pad hue" }, button, lock, bar);
     button.addEventListener("pointerdown", (event) => {
-      button.draggable = event.pointerType === "mouse"; // A finger that rests on a pad does not drag it.
       if (event.button) return;
       on.choose(i);
       on.hit(i, gainOfClick(event, button.getBoundingClientRect()));
@@ -51,25 +45,6 @@ export class Pads {
     });
     button.addEventListener("focus", () => on.choose(i));
     lock.addEventListener("click", () => on.lock(i));
-    button.addEventListener("dragstart", ({ dataTransfer }) => {
-      const file = on.file(i);
-      dataTransfer.effectAllowed = "copy";
-      dataTransfer.setData(PAD, String(i));
-      if (file) dataTransfer.setData("DownloadURL", `audio/wav:${file.name}:${file.url}`); // For the desktop and for DAWs.
-    });
-    box.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      event.dataTransfer.dropEffect = "copy";
-      box.classList.add("over");
-    });
-    box.addEventListener("dragleave", (event) => box.contains(event.relatedTarget) || box.classList.remove("over"));
-    box.addEventListener("drop", (event) => {
-      event.preventDefault();
-      box.classList.remove("over");
-      const { files } = event.dataTransfer, from = event.dataTransfer.getData(PAD);
-      if (from === "" && files.length) on.drop(i, files[0]);
-      else if (from !== "" && Number(from) !== i) on.copy(Number(from), i);
-    });
     return { box, button, lock, bar, name, key, wave };
   }
 

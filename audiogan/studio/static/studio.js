@@ -2,6 +2,8 @@
 
 import * as api from "./api.js";
 import { Voices, liveContext, toBuffer } from "./audio.js";
+import { readable } from "./decode.js";
+import { connectDrag } from "./drag.js";
 import { soundFile } from "./downloads.js";
 import { Editor } from "./editor.js";
 import { hatGroup, label, plain, visible } from "./looks.js";
@@ -24,8 +26,8 @@ export class Studio {
     this.voices = new Voices(this.context);
     this.pads = new Pads(find("pads"), model.labels, {
       hit: (i, gain) => this.hit(i, gain), choose: (i) => this.choose(i), lock: (i) => this.lock(i),
-      drop: (i, file) => this.imitate(i, file), copy: (from, to) => this.copy(from, to), file: (i) => soundFile(this, i),
     });
+    connectDrag(this, (i) => soundFile(this, i));
     this.grid = new StepGrid(find("grid"), model.labels, {
       hit: (i) => this.hit(i), choose: (i) => this.choose(i), page: (page) => this.turn(page),
       set: (pad, step, velocity, kind) => store.pattern(withStep(this.pattern, pad, step, velocity), "steps", kind),
@@ -228,8 +230,9 @@ export class Studio {
     says.textContent = `analysing ${file.name} …`;
     this.say(`Pad ${i + 1} imitates ${file.name}`);
     try {
-      const found = await api.imitate(file, null, Math.min(8, limits.seconds), step, search.signal);
+      const found = await api.imitate(await readable(file), null, Math.min(8, limits.seconds), step, search.signal);
       this.change(i, found.recipe, `imitation on pad ${i + 1}`);
+      document.dispatchEvent(new CustomEvent("imitated", { detail: { i, ...found } }));
       const far = `${found.distance.toFixed(1)} dB apart`;
       says.textContent = `${far} (best of random sounds: ${found.start.toFixed(1)})${found.note ? `; ${found.note}` : ""}`;
       this.say(`Pad ${i + 1} imitates ${file.name}, ${far}`);
