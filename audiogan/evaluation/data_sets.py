@@ -41,8 +41,7 @@ def open_evaluation_data(generator: Generator, data: str | None) -> DataSets:
         data: folder or file with real data. ``None``: the held-out data of the run.
 
     Raises:
-        UserError: the data does not exist or contains no examples, or ``data`` is missing for a model file, which
-            contains none.
+        UserError: the data does not exist or is empty. For a model file, which contains no data, ``data`` is required.
     """
     cfg = OmegaConf.create(generator.config)
     if generator.checkpoint.suffix.lower() == SUFFIX:

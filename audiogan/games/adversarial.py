@@ -110,7 +110,7 @@ class Adversarial(Generative):
             player: ``generator`` or ``critic``.
             batch: signals ``x``, and other columns of the data by name.
             batch_inputs: result of `inputs_from_batch` for this batch.
-            context: context of the move.
+            context: context of this update.
         """
         signal = batch["x"]
         if player == "critic":
@@ -118,7 +118,7 @@ class Adversarial(Generative):
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call_network(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
-            return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
+            return self._critic_losses(real, fake, inputs, self.inputs_for_real_examples(batch, inputs), context)
         if "critic" in context.paused or not (self.adversarial_weight or self.feature_matching_weight):
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             return self._generator_terms(inputs, call_network(self.nets["generator"], inputs), signal, context)
@@ -142,7 +142,7 @@ class Adversarial(Generative):
         if getattr(self.loss, "relativistic", False) or self.feature_matching_weight:
             with torch.no_grad():
                 real = self._judge(
-                    self.critic_view(self._real(batch["x"]), context), self.inputs_of_real(batch, inputs)
+                    self.critic_view(self._real(batch["x"]), context), self.inputs_for_real_examples(batch, inputs)
                 )
         if getattr(self.loss, "relativistic", False):
             losses = {"loss": self.adversarial_weight * sum_over_critics(self.loss.generator, out, real)}
@@ -174,7 +174,7 @@ class Adversarial(Generative):
         """
         return {}
 
-    def inputs_of_real(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
+    def inputs_for_real_examples(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
         """Return the critic's inputs for the real examples of a batch.
 
         Args:
@@ -182,15 +182,15 @@ class Adversarial(Generative):
             inputs: inputs of the generated samples, by name. Inputs that differ for real examples, such as
                 a random target class, are replaced.
         """
-        values = {name: each.values_of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
+        values = {name: each.values_for_real_examples(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]
 
     def _critic_losses(
-        self, real: Tensor, fake: Tensor, inputs: Inputs, inputs_of_real: Inputs, context: Play
+        self, real: Tensor, fake: Tensor, inputs: Inputs, inputs_for_real_examples: Inputs, context: Play
     ) -> dict[str, Tensor]:
         terms, of_real, of_fake = critic_terms(
             self.loss,
-            lambda x: self._judge(x, inputs_of_real),
+            lambda x: self._judge(x, inputs_for_real_examples),
             real,
             fake,
             self.penalties,
@@ -198,7 +198,7 @@ class Adversarial(Generative):
             lambda x: self._judge(x, inputs),
         )
         context.record(real_logits=logits_per_sample(of_real), fake_logits=logits_per_sample(of_fake))
-        auxiliary = self._auxiliary(inputs_of_real, real=of_real) | self._auxiliary(inputs, fake=of_fake)
+        auxiliary = self._auxiliary(inputs_for_real_examples, real=of_real) | self._auxiliary(inputs, fake=of_fake)
         first = {"loss": terms.pop("loss")}
         return add_terms(first | auxiliary, terms)
 
@@ -269,7 +269,7 @@ class Adversarial(Generative):
         for name in input_names(self.critic):
             given: Any = self.inputs[name]
             value = given.neutral_values(len(batch["x"])) if neutral else None
-            value = given.values_of_real(batch) if value is None else value
+            value = given.values_for_real_examples(batch) if value is None else value
             value = given.from_batch(batch, random) if value is None else value
             inputs[name] = given.encode(value.to(device))
         return self.critic_input(batch["x"]), inputs

@@ -19,14 +19,15 @@ Floats = NDArray[np.floating]
 EXAMPLES = 256
 """Number of training examples with knob values that `Knobs` stores for each class."""
 NEAR = 0.1
-"""Smallest standard deviation of the Gaussian kernel that compares stored examples with requested knobs, in normal
-scores (standard normal quantiles)."""
+"""Smallest width of the Gaussian kernel that compares stored examples with requested knobs: a standard deviation in
+normal scores."""
 
 
 class Knobs(Input):
-    """Input with measured properties as normal scores, float32 ``[knobs]``, from -2.33 to 2.33.
+    """Input with measured properties such as brightness, as normal scores: float32 ``[knobs]``, from -2.33 to 2.33.
 
-    A normal score is the standard normal quantile at the quantile level of a measured value in the training data.
+    A normal score is a measured value that is mapped to a standard normal distribution by its rank in the training
+    data.
 
     Knobs that are not requested are copied from a stored training example of the requested class, with added noise. The
     closer an example is to the requested knobs, the more probable it is. A sound with a high requested brightness
@@ -112,7 +113,7 @@ class Knobs(Input):
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        # NumPy is used for small arrays, because it is faster than PyTorch and an instrument needs a low latency.
+        # NumPy is faster than PyTorch for small arrays, which keeps the latency low when a model is played live.
         weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)
@@ -127,7 +128,7 @@ class Knobs(Input):
             made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
         return torch.from_numpy(made)
 
-    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_for_other_inputs(self, requested: Tensor) -> dict[str, Tensor]:
         """Return a factor on the probability of each class, given requested knobs: ``[classes]`` or ``[n, classes]``.
 
         A class has a large factor if many of its stored examples are close to the requested knobs.

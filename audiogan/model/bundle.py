@@ -78,13 +78,13 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     data = config.get("data")
     kept["data"] = _public(data) if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
-    if labels.suffix or len(labels.parts) > 1:  # a path of a label file, which exists on the training machine only
+    if labels.suffix or len(labels.parts) > 1:  # The path of a label file exists only on the training machine.
         kept["data"]["labels"] = "auto"
     game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}
     raw = save(weights)
     about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": generator.step, "config": config}
-    if needed := external_modules(config):  # modules outside the package are not stored in the bundle
+    if needed := external_modules(config):  # Modules outside the package are not stored in the bundle.
         about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
     for name, content in parts:

@@ -36,8 +36,8 @@ from audiogan.run.trust import check_required_modules, trust_modules, trusted_mo
 from audiogan.utils.text import printable
 
 TABLES, FORWARD = 1 << 24, 1 << 27
-"""Limits of the number of elements of one tensor: ``TABLES`` plus eight times the number of stored weights while
-networks are built, and ``FORWARD`` while a signal is generated."""
+"""Maximum number of elements of one tensor. While networks are built, it is ``TABLES`` plus eight times the number of
+stored weights. While a signal is generated, it is ``FORWARD``."""
 CALLS = 20_000
 """Maximum number of PyTorch operations while networks are built. 200 more are allowed for each stored tensor."""
 
@@ -236,8 +236,8 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
 def _check_finite(game: Any) -> None:
     """Raise `UserError` if a weight is NaN or infinite."""
     for name, value in game.state_dict().items():
-        # The sum is tested first, because this is fast: a finite sum has finite terms. Finite values can have an
-        # infinite sum, so all values are tested if the sum is not finite.
+        # A finite sum proves that all values are finite, and it is fast to compute. If the sum is not finite, all
+        # values are tested, because finite values can have an infinite sum.
         if value.is_floating_point() and not math.isfinite(float(value.sum())) and not torch.isfinite(value).all():
             shown = printable(name)[:80]
             raise UserError(f"its weights are not finite numbers ({shown}); get another version of this model")
@@ -263,8 +263,7 @@ def _check_input(given: Any) -> None:
         return
     if not isinstance(given.modality, Modality):
         raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
-    # The number of channels is left out of the check, because an input can have more channels than its file, for
-    # example an added mask.
+    # The check omits the number of channels. An input can have more channels than its file, for example an added mask.
     _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
     if math.prod(sizes) > SIGNAL:
         raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")
@@ -279,8 +278,8 @@ def _try(generator: Generator) -> None:
             made = generator.modality.postprocess(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
-            # The example of an input of variable size is larger than the training signals, so only the channels of
-            # the output are compared with the expected shape.
+            # Examples of inputs with variable size are larger than the training signals. Therefore, only the channels
+            # of the output are compared with the expected shape.
             checked = 2 if any(None in given.shape for given in generator.inputs.values()) else made.ndim
             if made.ndim != len(generator.shape) + 1 or made.shape[1:checked] != generator.shape[: checked - 1]:
                 raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")

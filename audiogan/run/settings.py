@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 KEYS = {
-    "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
-    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "critic_spectral_norm",
-    "conditioning", "knobs", "voice", "partials", "init",
+    "name", "run_dir", "init", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints",
+    "callbacks", "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm",
+    "critic_spectral_norm", "conditioning", "knobs", "voice", "partials",
 }  # fmt: skip
 """Top-level keys of a configuration. Other keys, such as ``model_size``, are allowed if a value refers to them."""
 MAX_INTEGER = 2**63 - 1
@@ -169,7 +169,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
                 "changed; start from the original configuration of the run"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        # The networks were built for these inputs, which the new data may lack.
+        # The new data must have the inputs for which the networks were built.
         for name, node in (cfg.get("inputs") or {}).items():
             if node is not None and "use" in node:
                 node.use = cfg.facts[name]

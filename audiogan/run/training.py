@@ -280,12 +280,12 @@ def train(cfg: DictConfig, *, resume_command: str = "", echo: Echo = print, prog
         if path is not None:
             resume(trainer, cfg, path, state, echo)
         echo(f"run: {run_dir}  {describe_networks(trainer)}")
-        # A run that was killed after its last step still needs its final status and report.
+        # If a run was killed after its last step, its final status and report are still missing.
         if trainer.budget_used_up and path is not None and read_status(run_dir) != "running":
             advice = "increase trainer.steps or trainer.minutes to resume"
             echo(f"nothing to do: the run is at step {trainer.step:,}; {advice}")
             return trainer
-        # If the resume fails, the run keeps its old files. Therefore, new ones are written only now.
+        # New files are written only now, so that a run keeps its old files if resuming fails.
         if engine.is_main_process:
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
