@@ -75,6 +75,11 @@ def read_initial(init: str) -> Initial:
 
     Raises:
         UserError: the model does not exist, cannot be read or is damaged.
+
+    Examples:
+        >>> from audiogan.run.initial import read_initial
+        >>> read_initial("drums").facts("signal_shape")
+        [1, 16384]
     """
     path = find_model(init)
     if path == shipped_models().get(init) and (TRAINING / path.name).is_file():

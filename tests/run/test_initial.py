@@ -168,6 +168,15 @@ def test_a_training_bundle_contains_all_networks(model: Path, tmp_path: Path) ->
     assert main(["export", str(model), str(tmp_path / "x.onnx"), "--training"]) == 2
 
 
+def test_a_shipped_model_may_have_a_training_bundle(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audiogan.run.initial.TRAINING", tmp_path)
+    assert not any(name.startswith("nets.critic.") for name in read_initial("drums").weights)
+    assert main(["export", str(model), str(tmp_path / "drums.audiogan"), "--training"]) == 0
+    assert any(name.startswith("nets.critic.") for name in read_initial("drums").weights)
+
+
 def test_the_warm_up_is_left_out(model: Path) -> None:
     assert compose("drums").warm_up == 300
     assert compose("drums", ["init=drums"]).warm_up == 0
