@@ -225,7 +225,7 @@ def fine_tuned(run: Run) -> None:
     folder = run.folder / "fine-tuned"
     start = ["trainer.steps=0", f"run_dir={folder}", "callbacks.previews=null"]
     printed = run.command("train", run.config, *run.overrides, f"init={run.path}", *start)
-    assert f"init: {run.path}; trained: " in printed and "with new weights: none" in printed, printed
+    assert f"init: {run.path}; trained: " in printed and "with new weights" not in printed, printed
     state = load_newest_checkpoint(folder / "checkpoints")[1]["trainer"]
     for name, value in run.generator.game.nets.state_dict().items():
         assert name.endswith(".level") or torch.equal(state["game"][f"nets.{name}"], value), name
