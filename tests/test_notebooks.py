@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audiogan.model.bundle import shipped_models
+from audiogan.run.model_files import shipped_models
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 

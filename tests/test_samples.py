@@ -9,8 +9,8 @@ import pytest
 from waves import load_wav
 
 import audiogan
-from audiogan.model.bundle import shipped_models
 from audiogan.model.sampling import read_recipe
+from audiogan.run.model_files import shipped_models
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 

@@ -20,16 +20,16 @@ class VAEGAN(Adversarial):
     """Game of a generator that is also the decoder of a variational autoencoder.
 
     An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
-    Therefore the samples miss fewer kinds of sounds than samples of a plain GAN. With the setting ``active`` of the
-    players, ``autoencoder`` can train first, so that adversarial training starts from a trained decoder. The critic
-    receives only samples from the prior.
+    Samples therefore cover more modes of the data than those of a plain GAN. With the setting ``active`` of the
+    players, the autoencoder can be trained first, so that adversarial training starts from a trained decoder. The
+    critic receives only samples from the prior.
 
     The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
-    loss. It trains the same networks as ``generator``: the generator and the encoder. An optional player ``listener``
-    trains the auxiliary classifier and knob regressor (`listener`), which estimates class and knobs of real signals.
-    The generator then also minimises the error of these estimates for its samples, relative to the requested class and
-    knobs. Knobs are normal scores: standard normal quantiles at the quantile levels of a sound's properties in the
-    training data.
+    loss. It trains the same networks as ``generator``: the generator and the encoder. The optional player ``listener``
+    trains an auxiliary network of the same name, which estimates class and knobs of real signals. The generator then
+    also minimises the error of these estimates for its samples, relative to the requested class and knobs. Knobs are
+    normal scores: measured properties of sounds, mapped to a standard normal distribution by their rank in the training
+    data.
 
     Args:
         generator: network from named inputs, including a normal `Latent`, to ``[B, *representation.shape]``.
@@ -92,7 +92,8 @@ class VAEGAN(Adversarial):
         if listener is not None:
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.knob_noise_std = class_weight, knob_weight, knob_noise_std
-        if isinstance(knobs := dict(self.inputs.items()).get("knobs"), Knobs):
+        self._knobs: Any = dict(self.inputs.items()).get("knobs")
+        if isinstance(knobs := self._knobs, Knobs):
             knobs.spread.fill_(knob_noise_std if sampling_knob_std is None else sampling_knob_std)
         losses = name_terms(knob_losses, "knob_losses", lambda term: term.knob)
         self.knob_losses = {name: term for name, term in losses.items() if term.index is not None}
@@ -105,7 +106,9 @@ class VAEGAN(Adversarial):
             return self._autoencoder(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)
-            return self._classifier_terms(signal, given, 1.0, 1.0)
+            # Examples without a measured knob have NaN in this column of the data set.
+            known = batch[self._knobs.column].isfinite() if getattr(self._knobs, "missing", "") == "mask" else None
+            return self._classifier_terms(signal, given, 1.0, 1.0, known)
         requested = given
         if "knobs" in given and self.knob_noise_std:
             noise = self.knob_noise_std * context.randn(*given["knobs"].shape)
@@ -126,16 +129,27 @@ class VAEGAN(Adversarial):
         return add_terms(terms, knobs)
 
     def _classifier_terms(
-        self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
+        self,
+        signal: Tensor,
+        inputs: Mapping[str, Tensor],
+        classes: float,
+        knobs: float,
+        known: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return the weighted errors of the estimates of `listener`, relative to the given classes and knobs."""
+        """Return the weighted errors of the estimates of `listener`, relative to the given classes and knobs.
+
+        Knobs are left out of the loss where ``known`` ``[B, knobs]`` is false.
+        """
         logits, estimates = self.nets["listener"](signal)
         if "classes" not in inputs and "knobs" not in inputs:
             return {"idle": 0.0 * signal.sum()}
         terms = {}
         if logits.shape[1]:
             terms["class"] = classes * F.cross_entropy(logits, inputs["classes"])
-        if estimates.shape[1]:
+        if estimates.shape[1] and known is not None:
+            errors = (estimates - inputs["knobs"]).square() * known
+            terms["knobs"] = knobs * errors.sum() / known.sum().clamp_min(1)
+        elif estimates.shape[1]:
             terms["knobs"] = knobs * F.mse_loss(estimates, inputs["knobs"])
         return terms
 

@@ -89,7 +89,7 @@ class Classes(Input):
             raise ValueError(f"the networks need {len(self.labels)} classes, but the data has no labels")
         return self._one_hot(batch[self.column])
 
-    def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+    def values_for_real_examples(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         if self.column is not None or self.default_column not in batch:
             return None
         return self._one_hot(batch[self.default_column])

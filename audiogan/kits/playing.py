@@ -20,7 +20,7 @@ from audiogan.kits.kit import Kit, velocity_ranges
 from audiogan.kits.midi import Clock, Song, read_midi
 from audiogan.kits.midi_track import BadMidi
 from audiogan.kits.note_map import NoteMap, resolve_note_map
-from audiogan.kits.rendering import LOUDNESS, render_pads
+from audiogan.kits.rendering import render_pads
 from audiogan.kits.saving import hat_type
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def play_pattern(
     tail: float = 1.0,
     loop: bool = False,
     note_map: NoteMap | None = None,
-    loudness: float = LOUDNESS,
+    loudness: float | None = None,
     echo: Callable[[str], None] | None = None,
 ) -> NDArray[np.float32]:
     """Play a MIDI file on a kit.
@@ -96,7 +96,8 @@ def play_pattern(
         loop: return a loop of whole bars. Sounds that ring beyond its end continue at its beginning, so that the result
             is one period of the repeated pattern.
         note_map: pads of notes, which have priority over the rules above, see `read_note_map`.
-        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
+            peak of the kit is -1 dBTP.
         echo: function that prints a line. It reports defects of the file, notes that were left out, and missing notes
             that are played by another pad.
 
@@ -122,10 +123,9 @@ def play_pattern(
         raise UserError(f"tail={tail} must be from 0 to {LONGEST:g} seconds")
     pattern = read_pattern(midi_path, loop=loop)
     played = _assign_pads(pattern, kit, resolve_note_map(note_map or {}, kit), [*pattern.remarks], echo, midi_path)
-    needed = set(played.values())
-    used = Kit(tuple(pad for pad in kit.pads if pad.note in needed), kit.model)
-    sounds = render_pads(generator, used, sample_rate=sample_rate, loudness=loudness)
-    index = {pad.note: i for i, pad in enumerate(used.pads)}
+    # All pads are rendered, because the balance of a kit depends on all of them.
+    sounds = render_pads(generator, kit, sample_rate=sample_rate, loudness=loudness)
+    index = {pad.note: i for i, pad in enumerate(kit.pads)}
     strokes = [
         _Stroke(round(seconds * sample_rate), index[played[note]], note, velocity)
         for seconds, note, velocity in pattern.strokes
@@ -133,7 +133,7 @@ def play_pattern(
     ]
     length = round(pattern.seconds * sample_rate)
     period = length if loop else None
-    _choke(strokes, used, [(round(seconds * sample_rate), note) for seconds, note in pattern.chokes], period)
+    _choke(strokes, kit, [(round(seconds * sample_rate), note) for seconds, note in pattern.chokes], period)
     if loop:
         ringing = max(wave.shape[1] for layers in sounds for wave in layers)
         return _limited(_wrap(_mix(strokes, sounds, length + ringing, sample_rate), length))

@@ -23,14 +23,15 @@ import soundfile
 from audiogan.cli import main
 from audiogan.data.cache import downloads_folder
 from audiogan.data.downloads import download
-from audiogan.data.downloads.spoken_digits import LARGEST, MARK, WORDS, SpokenDigits
+from audiogan.data.downloads.archive import LARGEST, MARK, ArchiveFiles
 from audiogan.data.sounds.sources import open_sounds
 from audiogan.errors import UserError
 from audiogan.run import config
 from audiogan.run.training import open_data
 
 Files = dict[str, bytes]
-SETS = {name: SpokenDigits.from_description(name, download.read_descriptions()[name]) for name in ("sc09", "fsdd")}
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SETS = {name: ArchiveFiles.from_description(name, download.read_descriptions()[name]) for name in ("sc09", "fsdd")}
 
 
 def wav(seed: int, sample_rate: int = 8000, channels: int = 1, length: int = 400) -> bytes:
@@ -86,7 +87,7 @@ class Site:
     cut: set[str] = field(default_factory=set)
     ranges: bool = True
 
-    def put(self, wanted: SpokenDigits, data: bytes) -> SpokenDigits:
+    def put(self, wanted: ArchiveFiles, data: bytes) -> ArchiveFiles:
         file = wanted.archive.name
         (self.root / file).write_bytes(data)
         urls = (f"{self.url}/nowhere/{file}", f"{self.url}/{file}")
@@ -135,7 +136,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     http.server_close()
 
 
-def get(wanted: SpokenDigits, out: Path) -> Path:
+def get(wanted: ArchiveFiles, out: Path) -> Path:
     return download.download(replace(wanted, name="tiny"), out, progress=False)
 
 
@@ -157,7 +158,7 @@ def test_a_zip_becomes_folders_with_credits(site: Site, tmp_path: Path) -> None:
     assert [row["path"] for row in rows] == sorted(expected)
     assert {row["speaker"] for row in rows} == {"ada", "bob"} and {row["label"] for row in rows} == set(WORDS)
     page = (out / "README.md").read_text()
-    assert "CC BY-SA 4.0" in page and "Zohar Jackson" in page and "20 recordings" in page and "- seven: 2" in page
+    assert "CC BY-SA 4.0" in page and "Zohar Jackson" in page and "20 files" in page and "- seven: 2" in page
     assert site.requests[0][0].startswith("/nowhere/")  # then the next address is asked
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "site"]  # nothing is left beside it
 
@@ -227,12 +228,12 @@ def test_a_set_that_is_there_is_left_alone(site: Site, tmp_path: Path) -> None:
 RECORDING = "free-spoken-digit-dataset-abc/recordings/"
 BAD: dict[str, tuple[Files, str]] = {
     "missing": ({RECORDING + "3_ada_0.wav": b""}, r"3_ada_0\.wav"),
-    "unknown": ({RECORDING + "3_eve_0.wav": wav(1)}, r"21 recordings; missing or unknown: 3_eve_0\.wav"),
+    "unknown": ({RECORDING + "3_eve_0.wav": wav(1)}, r"21 files; missing or unknown: 3_eve_0\.wav"),
     "rate": ({RECORDING + "3_ada_0.wav": wav(1, 16000)}, r"3_ada_0\.wav has 400 samples, 1 channels at 16000 Hz"),
     "stereo": ({RECORDING + "3_ada_0.wav": wav(1, channels=2)}, "2 channels"),
     "empty": ({RECORDING + "3_ada_0.wav": wav(1, length=0)}, "has 0 samples"),
     "no sound": ({RECORDING + "3_ada_0.wav": b"<html>"}, "cannot be decoded"),
-    "large": ({RECORDING + "3_ada_0.wav": bytes(LARGEST + 1)}, r"too large \(1,048,577 bytes\)"),
+    "large": ({RECORDING + "3_ada_0.wav": bytes(LARGEST + 1)}, r"too large \(8,388,609 bytes\)"),
     "twice": ({"other/recordings/3_ada_0.wav": wav(1)}, "is repeated"),
 }
 
@@ -325,8 +326,8 @@ def test_the_published_sets() -> None:
     assert all(url.startswith("https://") for wanted in SETS.values() for url in wanted.archive.urls)
     assert {"0_george_0.wav", "7_yweweler_49.wav"} <= SETS["fsdd"].names
     match = re.fullmatch(SETS["fsdd"].member, "free-spoken-digit-dataset-1.0.10/recordings/7_yweweler_49.wav")
-    assert match and (match["digit"], match["speaker"], match["name"]) == ("7", "yweweler", "7_yweweler_49.wav")
+    assert match and (match["label"], match["speaker"], match["name"]) == ("7", "yweweler", "7_yweweler_49.wav")
     match = re.fullmatch(SETS["sc09"].member, "./seven/c50f55b8_nohash_19.wav")
-    assert match and (match["digit"], match["speaker"]) == ("seven", "c50f55b8")
+    assert match and (match["label"], match["speaker"]) == ("seven", "c50f55b8")
     for path in ("./bed/c50f55b8_nohash_0.wav", "./seven/c50f55b8.wav", "../seven/c50f55b8_nohash_0.wav"):
         assert re.fullmatch(SETS["sc09"].member, path) is None

@@ -129,7 +129,7 @@ def test_batches(labels: list[int]) -> None:
     x = some.from_batch(batch, Seeded(0))
     assert torch.equal(some.to_batch(x)["label"], batch["label"])
     assert torch.equal(some.kind_indices(x), batch["label"]) and some.captions(x) == [NAMES[i] for i in labels]
-    assert some.values_of_real(batch) is None
+    assert some.values_for_real_examples(batch) is None
 
 
 def test_batches_without_labels_are_named() -> None:
@@ -142,7 +142,7 @@ def test_a_target_class_is_drawn_in_training_and_real_examples_keep_their_own() 
     batch = {"x": torch.zeros(400, 2), "label": torch.ones(400, dtype=torch.int64)}
     x = target.from_batch(batch, Seeded(0))
     assert x.mean(0).tolist() == pytest.approx([0.5, 0, 0.5], abs=0.1)
-    real = target.values_of_real(batch)
+    real = target.values_for_real_examples(batch)
     assert real is not None and torch.equal(real.argmax(1), batch["label"])
     assert torch.equal(target.to_batch(x)["label"], x.argmax(1)), "a critic judges outputs with their target"
 

@@ -50,7 +50,7 @@ def drawn(
     wanted, odds = None, {}
     if requested:
         wanted = torch.tensor([requested.get(name, torch.nan) for name in NAMES])
-        odds = knobs.odds_of_others(wanted)
+        odds = knobs.odds_for_other_inputs(wanted)
     values = {"classes": inputs["classes"].draw(n, random, weights, {}, odds)}
     return values["classes"], knobs.draw(n, random, wanted, values)
 
@@ -94,16 +94,16 @@ def test_a_requested_knob_is_exact_and_the_others_fit_it(bright_and_dark: dict[s
 def test_each_sample_may_have_a_request_of_its_own(bright_and_dark: dict[str, Any]) -> None:
     knobs = bright_and_dark["knobs"]
     wanted = torch.tensor([[1.5, torch.nan], [-1.5, torch.nan], [torch.nan, torch.nan], [1.5, torch.nan]]).repeat(50, 1)
-    odds = knobs.odds_of_others(wanted)
+    odds = knobs.odds_for_other_inputs(wanted)
     assert odds["classes"].shape == (200, 2)
     weights = bright_and_dark["classes"].draw(200, Seeded(0), None, {}, odds)
     assert weights[0::4, 1].mean() > 0.9 and weights[1::4, 1].mean() < 0.1 and 0.2 < weights[2::4, 1].mean() < 0.8
     values = knobs.draw(200, Seeded(0), wanted, {"classes": weights})
     assert (values[0::4, 0] == 1.5).all() and (values[1::4, 0] == -1.5).all()
     assert values[0::4, 1].mean() > 0.8 > -0.8 > values[1::4, 1].mean()
-    same = knobs.odds_of_others(wanted[:1].expand(3, 2))["classes"]
-    assert torch.equal(same, knobs.odds_of_others(wanted[0])["classes"])
-    assert knobs.odds_of_others(torch.full((2,), torch.nan)) == {}
+    same = knobs.odds_for_other_inputs(wanted[:1].expand(3, 2))["classes"]
+    assert torch.equal(same, knobs.odds_for_other_inputs(wanted[0])["classes"])
+    assert knobs.odds_for_other_inputs(torch.full((2,), torch.nan)) == {}
     with pytest.raises(UserError, match="knobs: got 2 values for 5 samples"):
         knobs.draw(5, Seeded(0), wanted[:2])
 
@@ -158,7 +158,7 @@ def test_a_class_without_examples_has_those_of_all() -> None:
 
 def test_data_without_classes() -> None:
     knobs, _ = fitted(torch.randn(50, 2, generator=rng()) + 1)
-    assert knobs.examples.shape[0] == 1 and knobs.odds_of_others(torch.zeros(2)) == {}
+    assert knobs.examples.shape[0] == 1 and knobs.odds_for_other_inputs(torch.zeros(2)) == {}
     assert knobs.draw(500, Seeded(0)).mean(0).tolist() == pytest.approx([1, 1], abs=0.3)
 
 

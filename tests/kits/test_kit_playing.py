@@ -193,6 +193,7 @@ def test_aftertouch_chokes_cymbals_and_nothing_else(
     at = round(20 * 0.5 / TICKS * RATE)
     kick = np.zeros(len(held))
     kick[: len(sounds[36][-1][0])] = sounds[36][-1][0]
+    kick *= held[at + 480] / kick[at + 480]  # `play_pattern` makes a pattern quieter if its peak is too high.
     assert np.array_equal(held[:at], whole[:at]) and np.abs(held[at + 480 :] - kick[at + 480 :]).max() < 1e-6
     assert np.abs(whole[at + 480 :] - held[at + 480 : len(whole)]).max() > 1e-3
 

@@ -9,7 +9,7 @@ import pytest
 
 from audiogan.modalities import Image
 from audiogan.modalities.appearance import colourfulness, high_band_energy, sharpness
-from audiogan.modalities.references import edge_correlation, gmsd, luminance, match_share
+from audiogan.modalities.references import edge_correlation, gmsd, luminance, target_match_rate
 
 RNG = np.random.default_rng
 
@@ -101,12 +101,12 @@ def test_edge_correlation_depends_on_outlines_only() -> None:
 def test_match_share_says_whether_an_output_belongs_to_its_target() -> None:
     target = RNG(0).uniform(-1, 1, (200, 1, 6, 6))
     near = target + RNG(1).normal(0, 0.2, target.shape)
-    assert match_share(near, target) == 1
-    assert match_share(near, np.roll(target, 1, 0)) < 0.1
-    assert match_share(RNG(2).uniform(-1, 1, target.shape), target) == pytest.approx(1 / 16, abs=0.03)
-    assert match_share(target, np.zeros_like(target)) == 1  # Equal targets are equally near.
+    assert target_match_rate(near, target) == 1
+    assert target_match_rate(near, np.roll(target, 1, 0)) < 0.1
+    assert target_match_rate(RNG(2).uniform(-1, 1, target.shape), target) == pytest.approx(1 / 16, abs=0.03)
+    assert target_match_rate(target, np.zeros_like(target)) == 1  # Equal targets are equally near.
     with pytest.raises(ValueError, match="candidates=16 must be from 2"):
-        match_share(near[:15], target[:15])
+        target_match_rate(near[:15], target[:15])
 
 
 def test_match_share_is_the_mean_over_all_choices() -> None:
@@ -116,7 +116,7 @@ def test_match_share_is_the_mean_over_all_choices() -> None:
         for others in combinations([j for j in range(6) if j != i], 2):
             distances = [np.square(output[i] - target[j]).sum() for j in (i, *others)]
             found.append(distances[0] == min(distances))
-    assert match_share(output, target, 3) == pytest.approx(np.mean(found))
+    assert target_match_rate(output, target, 3) == pytest.approx(np.mean(found))
     assert 0 < np.mean(found) < 1
 
 

@@ -11,7 +11,8 @@ import pytest
 
 import audiogan
 from audiogan.cli import main
-from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, read_bundle, save_bundle, shipped_models
+from audiogan.model.bundle import save_bundle
+from audiogan.run.model_files import ABOUT, CARD, WEIGHTS, read_bundle, shipped_models
 
 
 @pytest.fixture(scope="module")

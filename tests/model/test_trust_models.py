@@ -18,7 +18,8 @@ from audiogan.cli import main
 from audiogan.core import load_state
 from audiogan.core.checkpoint import list_checkpoints, save_state
 from audiogan.errors import UserError
-from audiogan.model.bundle import ABOUT, CARD, WEIGHTS, save_bundle
+from audiogan.model.bundle import save_bundle
+from audiogan.run.model_files import ABOUT, CARD, WEIGHTS
 
 NETWORK = "from audiogan.networks.stftgan import STFTGenerator\nclass Mine(STFTGenerator):\n    pass\n"
 

@@ -18,9 +18,9 @@ from audiogan.errors import UserError
 from audiogan.games import Generative
 from audiogan.inputs import Signal
 from audiogan.modalities import Image
-from audiogan.model.bundle import ABOUT, CARD, FORMAT, WEIGHTS
 from audiogan.networks.unet import UNet
 from audiogan.representations import Identity
+from audiogan.run.model_files import ABOUT, CARD, FORMAT, WEIGHTS
 
 IMAGE = {"_target_": "audiogan.modalities.Image"}
 UNET = {"_target_": "audiogan.networks.unet.UNet", "shape": [3, 8, 8], "source": [1, 8, 8], "width": 4}

@@ -123,7 +123,7 @@ def test_tables(tmp_path: Path, name: str) -> None:
 def test_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.log").write_text(LINES[name])
     remarks = check(diagnose(tmp_path / "a.log")).remarks
-    assert bool(remarks) == (name in ("cyclegan", "preamble")) and all("contain no figures" in line for line in remarks)
+    assert bool(remarks) == (name in ("cyclegan", "preamble")) and all("contain no metrics" in line for line in remarks)
 
 
 @pytest.mark.parametrize("name", [*JSON, *JSONL])
@@ -186,7 +186,7 @@ def test_cells_that_are_no_finite_numbers(tmp_path: Path) -> None:
     ("content", "says"),
     [
         (b"", "an empty file"),
-        (b"1,2,3\n4,5,6\n", "contains no figures"),
+        (b"1,2,3\n4,5,6\n", "contains no metrics"),
         (b"Dear diary, today I trained a GAN.\nIt went well.\n", "they contain no numbers"),
         (b"step,val_loss\n1,2\n", "contains only step, val_loss; doctor needs"),
         (b"PK\3\4 a workbook", "save it as CSV"),
@@ -196,8 +196,8 @@ def test_cells_that_are_no_finite_numbers(tmp_path: Path) -> None:
         (bytes(range(256)) * 10, "not text"),
         (b"[1, 2", "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
-        (b"{" * 100_000, "no figures|no numbers"),
-        (b"[[1, 2], [3, 4]]", "contains no figures|no numbers"),
+        (b"{" * 100_000, "no metrics|no numbers"),
+        (b"[[1, 2], [3, 4]]", "contains no metrics|no numbers"),
         (b'"' * 500_000 + b"\n1,2\n", "contains only"),
     ],
 )

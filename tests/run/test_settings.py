@@ -160,7 +160,7 @@ def test_a_run_finds_its_data_from_anywhere(
 
 
 def test_a_model_keeps_no_path_of_its_labels(tiny_sounds: Path) -> None:
-    from audiogan.model.bundle import read_bundle
+    from audiogan.run.model_files import read_bundle
 
     files = [path.relative_to(tiny_sounds) for path in sorted(tiny_sounds.rglob("*.wav"))]
     Path("list.csv").write_text("path,label\n" + "".join(f"{file},{file.parent}\n" for file in files))
