@@ -158,6 +158,10 @@ class Play:
             raise KeyError(f"no tensor was stored as {name!r} before the update of {self.player!r}; tensors: {kept}")
         return self._kept[name]
 
+    def has_stored(self, name: str) -> bool:
+        """Return whether a tensor was stored under a name earlier in this step."""
+        return name in self._kept
+
     def record(self, **values: Tensor | float) -> None:
         """Record values of this update for monitors and logs. Tensors stay on their device, so that the CPU need not
         wait for the device."""

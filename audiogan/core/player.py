@@ -27,6 +27,8 @@ class Player:
         active: pair ``(start, stop)``: the player is updated from step ``start`` until step ``stop`` (exclusive). If
             ``stop`` is ``None``, it is updated until the end of the run.
         clip: largest norm of the player's gradient. ``None`` disables clipping.
+        order: position of the player's update within a step. Players with smaller numbers are updated first. Players
+            with equal numbers are updated in the order of the configuration.
         role: ``generator``, ``critic`` or ``other``. Monitors use it to interpret the losses and logits.
 
     Raises:
@@ -50,6 +52,7 @@ class Player:
     active: tuple[int, int | None] = (0, None)
     clip: float | None = None
     role: str = "other"
+    order: int = 0
 
     def __post_init__(self) -> None:
         for name in ("nets", "streams", "active"):

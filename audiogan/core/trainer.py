@@ -158,7 +158,8 @@ class Trainer:
     ) -> None:
         if steps is None and minutes is None:
             raise ValueError("the run has no end; give steps, minutes or both")
-        self.game, self.players, self.streams = game, tuple(players), dict(streams)
+        self.game, self.streams = game, dict(streams)
+        self.players = tuple(sorted(players, key=lambda player: player.order))
         self.callbacks = dict(callbacks or {})
         self.engine = engine or Engine()
         self.steps, self.minutes, self.seed, self.clock = steps, minutes, seed, clock

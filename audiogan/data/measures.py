@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
+from audiogan.data.manifest import LISTED_KNOBS, WithListed, read_manifest
 from audiogan.data.scan import hash_texts
 from audiogan.data.sounds.knobs import check_knob_names, chunk_size, chunk_slices, measure_knobs
 from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
@@ -100,6 +101,8 @@ class KnobValues:
 
     Args:
         names: names of ``K`` knobs from `audiogan.data.sounds.knobs.KNOBS`. Empty or ``None``: no column is added.
+            ``velocity`` is read from the manifest of the data folder and left out if there is none, see
+            `audiogan.data.manifest`.
         progress: show a progress bar if measuring takes longer than two seconds.
 
     Examples:
@@ -113,15 +116,21 @@ class KnobValues:
     def __init__(self, names: Sequence[str] | None = (), *, progress: bool = True) -> None:
         self.names, self.progress = list(names or ()), progress
 
-    def __call__(self, table: Table) -> Measured | None:
+    def __call__(self, table: Table) -> Values | None:
         """Return the column of knob values for a table of sounds, or ``None`` without knobs.
 
         Raises:
             UserError: a knob is unknown, or the table does not contain sounds.
         """
-        if not self.names:
+        listed = {name: read_manifest(table, name) for name in self.names if name in LISTED_KNOBS}
+        measured = self._measured(table, [name for name in self.names if name not in listed])
+        found = {name: values for name, values in listed.items() if values is not None}
+        return WithListed(measured, np.stack([*found.values()], axis=1), tuple(found)) if found else measured
+
+    def _measured(self, table: Table, wanted: Sequence[str]) -> Measured | None:
+        if not wanted:
             return None
-        names, modality, shape = check_knob_names(self.names), table.modality, table.shape
+        names, modality, shape = check_knob_names(wanted), table.modality, table.shape
         if modality is None or modality.sample_rate is None:
             raise UserError(f"knobs {', '.join(names)} are measured on sounds, but this is other data: {table.source}")
         rate = modality.sample_rate

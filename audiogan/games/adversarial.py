@@ -53,6 +53,8 @@ class Adversarial(Generative):
             2020).
         through_signal: whether to decode the generator's output to signals and encode them again before the critic.
             ``augment`` then transforms signals. The representation must be differentiable.
+        reuse_samples: whether the critic receives the samples of the generator's update in the same step, which saves
+            time. It has no effect if the generator is updated after the critic, see `audiogan.core.Player.order`.
         constraint: function that is called with the critic after each of its optimizer steps, such as weight clipping.
 
     Raises:
@@ -74,6 +76,7 @@ class Adversarial(Generative):
         auxiliary_weight: float = 1.0,
         augment: nn.Module | None = None,
         through_signal: bool = False,
+        reuse_samples: bool = False,
         constraint: Callable[[nn.Module], None] | None = None,
     ) -> None:
         super().__init__(generator, representation, inputs)
@@ -88,7 +91,7 @@ class Adversarial(Generative):
             raise ValueError(f"penalties: {odd[0]!r} is not a penalty; give a section with _target_")
         terms = (*stateful, *self.distances.values())
         self.penalty_state = nn.ModuleList(term for term in terms if isinstance(term, nn.Module))
-        self.constraint = constraint
+        self.constraint, self.reuse_samples = constraint, reuse_samples
         view = getattr(critic, "view", representation.encode if through_signal else None)
         self._view: Callable[[Tensor], Tensor] | None = view
         if not hasattr(critic, "view"):
@@ -115,6 +118,10 @@ class Adversarial(Generative):
         signal = batch["x"]
         if player == "critic":
             real = self.critic_view(self._real(signal), context).detach()
+            if self.reuse_samples and context.has_stored("samples"):
+                inputs = {name: context.get_stored(f"samples.{name}") for name in self.inputs}
+                fake = context.get_stored("samples")
+                return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call_network(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
@@ -123,6 +130,10 @@ class Adversarial(Generative):
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             return self._generator_terms(inputs, call_network(self.nets["generator"], inputs), signal, context)
         inputs, made, fake = self._make(len(signal), batch_inputs, context)
+        if self.reuse_samples:
+            context.store("samples", fake)
+            for name, value in inputs.items():
+                context.store(f"samples.{name}", value)
         losses, out = self._adversarial_terms(fake, inputs, batch, context)
         context.record(fake_logits=logits_per_sample(out))
         return add_terms(losses, self._generator_terms(inputs, made, signal, context))

@@ -92,7 +92,9 @@ class VAEGAN(Adversarial):
         if listener is not None:
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.knob_noise_std = class_weight, knob_weight, knob_noise_std
+        self._masked_column: str | None = None
         if isinstance(knobs := dict(self.inputs.items()).get("knobs"), Knobs):
+            self._masked_column = knobs.column if knobs.missing == "mask" else None
             knobs.spread.fill_(knob_noise_std if sampling_knob_std is None else sampling_knob_std)
         losses = name_terms(knob_losses, "knob_losses", lambda term: term.knob)
         self.knob_losses = {name: term for name, term in losses.items() if term.index is not None}
@@ -105,7 +107,9 @@ class VAEGAN(Adversarial):
             return self._autoencoder(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)
-            return self._classifier_terms(signal, given, 1.0, 1.0)
+            # Knobs without a measured value are NaN in this column.
+            known = batch[self._masked_column].isfinite() if self._masked_column else None
+            return self._classifier_terms(signal, given, 1.0, 1.0, known)
         requested = given
         if "knobs" in given and self.knob_noise_std:
             noise = self.knob_noise_std * context.randn(*given["knobs"].shape)
@@ -126,16 +130,27 @@ class VAEGAN(Adversarial):
         return add_terms(terms, knobs)
 
     def _classifier_terms(
-        self, signal: Tensor, inputs: Mapping[str, Tensor], classes: float, knobs: float
+        self,
+        signal: Tensor,
+        inputs: Mapping[str, Tensor],
+        classes: float,
+        knobs: float,
+        known: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return the weighted errors of the estimates of `listener`, relative to the given classes and knobs."""
+        """Return the weighted errors of the estimates of `listener`, relative to the given classes and knobs.
+
+        Knobs are left out of the loss where ``known`` ``[B, knobs]`` is false.
+        """
         logits, estimates = self.nets["listener"](signal)
         if "classes" not in inputs and "knobs" not in inputs:
             return {"idle": 0.0 * signal.sum()}
         terms = {}
         if logits.shape[1]:
             terms["class"] = classes * F.cross_entropy(logits, inputs["classes"])
-        if estimates.shape[1]:
+        if estimates.shape[1] and known is not None:
+            errors = (estimates - inputs["knobs"]).square() * known
+            terms["knobs"] = knobs * errors.sum() / known.sum().clamp_min(1)
+        elif estimates.shape[1]:
             terms["knobs"] = knobs * F.mse_loss(estimates, inputs["knobs"])
         return terms
 

@@ -18,6 +18,8 @@ from audiogan.utils.text import printable
 Floats = NDArray[np.floating]
 EXAMPLES = 256
 """Number of training examples with knob values that `Knobs` stores for each class."""
+MISSING = ("median", "mask")
+"""Treatments of training examples without a measured value, see `Knobs`."""
 NEAR = 0.1
 """Smallest width of the Gaussian kernel that compares stored examples with requested knobs: a standard deviation in
 normal scores."""
@@ -39,6 +41,9 @@ class Knobs(Input):
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.
         size: number of knobs. It is ignored, because the number follows from ``scale``.
+        missing: treatment of training examples without a measured value. With ``median``, networks receive the median
+            instead. With ``mask``, they receive the median too, but the data set keeps NaN, so that games can exclude
+            these examples from losses. In `examples`, the value of another example of the same class is used.
 
     Attributes:
         names: names of the knobs.
@@ -58,7 +63,11 @@ class Knobs(Input):
         column: str | None = "knobs",
         class_input: str = "classes",
         size: int | None = None,
+        missing: str = "median",
     ) -> None:
+        if missing not in MISSING:
+            raise ValueError(f"{name}: missing={missing!r} must be one of {', '.join(MISSING)}")
+        self.missing = missing
         if scale is None:
             raise ValueError(f"{name}: the scale of the knobs is missing")
         self_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
@@ -87,6 +96,10 @@ class Knobs(Input):
 
     def prepare_table(self, table: Any) -> Any:
         """Return the data set with measured values replaced by normal scores."""
+        if self.missing == "mask":
+            return table.map_column(
+                self.column, lambda x: np.where(np.isnan(x), np.float32(np.nan), self.scale.to_normal_scores(x))
+            )
         return table.map_column(self.column, self.scale.to_normal_scores)
 
     @torch.no_grad()
@@ -98,6 +111,8 @@ class Knobs(Input):
         knobs, targets = torch.from_numpy(table.columns[self.column].values(table.rows)), None
         if self.groups:
             targets = torch.from_numpy(table.targets)
+        if self.missing == "mask":
+            knobs = _fill_missing(knobs, targets)
         for k, examples in enumerate(self.examples):
             mine = knobs if targets is None else knobs[targets == k]
             mine = mine if len(mine) else knobs
@@ -108,7 +123,7 @@ class Knobs(Input):
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
         if self.column is None or self.column not in batch:
             raise ValueError(f"the networks need {len(self.names)} knobs, but the data has none")
-        return batch[self.column]
+        return batch[self.column].nan_to_num(0.0) if self.missing == "mask" else batch[self.column]
 
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
@@ -218,3 +233,17 @@ class Knobs(Input):
 
     def describe(self) -> str:
         return f"shares of the training data, 0 to 1: {', '.join(self.names)}"
+
+
+def _fill_missing(knobs: Tensor, targets: Tensor | None) -> Tensor:
+    """Return knobs ``[N, K]`` in which NaN is replaced by the value of a random example, if possible of the same
+    class."""
+    knobs, rng = knobs.clone(), torch.Generator().manual_seed(0)
+    for column in knobs.t():
+        known = column.isfinite()
+        values = column[known]
+        for i in (~known).nonzero().flatten().tolist():
+            same = values if targets is None else values[targets[known] == targets[i]]
+            same = same if len(same) else values
+            column[i] = same[torch.randint(len(same), (1,), generator=rng)] if len(same) else 0.0
+    return knobs

@@ -6,11 +6,23 @@ from audiogan.losses.adversarial import Hinge, LeastSquares, NonSaturating, Wass
 from audiogan.losses.auxiliary_targets import AuxiliaryTarget, PartialTracks, Pitch, Width
 from audiogan.losses.distances import L1
 from audiogan.losses.knobs import Attack, Brightness, Decay, Noisiness
+from audiogan.losses.modes import Glide, MidSideDistance, ModeFrequencies
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
 from audiogan.losses.relativistic import RelativisticPairing
+from audiogan.losses.shared_spectrum import Spectrum
 
-__all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "GradientPenalty", "Hinge"]
-__all__ += ["LeastSquares", "Noisiness", "NonSaturating", "OrthogonalRegularisation", "PartialTracks", "Pitch"]
-__all__ += ["RelativisticPairing", "SpectralDistance", "Wasserstein", "WeightClip", "Width"]
+__all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "Glide", "GradientPenalty", "Hinge"]
+__all__ += ["LeastSquares", "MidSideDistance", "ModeFrequencies", "Noisiness", "NonSaturating"]
+__all__ += [
+    "OrthogonalRegularisation",
+    "PartialTracks",
+    "Pitch",
+    "RelativisticPairing",
+    "SpectralDistance",
+    "Spectrum",
+    "Wasserstein",
+    "WeightClip",
+    "Width",
+]

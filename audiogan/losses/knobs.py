@@ -73,7 +73,10 @@ class KnobLoss(nn.Module):
 
     def normal_score(self, signal: Tensor) -> Tensor:
         """Return the knob values ``[B]`` measured in sounds ``[B, C, T]``, mapped to a standard normal distribution."""
-        value = self.measure_knob(signal.float())
+        return self.to_score(self.measure_knob(signal.float()))
+
+    def to_score(self, value: Tensor) -> Tensor:
+        """Return measured values ``[B]``, in the unit of the knob, mapped to a standard normal distribution."""
         # Interpolate scores linearly between quantiles. Beyond the outermost quantiles, extrapolate, because clamping
         # would stop the gradient.
         k = torch.searchsorted(self.values, value.detach().contiguous()).clamp(1, len(self.values) - 1)

@@ -54,8 +54,11 @@ class LogMelView(nn.Module):
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        spectrum = _rows(self.frames.analyse(signal), self.shape[1])
-        return (magnitudes(spectrum, 1e-9) * self._unit @ self.filters + self.floor).log().add(7).div(2)
+        return self.to_log_mel(magnitudes(_rows(self.frames.analyse(signal), self.shape[1]), 1e-9))
+
+    def to_log_mel(self, magnitude: Tensor) -> Tensor:
+        """Return the view `[..., frames, n_mels]` of magnitudes `[..., frames, bins]` of the STFT by `frames`."""
+        return (magnitude * self._unit @ self.filters + self.floor).log().add(7).div(2)
 
 
 class STFTView(nn.Module):
