@@ -53,8 +53,8 @@ class Adversarial(Generative):
             2020).
         through_signal: whether to decode the generator's output to signals and encode them again before the critic.
             ``augment`` then transforms signals. The representation must be differentiable.
-        reuse_samples: whether the critic judges the samples that the generator made earlier in the same step, which saves
-            the time of generating others. It has no effect if the generator does not move before the critic, see
+        reuse_samples: whether the critic judges the samples that the generator made earlier in the same step, which
+            saves the time of generating others. It has no effect if the generator does not move before the critic, see
             `audiogan.core.Player.order`.
         constraint: function that is called with the critic after each of its optimizer steps, such as weight clipping.
 

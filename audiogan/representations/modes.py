@@ -1,8 +1,8 @@
 """Modes: damped sinusoids over the whole range of hearing, their synthesis as STFT frames, and their measurement.
 
-A struck body rings in modes, each with its own frequency and decay. `window_transform` and `ModeBands` let a network add
-modes to an STFT as a matrix product, as in Rodet & Depalle, "Spectral envelopes and inverse FFT synthesis", AES 1992.
-The phases continue from frame to frame, so a mode is a sharp spectral line however long it rings.
+A struck body rings in modes, each with its own frequency and decay. `window_transform` and `ModeBands` let a network
+add modes to an STFT as a matrix product, as in Rodet & Depalle, "Spectral envelopes and inverse FFT synthesis", AES
+1992. The phases continue from frame to frame, so a mode is a sharp spectral line however long it rings.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class GlideMeter(nn.Module):
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Return the ratios of the frequency to its later value, in octaves, and their weights, both ``[B, 9]``.
 
-        The times are `GLIDE_SECONDS`. A weight is 1 if the low tone is at its loudest and the sound consists of it only.
+        The times are `GLIDE_SECONDS`. A weight is 1 if the low tone is at its loudest and nothing else sounds.
         """
         full = self.spectrum(signal)
         band = full[:, self.first : self.last]

@@ -176,14 +176,11 @@ LISTED_KNOBS = ("velocity",)
 
 
 def check_knob_names(names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the knob names as a tuple (``None``: all measured knobs). Raise `UserError` for an unknown or repeated name."""
-    names = (
-        tuple(name for name in KNOBS if name not in LISTED_KNOBS)
-        if names is None
-        else (names,)
-        if isinstance(names, str)
-        else tuple(names)
-    )
+    """Return the knob names as a tuple (``None``: all measured knobs). Raise `UserError` for an unknown or repeated
+    name."""
+    if names is None:
+        names = [name for name in KNOBS if name not in LISTED_KNOBS]
+    names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if name not in KNOBS:
             raise UserError(f"knobs: there is no knob {name!r}; there are {', '.join(KNOBS)}")
