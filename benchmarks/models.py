@@ -6,7 +6,8 @@
 FOLDER contains real sounds in one sub-folder per class. The script measures levels, offset, silence before the attack,
 near-duplicates and copies of real sounds, and for drums spectral lines, swells, high frequencies and the accuracy of a
 classifier of real and generated sounds (`benchmarks/defects.py`). It also measures how well the knobs work, with
-definitions that differ from those used in training. `audiogan evaluate MODEL --data FOLDER` measures distances to real sounds.
+definitions that differ from those used in training. `audiogan evaluate MODEL --data FOLDER` measures distances to real
+sounds.
 """
 
 from __future__ import annotations

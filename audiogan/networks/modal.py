@@ -11,6 +11,7 @@ of 1.5 s in stereo at 44.1 kHz takes less time than one of 1 s with `ToneNoiseGe
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -48,6 +49,19 @@ STEPS = 8
 """Number of values of the fine envelope per frame."""
 
 
+@lru_cache(maxsize=4)
+def noise_spectrum(n_fft: int, hop_length: int, frames: int, device: str) -> Tensor:
+    """Return real and imaginary parts `[2, frames, bins]` of the STFT of a long white noise, scaled to variance 1.
+
+    NumPy's `RandomState` makes the same numbers on every machine, so stored models need not contain the noise.
+    """
+    wave = np.random.RandomState(0).standard_normal((frames - 1) * hop_length + n_fft).astype(np.float32)
+    window = torch.hann_window(n_fft, dtype=torch.float64).float()
+    window = window * (window.square().sum() / 2).rsqrt()
+    spectrum = torch.fft.rfft(torch.from_numpy(wave).unfold(0, n_fft, hop_length) * window)
+    return torch.stack([spectrum.real, spectrum.imag]).to(device)
+
+
 class ModalNoiseGenerator(nn.Module):
     """ModalNoise generator: latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
 
@@ -82,7 +96,6 @@ class ModalNoiseGenerator(nn.Module):
 
     latent = "normal"
     bands: Tensor
-    pool: Tensor
     noise: Tensor
     loudness: Tensor
     low: Tensor
@@ -184,26 +197,21 @@ class ModalNoiseGenerator(nn.Module):
         self._store_noise(min(noises, latent_dim))
 
     def _store_noise(self, noises: int) -> None:
-        """Store the STFT of a long white noise as planes `[2, frames, bins]`, scaled to variance 1.
-
-        NumPy's `RandomState` makes the same numbers on every machine, so bundles need not contain the noise.
-        """
-        n_fft, hop = self.frames.n_fft, self.frames.hop_length
-        frames = max(POOL, (noises * self.shape[0] + 1) * self.frames.count)
-        wave = np.random.RandomState(0).standard_normal((frames - 1) * hop + n_fft).astype(np.float32)
-        scale = (self.frames.window.square().sum() / 2).rsqrt()
-        spectrum = torch.fft.rfft(torch.from_numpy(wave).unfold(0, n_fft, hop) * (self.frames.window * scale))
-        self.register_buffer("pool", torch.stack([spectrum.real, spectrum.imag]), persistent=False)
-        count = noises * self.shape[0] * self.frames.count
-        parts = self.pool[:, :count].unflatten(1, (noises, self.shape[0], -1)).movedim(0, 2)
-        self.register_buffer("noise", parts.flatten(1).contiguous(), persistent=False)
+        """Store the noises that evaluation mode mixes: the first frames of the noise of training, `[noises, D]`."""
+        self._pool = self.frames.n_fft, self.frames.hop_length, max(POOL, 2 * self.frames.count)
+        count, channels = self.frames.count, self.shape[0]
+        starts = torch.linspace(0, self._pool[2] - count, noises * channels).long().tolist()
+        pool = noise_spectrum(*self._pool, "cpu")
+        parts = torch.stack([pool[:, start : start + count] for start in starts])
+        self.register_buffer("noise", parts.view(noises, -1), persistent=False)
 
     def draw_noise(self, latent: Tensor) -> Tensor:
         """Return noise as real and imaginary planes of an STFT `[B, channels, 2, N, F]`, for latents `[B, D]`."""
         size = self.shape[0], 2, self.frames.count, self.frames.bins
         if self.training:
-            starts = torch.randint(self.pool.shape[1] - size[2], (len(latent) * size[0],)).tolist()
-            noise = torch.stack([self.pool[:, start : start + size[2]] for start in starts])
+            pool = noise_spectrum(*self._pool, str(latent.device))
+            starts = torch.randint(pool.shape[1] - size[2] + 1, (len(latent) * size[0],)).tolist()
+            noise = torch.stack([pool[:, start : start + size[2]] for start in starts])
             return noise.unflatten(0, (len(latent), size[0]))
         if len(self.noise) == 1:
             return self.noise.view(1, *size).expand(len(latent), -1, -1, -1, -1)
