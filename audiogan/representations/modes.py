@@ -31,6 +31,9 @@ class ModeBands:
     Args:
         sample_rate: sample rate in Hz. Bands above 0.45 times this rate are left out.
 
+    Raises:
+        ValueError: the sample rate is below 16 kHz.
+
     Attributes:
         edges: lower and upper edges of the bands, ``[K, 2]``, in octaves above 1 Hz.
         low: number of bands below 1 kHz.
@@ -42,6 +45,8 @@ class ModeBands:
     """
 
     def __init__(self, sample_rate: int) -> None:
+        if sample_rate < 16000:
+            raise ValueError(f"modes need a sample rate of at least 16000 Hz, got {sample_rate}; use network=tonenoise")
         low = math.log2(LOWEST_HZ) + torch.arange(math.ceil(math.log2(MIDDLE_HZ / LOWEST_HZ) * LOW_PER_OCTAVE) + 1) / 3
         low[-1] = math.log2(MIDDLE_HZ)
         top = math.log2(min(HIGHEST_HZ, 0.45 * sample_rate) / MIDDLE_HZ)
