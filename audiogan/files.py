@@ -22,7 +22,8 @@ file."""
 
 
 def cache_dir(subfolder: str = "", replacement: FileName | None = None) -> Path:
-    """Return a folder for files that can be created again. The folder may not exist yet.
+    """Return the path of a cache folder: its files can be deleted, because audiogan can create them again. The folder
+    may not exist yet.
 
     Args:
         subfolder: name of a folder inside audiogan's cache folder of the user. The environment variable

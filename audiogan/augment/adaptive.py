@@ -24,13 +24,13 @@ class AdaptiveAugment(Callback):
 
     Args:
         target: desired mean sign of the logits on real examples, -1 ... 1.
-        every: interval between changes of ``p``, in moves of the player.
-        ramp_kimg: number of real examples, in thousands, after which ``p`` can have risen from 0 to 1 at the earliest.
+        every: interval between changes of ``p``, in updates of the player.
+        ramp_kimg: number of real examples, in thousands, that it takes at least to raise ``p`` from 0 to 1.
         max_p: upper limit of ``p``, 0 ... 1. Above about 0.8, the generator may learn to generate augmented samples
             (section 2.2).
         real_fake_threshold: logit above which the critic classifies a sample as real: 0 for most losses, 0.5 for
             `LeastSquares`.
-        player: name of the player that trains the critic. The recorded values of its moves must contain `real_logits`.
+        player: name of the player that trains the critic. The game must record `real_logits` in its updates.
 
     Source:
         Karras et al., "Training generative adversarial networks with limited data", NeurIPS 2020, section 3.2.
@@ -80,7 +80,7 @@ class AdaptiveAugment(Callback):
             return
         if "real_logits" not in move.recorded_values:
             names = sorted(move.recorded_values)
-            raise ValueError(f"AdaptiveAugment: moves of {self.player!r} record {names}, no real_logits")
+            raise ValueError(f"AdaptiveAugment: updates of {self.player!r} record {names}, no real_logits")
         p: Tensor = trainer.game.augment.p  # type: ignore[union-attr, assignment]
         signs = (move.recorded_values["real_logits"].float() - self.real_fake_threshold).sign()
         counts = torch.stack([signs.sum(), torch.full_like(signs.sum(), signs.numel())])
@@ -94,7 +94,7 @@ class AdaptiveAugment(Callback):
             self.counts.zero_()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of moves and the signs counted since ``p`` last changed. ``p`` itself is stored in the
+        """Return the number of updates and the signs counted since ``p`` last changed. ``p`` itself is stored in the
         state dict of the game."""
         return {"moves": self.moves, "counts": self.counts}
 

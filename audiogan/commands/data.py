@@ -9,14 +9,25 @@ from pathlib import Path
 from audiogan.commands import data_scan
 from audiogan.errors import UserError
 
+CONFIGS = {
+    "drums": "drums",
+    "sc09": "speech",
+    "fsdd": "speech",
+    "mnist": "handwriting",
+    "fashion-mnist": "handwriting",
+    "flowers": "images",
+    "pets": "super-resolution",
+}
+"""Configuration to train with each downloadable data set."""
+
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("data", help="check a folder of sounds or images, or download free data sets")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=data_scan.IntermixedParser)
     scan = verbs.add_parser("scan", help="list the usable files of a folder, and why other files are not usable")
     data_scan.add_arguments(scan)
-    get = verbs.add_parser("get", help="download free drum kits, spoken digits, or images of handwriting or clothes")
-    get.add_argument("what", choices=["drums", "sc09", "fsdd", "mnist", "fashion-mnist"], help="data set")
+    get = verbs.add_parser("get", help="download free drum kits, spoken digits, images or photographs")
+    get.add_argument("what", choices=list(CONFIGS), help="data set")
     get.add_argument(
         "out", type=Path, nargs="?", help="destination folder (default: the folder that `audiogan train` searches)"
     )
@@ -44,7 +55,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     chosen = {"kits": args.kits, "licences": args.licences}
     options = {key: value.split(",") for key, value in chosen.items() if value}
     out = download(DrumKits(**options) if drums else get_data_set(args.what), args.out, args.base_url)
-    config = "drums" if drums else "speech" if args.what in ("sc09", "fsdd") else "handwriting"
     root = [] if drums and not args.out else [f"data.root={args.out or args.what}"]
     verb, them = ("are", "them") if drums else ("is", "it")
-    print(f"{args.what} {verb} in {out}; train on {them} with: {shlex.join(['audiogan', 'train', config, *root])}")
+    command = shlex.join(["audiogan", "train", CONFIGS[args.what], *root])
+    print(f"{args.what} {verb} in {out}; train on {them} with: {command}")

@@ -23,7 +23,7 @@ SOUND_TARGETS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open
 """The two dotted names of `open_sounds`: in the public package, and in the module that defines it."""
 IMAGE_TARGETS = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
 """The two dotted names of `open_images`: in the public package, and in the module that defines it."""
-IMAGE_SETS = ("mnist", "fashion-mnist", "digits")
+IMAGE_SETS = ("mnist", "fashion-mnist", "flowers", "pets", "digits")
 IGNORED_KEYS = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the configuration section ``data`` that do not affect a scan."""
 

@@ -36,9 +36,9 @@ class Kind(NamedTuple):
     Attributes:
         noun: name of a generated signal.
         source: name of the signal to imitate, used for the columns of the contact sheet and in messages.
-        entry: kind of these files in the result of `audiogan.data.walk.walk`.
+        entry: `audiogan.data.walk.Entry.kind` of files of this kind.
         suffix: suffix of the written files.
-        results: endings of the names of the written files. The first file contains the recipe.
+        results: endings of the names of the files that the command writes. The first file contains the recipe.
     """
 
     noun: str

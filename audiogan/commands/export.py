@@ -43,6 +43,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--card", type=Path, help="model card: a Markdown file that describes the model, its data and its licence"
     )
+    parser.add_argument(
+        "--training",
+        action="store_true",
+        help="also write critics and other networks, for training that starts from the file: init=NAME.audiogan",
+    )
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> int:
@@ -51,6 +56,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         raise UserError(
             f"{args.file}: the name of a model file must end in {', '.join(list(KINDS)[:-1])} or {list(KINDS)[-1]}"
         )
+    if args.training and suffix != ".audiogan":
+        raise UserError(f"--training: {args.file} can contain the generator only; choose a name that ends in .audiogan")
     card = _card(args.card) if args.card else ""
     from audiogan.files import check_writable_file
     from audiogan.model.loading import load
@@ -65,7 +72,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
             raise UserError(f"--generator {args.generator}: {args.file} contains all generators; remove --generator")
         from audiogan.model.bundle import save_bundle
 
-        save_bundle(args.file, generator, card)
+        save_bundle(args.file, generator, card, training=args.training)
         words = ["apply", "FILE", "OUT", "--run"] if generator.game.required_inputs else ["sample", "--run"]
         command = shlex.join(
             ["audiogan", *words, str(args.file), *([] if generator.game.required_inputs else ["out/"])]

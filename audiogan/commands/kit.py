@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audiogan.commands.values import parse_number
-from audiogan.errors import UserError
-from audiogan.files import read_small_file
+from audiogan.errors import UserError, wrap_os_errors
 
 if TYPE_CHECKING:
     from audiogan.kits import Kit
     from audiogan.model.generator import Generator
 
-ARCHIVE_SUFFIXES = (".zip", ".h2drumkit", ".gz", ".dslibrary")
-"""Suffixes of archives. A kit in an archive cannot be read, so the command asks the user to unpack it."""
+ARCHIVE_SUFFIXES = (".h2drumkit", ".gz")
+"""Suffixes of archives that are not ZIP archives. The command asks the user to unpack them."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -45,7 +44,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         dest="kit",
         type=Path,
         metavar="KIT",
-        help="export this existing kit (folder or kit.json) instead of a new one",
+        help="export this existing kit (folder, kit.json or ZIP archive) instead of a new one",
     )
     parser.add_argument(
         "--run", help="run folder, checkpoint or model (default: the newest run of sounds, else the shipped drums)"
@@ -116,13 +115,14 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     """Read a kit and load its model.
 
     Args:
-        path: ``kit.json``, or the folder of a kit. It may be untrusted: see `find_kit_model`.
+        path: ``kit.json``, the folder of a kit, or a ZIP archive of it. It may be untrusted: see `find_kit_model`.
         run: run folder, checkpoint or model. By default, the model that the kit names.
     """
     from audiogan.kits import Kit
-    from audiogan.kits.saving import KIT, LARGEST_KIT, find_kit_model
-    from audiogan.model.bundle import shipped_models
+    from audiogan.kits.opening import KIT, read_kit_file
+    from audiogan.kits.saving import find_kit_model
     from audiogan.model.loading import load
+    from audiogan.run.model_files import shipped_models
 
     if path.is_dir():
         path /= KIT
@@ -130,7 +130,11 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
             raise UserError(f"{path.parent}: this folder has no {KIT}; give the folder of a kit, or its {KIT}")
     if path.suffix.lower() in ARCHIVE_SUFFIXES:
         raise UserError(f"{path}: this is an archive; unpack it and give the {KIT} in it")
-    content = read_small_file(path, LARGEST_KIT, "kit")
+    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as stream:
+        try:
+            content = read_kit_file(stream)
+        except UserError as error:
+            raise UserError(f"{path}: cannot be read ({error})") from error
     try:
         kit = Kit.from_json(content)
     except UserError as error:

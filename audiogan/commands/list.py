@@ -34,7 +34,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         for run, step in sorted(newest.items()):
             print(f"  {printable(run)}  step {step:,}")
     if args.what in (None, "models"):
-        from audiogan.model.bundle import shipped_models as models
+        from audiogan.run.model_files import shipped_models as models
 
         print("models (audiogan sample --run NAME)" if models() else "models: none ship with this version")
         for name, path in models().items():

@@ -71,8 +71,7 @@ def find_newest_sound_model(echo: Callable[[str], None] = print) -> Path:
 def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None], shipped: bool = True) -> Path:
     """Return the newest run that fits. Without one, return the shipped drum model, or raise `UserError` if ``shipped``
     is False."""
-    from audiogan.model.bundle import shipped_models
-    from audiogan.model.loading import DEFAULT, find_model, list_runs
+    from audiogan.run.model_files import DEFAULT, find_model, list_runs, shipped_models
 
     found = list_runs()
     run = next((run for run in found if fits(run)), None)

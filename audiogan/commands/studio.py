@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,12 +33,22 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         default="127.0.0.1",
         help="address to listen on (default 127.0.0.1, this machine only); other machines need a token to connect",
     )
+    parser.add_argument(
+        "--recordings",
+        metavar="FOLDER",
+        help="folder with your own sound files, for the map of sounds and the blind listening test",
+    )
     parser.add_argument("--no-browser", action="store_true", help="print the address without opening a browser")
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.port is not None and not 0 <= args.port <= 65535:
         raise UserError(f"--port {args.port}: must be from 0 to 65535")
+    if args.recordings is not None:
+        from audiogan.studio.recordings import sound_files
+
+        # Check the folder before loading the model, to report errors quickly.
+        sound_files(Path(os.path.expanduser(args.recordings)))
     listener = _listen(args.host, args.port)  # A bad port is reported before the model is loaded.
     try:
         _serve(args, listener)
@@ -60,7 +71,8 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     torch.set_num_threads(1)  # Requests run in parallel, so each uses one core.
     generator, watched = _chosen(args.run)
     token = None if is_local(args.host) else secrets.token_urlsafe(24)
-    app = create_app(generator, host=args.host, token=token, extra_run=watched)
+    folder = Path(os.path.expanduser(args.recordings)) if args.recordings is not None else None
+    app = create_app(generator, host=args.host, token=token, extra_run=watched, recordings_dir=folder)
     name = socket.gethostname() if args.host in ANY else args.host
     place = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
     query = f"?token={token}" if token else ""
@@ -96,8 +108,8 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     If the run has no checkpoint yet or cannot be played, it is watched while the shipped drums are played.
     """
     from audiogan.commands.newest import find_newest_sound_model
-    from audiogan.model.bundle import shipped_models
-    from audiogan.model.loading import DEFAULT, find_model, list_runs, load
+    from audiogan.model.loading import load
+    from audiogan.run.model_files import DEFAULT, find_model, list_runs, shipped_models
     from audiogan.studio.runs import MARKS
 
     if run is None:

@@ -48,11 +48,11 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from audiogan.model.loading import load
     from audiogan.model.sample_inputs import expand_inputs, has_random_inputs
 
-    check_output(args.out, "walk", SUFFIXES)  # Before loading the model, to report errors quickly.
+    check_output(args.out, "walk", SUFFIXES)  # Check before loading the model, to report errors quickly.
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:
         label = args.label  # Names of classes may contain a colon, which otherwise separates a class from its weight.
-    moves = has_random_inputs(generator)  # Otherwise, `write_walk` raises an error.
+    moves = has_random_inputs(generator)  # Without random inputs, `write_walk` raises an error.
     values: dict[str, Any] = expand_inputs(generator, given, args.out) if moves else {}
     write_walk(
         generator,

@@ -81,7 +81,7 @@ class Anneal(Callback):
             raise ValueError(f"anneal: no player is called {missing[0]!r}; players are {', '.join(trainer.optimizers)}")
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
-                # The configured rate is stored under the key that PyTorch's learning rate schedulers use for it.
+                # As in PyTorch's learning rate schedulers, the key `initial_lr` holds the configured rate.
                 group["initial_lr"] = group["lr"]
         self.on_step(trainer)
 

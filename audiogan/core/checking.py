@@ -153,7 +153,8 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
         return False
     if example.shape == (2, 3):
         return value.shape == param.shape
-    if example.numel() == 1:  # Optimizers store the step count as one element. It must not be negative.
+    # Optimizers store the number of steps as a tensor with one element, which must not be negative.
+    if example.numel() == 1:
         return value.numel() == 1 and bool(torch.isfinite(value).all()) and float(value) >= 0
     return True
 

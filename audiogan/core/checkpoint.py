@@ -271,7 +271,7 @@ class Checkpoints(Callback):
         except OSError as error:
             text = f"{_reason(error)}; {self._last()}"
             if self._path(trainer) in self._written and is_regular_file(self._path(trainer)):
-                self._echo(text)  # This step was saved earlier, so nothing is lost.
+                self._echo(text)  # A checkpoint of this step exists already, so nothing is lost.
             else:
                 trainer.stop(text)
 

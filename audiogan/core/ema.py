@@ -16,16 +16,16 @@ from audiogan.core.trainer import Callback, Move, Trainer
 class EMA(Callback):
     """Callback that keeps an exponential moving average of the weights of networks, for sampling.
 
-    The average is updated after each move of the player that owns a network. The running mean and variance of
+    The average is updated after each optimizer update of the network. The running mean and variance of
     normalisation layers are averaged as well. Other buffers are copied. After ``t`` updates, the decay is ``min(decay,
-    (1 + t) / (ramp + t))``. The average therefore covers about the last ``t / ramp`` updates of a short run, and early
-    weights soon lose their influence.
+    (1 + t) / (ramp + t))``. Early in a run, the average therefore covers about the last ``t / ramp`` updates, so that
+    the initial weights soon lose their influence.
 
     Args:
         nets: names of the networks in `Game.nets`.
         decay: largest decay, from 0 up to but excluding 1.
-        ramp: divisor for the length of the average early in the run, at least 1. A larger value averages over fewer
-            updates.
+        ramp: limit for the averaging period early in a run, at least 1: about ``t / ramp`` updates. A larger value
+            averages over fewer updates.
 
     Attributes:
         nets: averaged copies of the networks by name.

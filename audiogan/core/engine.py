@@ -36,8 +36,8 @@ class Engine:
             then MPS if there is one process, then the CPU.
         precision: ``fp32``, or ``bf16`` or ``fp16`` for mixed precision. With ``fp16``, each player has its own loss
             scaler.
-        accumulate: number of micro-batches that each process handles in one move. Each has its own forward and backward
-            pass.
+        accumulate: number of micro-batches per optimizer update in each process. Each micro-batch has its own forward
+            and backward pass.
         threads: number of CPU threads for PyTorch. ``None`` keeps PyTorch's default.
         tf32: whether CUDA may multiply float32 matrices in TF32.
         deterministic: whether PyTorch must use deterministic algorithms. They are slower on CUDA.
@@ -81,7 +81,7 @@ class Engine:
         if self.world > 1:
             if not dist.is_initialized():
                 dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
-            # Processes exchange flags over the CPU, because on the GPU they would wait for queued kernels.
+            # Processes exchange flags over the CPU. On the GPU, they would wait for queued kernels.
             self._control = dist.new_group(backend="gloo")
 
     def _device(self, name: str) -> torch.device:
@@ -108,12 +108,12 @@ class Engine:
 
     @property
     def micro_batch_indices(self) -> range:
-        """Indices of this process's micro-batches among the micro-batches of all processes."""
+        """Indices of the micro-batches of this process among those of all processes."""
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
     def micro_batch_count(self) -> int:
-        """Number of micro-batches of a move over all processes."""
+        """Number of micro-batches of one update, summed over all processes."""
         return self.world * self.accumulate
 
     def prepare(self, game: Game) -> None:
@@ -216,7 +216,7 @@ class Engine:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, scaler in state["scalers"].items():
-            # A scaler is created even for a player that no longer moves, so that later checkpoints keep its state.
+            # Create scalers also for players that are no longer trained, so that later checkpoints keep their states.
             mine = self._scaler(name)
             if scaler:
                 mine.load_state_dict(scaler)

@@ -1,4 +1,5 @@
-"""A callback that trains without some players first, and stores the weights at the end of this first stage."""
+"""A callback that first trains without some players, such as the critic, and stores the weights at the end of this
+stage."""
 
 from __future__ import annotations
 
@@ -13,13 +14,12 @@ from audiogan.core.trainer import Callback, Trainer
 
 
 class FirstStage(Callback):
-    """Callback that divides a run into two stages. Some players move only in the second stage.
+    """Callback that divides a run into two stages. Some players are trained only in the second stage.
 
-    Usually, the opponent of a network is paused in the first stage. The network then learns from distances to its
-    targets alone.
-    SRGAN (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021, section 4.1) begin
-    with such a stage. The callback stores the weights at the end of the first stage. After training, these weights and
-    the final ones can be interpolated.
+    Usually, the critic is paused in the first stage. The other networks then learn only from distances between outputs
+    and targets. SRGAN (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021, section
+    4.1) begin with such a stage. The callback stores the weights at the end of the first stage. After training, these
+    weights and the final ones can be interpolated.
 
     Put this callback after `EMA`. If the run averages weights with `EMA`, this callback stores the averages.
 

@@ -1,4 +1,4 @@
-"""The base class of games, and the context that a game receives in each move."""
+"""The base class of games, and `Play`, the context that a game receives for each update of a player."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Game(nn.Module):
         nets: networks by name.
 
     Attributes:
-        single_process: why the game cannot run in several processes, for an error message. Empty if it can. A game
-            needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers of the
-            first process.
+        single_process: reason why the game cannot run in several processes, for an error message. Empty if it can. A
+            game needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers of
+            the first process.
     """
 
     single_process: str = ""
@@ -34,13 +34,13 @@ class Game(nn.Module):
         self.nets = nn.ModuleDict(nets)
 
     def losses(self, player: str, batch: Any, context: Play) -> dict[str, Tensor]:
-        """Return the weighted terms of a player's loss. The player minimises their sum in this move.
+        """Return the weighted terms of a player's loss. The optimizer of the player minimises their sum.
 
         Args:
-            player: name of the player that moves.
+            player: name of the player to update.
             batch: tensors by the name of the column. For a player with several streams, a dict of such batches by the
                 name of the stream.
-            context: random numbers, shared results and recorded values of this move.
+            context: random numbers, shared results and recorded values of this update.
 
         Returns:
             Scalars by name. The names appear in the log.
@@ -72,9 +72,9 @@ class Game(nn.Module):
 
 
 class Play:
-    """Context that a game receives in each move: random numbers, shared results and recorded values.
+    """Context that a game receives for one update of a player: random numbers, shared results and recorded values.
 
-    The random numbers of a move depend only on the seed, the step, the player and the repeat. They are drawn for the
+    The random numbers of an update depend only on the seed, the step, the player and the repeat. They are drawn for the
     whole batch, and each micro-batch takes its rows. The numbers therefore depend neither on the number of processes
     nor on gradient accumulation, and checkpoints need not store the state of a random number generator.
 
@@ -82,14 +82,14 @@ class Play:
         step: number of the step, counted from 0.
         seed: seed of the random numbers.
         micro_batch_index: index of this micro-batch.
-        micro_batch_count: number of micro-batches of a move over all processes.
+        micro_batch_count: number of micro-batches of an update over all processes.
         device: device on which random numbers are drawn.
-        paused: names of the players that do not move at present, see `FirstStage`.
+        paused: names of the players that are not trained at present, see `FirstStage`.
 
     Attributes:
-        player: name of the player that moves.
-        repeat: index of the move among the player's moves in this step.
-        recorded_values: values of this move that the game recorded with `record`, by name.
+        player: name of the player to update.
+        repeat: index of this update among the player's updates in this step, from 0.
+        recorded_values: values that the game recorded with `record` in this update, by name.
 
     Examples:
         >>> from audiogan.core import Play
@@ -121,11 +121,11 @@ class Play:
         self._rng = torch.Generator(device=device)
 
     def begin_move(self, player: str, repeat: int = 0) -> None:
-        """Prepare for a move: clear shared results and recorded values, and seed the random numbers.
+        """Prepare for an update of a player: clear shared results and recorded values, and seed the random numbers.
 
         Args:
-            player: name of the player that moves.
-            repeat: index of the move among the player's moves in this step.
+            player: name of the player to update.
+            repeat: index of this update among the player's updates in this step, from 0.
         """
         self.player, self.repeat = player, repeat
         self._once.clear()
@@ -137,14 +137,14 @@ class Play:
         torch.manual_seed((int(own) + self.micro_batch_index) % 2**63)
 
     def compute_once(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return ``compute()``. Later calls with the same name in this move return the same result without computing
+        """Return ``compute()``. Later calls with the same name in this update return the same result without computing
         it again."""
         if name not in self._once:
             self._once[name] = compute()
         return self._once[name]
 
     def store(self, name: str, x: Tensor) -> None:
-        """Store ``x``, detached from the graph, for a later move in this step. `get_stored` returns it."""
+        """Store ``x``, detached from the graph, for a later update in this step. `get_stored` returns it."""
         self._kept[name] = x.detach()
 
     def get_stored(self, name: str) -> Tensor:
@@ -155,7 +155,7 @@ class Play:
         """
         if name not in self._kept:
             kept = sorted(self._kept)
-            raise KeyError(f"no tensor was stored as {name!r} before the move of {self.player!r}; tensors: {kept}")
+            raise KeyError(f"no tensor was stored as {name!r} before the update of {self.player!r}; tensors: {kept}")
         return self._kept[name]
 
     def has_stored(self, name: str) -> bool:
@@ -163,8 +163,8 @@ class Play:
         return name in self._kept
 
     def record(self, **values: Tensor | float) -> None:
-        """Record values of this move for monitors and logs. Tensors stay on their device, so that the CPU need not wait
-        for the device."""
+        """Record values of this update for monitors and logs. Tensors stay on their device, so that the CPU need not
+        wait for the device."""
         for name, value in values.items():
             self.recorded_values[name] = torch.as_tensor(value).detach()
 

@@ -1,4 +1,4 @@
-"""A player: the networks, optimizer and data streams of one side of a game, and its schedule."""
+"""A player: networks with one optimizer, their data streams, and the schedule of their updates."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ ROLES = ("generator", "critic", "other")
 
 @dataclass(frozen=True)
 class Player:
-    """Settings of one side of a game, such as the critic.
+    """Settings of a player: networks that are trained together with one optimizer, such as the critic.
 
     Args:
-        name: name that `Game.losses` receives.
+        name: name of the player. `Game.losses` receives it.
         nets: names of the networks in `Game.nets` that this player trains. All other networks are frozen during its
-            moves.
+            updates.
         optimizer: function from a list of parameters to an optimizer, such as ``partial(torch.optim.Adam, lr=1e-4)``.
-        streams: names of the data streams. Each move draws one batch from each stream.
-        every: interval in steps. The player moves on steps that are multiples of it.
-        repeats: number of moves in a step, each with a new batch. For a critic, papers call this number ``n_critic``.
-        active: two steps: the first on which the player moves, and the first on which it no longer moves. If the second
-            is ``None``, it moves until the run ends.
+        streams: names of the data streams. Each update draws one batch from each stream.
+        every: interval in steps. The player is updated on steps that are multiples of it.
+        repeats: number of updates per step, each with a new batch. For a critic, papers call this number ``n_critic``.
+        active: pair ``(start, stop)``: the player is updated from step ``start`` until step ``stop`` (exclusive). If
+            ``stop`` is ``None``, it is updated until the end of the run.
         clip: largest norm of the player's gradient. ``None`` disables clipping.
-        order: players with a smaller number move earlier in a step. Players with equal numbers move in the order of the
-            configuration.
+        order: position of the player's update within a step. Players with smaller numbers are updated first. Players
+            with equal numbers are updated in the order of the configuration.
         role: ``generator``, ``critic`` or ``other``. Monitors use it to interpret the losses and logits.
 
     Raises:
@@ -68,6 +68,6 @@ class Player:
             raise ValueError(f"player {self.name!r}: every={self.every} and repeats={self.repeats} must be at least 1")
 
     def is_due(self, step: int) -> bool:
-        """Return whether this player moves on a step. Steps are counted from 0."""
+        """Return whether this player is updated on a step. Steps are counted from 0."""
         first, last = self.active
         return step >= first and (last is None or step < last) and step % self.every == 0

@@ -26,17 +26,17 @@ from audiogan.core.stream import Stream
 
 @dataclass
 class Move:
-    """Result of one move of a player. Tensors are detached and stay on the device.
+    """Result of one move: one optimizer update of a player. Tensors are detached and stay on the device.
 
     Attributes:
-        player: player that moved.
+        player: player whose networks were updated.
         step: number of the step, counted from 0.
-        repeat: index of the move among the player's moves in this step.
+        repeat: index of this update among the player's updates in this step, from 0.
         losses: terms of the loss by name, averaged over micro-batches.
         grad_norm: norm of the whole gradient before clipping.
         recorded_values: values that the game recorded with `Play.record`, such as ``real_logits``, for all
             micro-batches.
-        examples: number of examples in the move's batches over all processes.
+        examples: number of examples in the batches of this update, over all processes.
         applied: whether the optimizer changed the weights. ``False`` if a callback refused the step.
     """
 
@@ -72,17 +72,18 @@ class Callback:
         later steps."""
 
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        """Called after the backward pass of a move and before the optimizer step.
+        """Called after the backward pass of a player and before its optimizer step.
 
         Returns:
-            ``False`` to refuse the optimizer step. No weight then changes in this move.
+            ``False`` to refuse the optimizer step, so that no weight changes.
         """
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
-        """Called after each move, which is one optimizer step of one player."""
+        """Called after each move (optimizer update of a player)."""
 
     def on_step(self, trainer: Trainer) -> None:
-        """Called after all players have moved in a step. `Trainer.step` has already been increased."""
+        """Called at the end of each step, after the updates of all players. `Trainer.step` has already been
+        increased."""
 
     def on_end(self, trainer: Trainer) -> None:
         """Called once after the last step, even if the run ended before its budget was used up."""
@@ -96,15 +97,15 @@ class Callback:
 
 
 class Trainer:
-    """Training loop: in each step, the players of a game move in order.
+    """Training loop: each step updates the players of a game in order.
 
-    A player that is due moves ``repeats`` times in a step. A move draws a batch from each stream of the player, enables
-    gradients for its networks, sums the terms of `Game.losses`, computes gradients, averages them over processes, clips
-    them, and takes an optimizer step. Then the callbacks are called.
+    A player that is due is updated ``repeats`` times in a step. For each update, the trainer draws a batch from each
+    stream of the player, sums the terms of `Game.losses`, computes the gradients for the player's networks, averages
+    them over processes, clips them, and takes an optimizer step. Then it calls the callbacks.
 
     Args:
         game: networks and losses.
-        players: players in the order in which they move.
+        players: players in the order in which they are updated.
         streams: data streams by name.
         callbacks: callbacks by name, in the order in which they are called. A checkpoint stores their states by name.
         engine: hardware. By default, CUDA if available, with float32.
@@ -116,12 +117,13 @@ class Trainer:
 
     Attributes:
         step: number of completed steps.
-        examples: number of examples in the batches of all moves of all players.
+        examples: number of examples in the batches of all updates of all players.
         real_examples: number of real examples since this trainer was created, over all processes. If several players
             draw from the same stream in a step, only the largest of their numbers is added. With one critic,
             ``real_examples`` is the number of real examples shown to the critic, as papers report it.
         stop_reason: reason why the run ended before its budget was used up. ``None`` if the budget was used up.
-        paused: names of the players that do not move at present. Callbacks may change it, see `FirstStage`.
+        paused: names of the players that are not trained at present. Callbacks may change it, see `FirstStage`.
+        frozen: names of the networks that no player trains at present. Callbacks may change it, see `FineTuning`.
 
     Examples:
         >>> from functools import partial
@@ -168,6 +170,7 @@ class Trainer:
         self.real_examples = 0
         self.stop_reason: str | None = None
         self.paused: frozenset[str] = frozenset()
+        self.frozen: frozenset[str] = frozenset()
         self._seconds_before = 0.0
         self._started: float | None = None
         self.engine.prepare(game)
@@ -199,7 +202,7 @@ class Trainer:
     @property
     def seconds(self) -> float:
         """Duration of the run by ``clock``, in seconds. After a resume, it includes the time before the interruption,
-        but not the time between."""
+        but not the pause."""
         return self._seconds_before + (0.0 if self._started is None else self.clock() - self._started)
 
     @property
@@ -261,7 +264,8 @@ class Trainer:
         ]
         shown = dict.fromkeys(self.streams, 0)
         for player in self.players:
-            if player.is_due(self.step) and player.name not in self.paused:
+            moves = player.name not in self.paused and not self.frozen.issuperset(player.nets)
+            if moves and player.is_due(self.step):
                 for repeat in range(player.repeats):
                     move = self._move(player, repeat, contexts)
                     for callback in self.callbacks.values():
@@ -279,7 +283,7 @@ class Trainer:
         parts = engine.micro_batch_indices, engine.micro_batch_count
         drawn = {name: self.streams[name].next(*parts) for name in player.streams}
         terms: list[dict[str, Tensor]] = []
-        with frozen_except(self.game, player.nets) as params:
+        with frozen_except(self.game, [name for name in player.nets if name not in self.frozen]) as params:
             optimizer.zero_grad(set_to_none=True)
             for i, context in enumerate(contexts):
                 context.begin_move(player.name, repeat)
@@ -290,7 +294,8 @@ class Trainer:
                     if not losses:
                         raise ValueError(f"player {player.name!r} has no loss; give it a term with a weight above 0")
                     total = torch.stack([term.float() for term in losses.values()]).sum()
-                engine.backward(player.name, total)
+                if total.requires_grad or not self.frozen:
+                    engine.backward(player.name, total)
                 terms.append({name: term.detach() for name, term in losses.items()})
             norm = engine.average_and_clip_gradients(player.name, optimizer, params, player.clip)
             examples = engine.micro_batch_count * sum(self.streams[name].batch_size for name in player.streams)

@@ -1,8 +1,8 @@
 """Cache folders that are built atomically, so that a cached folder is always complete.
 
-A folder is built under a temporary name, sealed with the sizes and checksums of its files, and then renamed. The next
-build removes temporary folders that a crash left. If several processes build the same folder, all use the folder of
-the first that finishes.
+A folder is built under a temporary name. When it is complete, a file with the sizes and checksums of all files is added
+(the *seal*), and the folder is renamed. The next build removes temporary folders that remain after a crash. If several
+processes build the same folder, all of them use the folder that is finished first.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
 
     Args:
         cache_dir: parent folder. It is created if necessary.
-        key: name of the folder, ``GROUP-CONTENT``: digests of what is cached and of the data from which it is built.
-            After a build, other folders with the same ``GROUP`` are removed as outdated.
+        key: name of the folder, ``GROUP-CONTENT``. ``GROUP`` is a digest of the purpose and the settings, ``CONTENT`` a
+            digest of the input data. After a build, other folders with the same ``GROUP`` are removed as outdated.
         build: function that fills the given empty folder.
 
     Raises:
@@ -65,11 +65,10 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
 
 
 def is_intact(folder: Path) -> bool:
-    """Return ``True`` if all files are unchanged since the folder was sealed.
+    """Return ``True`` if all files of a cache folder are as they were when the folder was built.
 
-    For a large file with an unchanged modification time, only the size and the checksum of some blocks are compared
-    with the sealed values.
-    All other files are read completely.
+    For a large file with an unchanged modification time, only the size and the checksums of some blocks are compared
+    with the stored values. All other files are read completely.
     """
     try:
         seal = json.loads((folder / SEAL).read_text())
@@ -119,7 +118,7 @@ def _seal(folder: Path) -> None:
 def _place(temporary: Path, final: Path) -> None:
     for _ in range(10):
         with contextlib.suppress(OSError):
-            os.rename(temporary, final)  # This fails if a folder `final` exists, intact or damaged.
+            os.rename(temporary, final)  # Renaming fails if a folder `final` exists.
             return
         if is_intact(final):
             return

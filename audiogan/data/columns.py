@@ -17,14 +17,15 @@ from audiogan.modalities import Modality
 Rows = NDArray[np.int64]
 Shape = tuple[int, ...]
 AugmentFunction = Callable[[np.ndarray], np.ndarray]
-"""Augmentation with random parameters drawn in advance: maps signals ``[n, ...]`` to signals of the same shape."""
+"""Augmentation whose random parameters are already drawn. It maps signals ``[n, ...]`` to signals of the same shape."""
 MaybeAugment = AugmentFunction | None
 Rng = np.random.Generator | None
 Inputs = Mapping[str, Tensor] | None
 
 
 class ViewAugment(Protocol):
-    """Interface of random augmentations such as `Mirror`. Columns of an augmentation group get the same parameters."""
+    """Interface of random augmentations such as `Mirror`. Columns with the same `Column.group` get the same
+    parameters."""
 
     def draw(self, n: int, rng: np.random.Generator) -> AugmentFunction:
         """Draw the random parameters for ``n`` examples and return the augmentation as a function."""
@@ -78,7 +79,7 @@ class Column:
             rows: row indices, int64 ``[n]``.
             augment: augmentation of the column's group. ``None``: no augmentation.
             rng: random generator. ``None``: no random numbers are drawn.
-            input_values: values of the columns `inputs` in the same batch, by column name.
+            input_values: values of the columns named in `inputs`, for the same rows, by column name.
         """
         raise NotImplementedError
 
@@ -276,8 +277,8 @@ class Derived(Column):
         function: function called as ``function(value, ..., rng)`` with one value ``[*shape]`` per input column and a
             ``numpy.random.Generator``. Returns a tensor.
         modality: modality of the result. Default: the modality of the first input column.
-        redraw: draw new random numbers for each training batch. If ``False``, the random numbers of an example are
-            fixed. Outside training, they are always fixed.
+        redraw: draw new random numbers for each training batch. If ``False``, an example has the same random numbers in
+            every batch. Outside training, random numbers never change.
         seed: seed of the fixed random numbers.
 
     Examples:

@@ -191,7 +191,7 @@ class Matches:
     Attributes:
         labels: label of each matched file, by path relative to the root.
         missing: rows without a file, each with the reason.
-        ways: number of inexactly matched files, by kind of match.
+        ways: number of inexactly matched files for each way in `WAYS`.
     """
 
     labels: dict[str, str] = field(default_factory=dict)

@@ -91,7 +91,7 @@ class LabelRule:
         return "" if self.mode == NONE or "/" not in entry.rel else _text(entry.rel.split("/", 1)[0])
 
     def missing_files(self) -> Iterator[tuple[str, str, str]]:
-        """Yield (path, label, reason) for each row of the list that matches no file."""
+        """Yield (path, label, reason) for each row of the label list without a matching file."""
         if self.mode == LIST:
             for row, reason in self._matches.missing:
                 yield row.name, row.label, reason

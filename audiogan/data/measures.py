@@ -26,7 +26,7 @@ VALUES = "values.npy"
 
 
 class Measured(Values):
-    """Column of numbers that are computed from the signals of a table when they are first needed.
+    """Column of numbers computed from the signals of a table, at the first access.
 
     The values are cached on disk only if the signals come from a data folder.
 

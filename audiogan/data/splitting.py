@@ -91,7 +91,7 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
         fraction: share of the examples to hold out, 0 to 1.
     """
     held = np.zeros_like(counts)
-    # A recording must be divided if it has more examples than the smaller of the training and the held-out part.
+    # A recording must be divided if it does not fit into the smaller of the two parts (training and held-out).
     long = counts > max(1.0, min(fraction, 1 - fraction) * counts.sum())
     whole = np.flatnonzero(~long)
     whole = whole[: round(fraction * len(whole))]

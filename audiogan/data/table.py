@@ -104,8 +104,9 @@ class Table:
     def batch(self, indices: Indices, rng: np.random.Generator | None = None) -> dict[str, Tensor]:
         """Return a batch: all columns of the selected examples, with augmentation.
 
-        The column ``x`` and the augmentation of its group draw from ``rng``. Every other column or group has its own
-        generator, seeded by ``rng`` and by the name, so that adding a column does not change the others.
+        Random numbers for ``x`` and its augmentation come from ``rng``. Every other column has a random generator of
+        its own, seeded by ``rng`` and by the name of the column. Adding a column therefore does not change the other
+        columns.
 
         Args:
             indices: indices of the examples in this table, ``[B]``.
@@ -127,7 +128,7 @@ class Table:
         return self._read(self.rows[indices], [name], None)[name]
 
     def _read(self, rows: Rows, names: Iterable[str], rng: np.random.Generator | None) -> dict[str, Tensor]:
-        # Use a loop, because a recursive nested function is a reference cycle that would keep the batch in memory.
+        # Use a loop. A recursive nested function would be a reference cycle, which would keep the batch in memory.
         views: dict[str, AugmentFunction] = {}
         values: dict[str, Tensor] = {}
         own = self.columns["x"].group

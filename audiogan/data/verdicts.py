@@ -43,12 +43,12 @@ FLAGS = {
     "offset": "used; a constant offset was removed",
 }
 MOST_NAMES, LONGEST_NAME = 30, 60
-"""Maximum number of classes in the terminal summary, and maximum number of characters of each class name in it."""
+"""Limits of the summary in the terminal: number of class names, and number of characters of a class name."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Result of scanning a data folder. Every file has exactly one reason, ``usable`` or why it is skipped.
+    """Result of scanning a data folder. Every file has one of `reasons`: ``usable``, or the reason why it is skipped.
 
     A usable file may have flags for problems such as clipping.
 

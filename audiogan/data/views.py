@@ -1,4 +1,4 @@
-"""Views: functions from `Table` to `Table` that select the training examples from which batches are drawn."""
+"""Views: callables from `Table` to `Table`. They select the training examples from which batches are drawn."""
 
 from __future__ import annotations
 

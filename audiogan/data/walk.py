@@ -30,7 +30,7 @@ class Entry:
 
     Attributes:
         path: absolute path.
-        rel: path relative to the root, with ``/``.
+        rel: path relative to the root, with ``/`` as separator.
         kind: ``audio`` or ``image`` for files to decode. For other entries, the reason to skip them.
         detail: details of the reason.
         size: size in bytes.
@@ -105,7 +105,7 @@ def walk(root: Path, follow_links: bool = False) -> Iterator[Entry]:
         stack += [below + name for name in reversed(folders) if not hidden_reason(name)]
 
 
-# Junctions (links to folders) exist on Windows only. os.path.isjunction requires Python 3.12.
+# Junctions are links to folders, on Windows only. os.path.isjunction requires Python 3.12.
 _is_junction: Callable[[str], bool] = getattr(os.path, "isjunction", lambda path: False)
 
 

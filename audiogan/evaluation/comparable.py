@@ -16,8 +16,9 @@ TRAINING_ONLY = ("mirror",)
 def check_comparable(generator: Generator, baseline: Generator, data: str | None) -> None:
     """Raise `UserError` if a baseline cannot be evaluated on the same examples as a model.
 
-    The outputs and inputs of both must have the same kind and shape, and both must have the same directions. Both must
-    have been trained on the same data with the same settings, so that they have the same held-out examples.
+    The inputs and outputs of the two models must have the same kinds and shapes, and both models must have the same
+    directions of translation. Both models must have the same data and data settings, so that they have the same
+    held-out examples.
 
     Args:
         generator: the model to evaluate.

@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.inputs import Classes
-from audiogan.model.bundle import SUFFIX
 from audiogan.model.generator import Generator
+from audiogan.run.model_files import SUFFIX
 from audiogan.run.settings import make_paths_absolute
 from audiogan.run.training import open_data
 
@@ -41,8 +41,7 @@ def open_evaluation_data(generator: Generator, data: str | None) -> DataSets:
         data: folder or file with real data. ``None``: the held-out data of the run.
 
     Raises:
-        UserError: the data does not exist or contains no examples, or ``data`` is missing for a model file, which
-            contains none.
+        UserError: the data does not exist or is empty. For a model file, which contains no data, ``data`` is required.
     """
     cfg = OmegaConf.create(generator.config)
     if generator.checkpoint.suffix.lower() == SUFFIX:

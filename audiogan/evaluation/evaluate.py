@@ -30,7 +30,7 @@ from audiogan.evaluation.translations import (
     measure_distribution,
     measure_reference_metrics,
     measure_samples,
-    measure_way_back,
+    measure_source_preservation,
     translate,
 )
 from audiogan.files import atomic_write, check_output, unwritable_reason
@@ -77,7 +77,7 @@ def evaluate_run(
         run: run folder, checkpoint or model. ``None``: the newest run.
         data: folder or file with real data; labels are not required. Default: the held-out data of the run. A model
             file contains no data, so it requires ``data``, which is split into training and held-out data.
-        count: largest number of samples. No more samples are drawn than there are real examples.
+        count: largest number of samples. The number of real examples is a further limit.
         seed: seed for the samples and for the choice of examples.
         classifier: if the training data has labels, also compute metrics on features of a classifier, see
             `train_classifier`. It is trained once, in about a minute, and cached.
@@ -216,7 +216,9 @@ def _translated(
     for embedding in embeddings:
         report = report.merged(measure_distribution(made, generator, embedding, seen, seed))
     report = report.merged(measure_reference_metrics(made, generator))
-    report = report.merged(measure_way_back(made, generator, route, seed)).merged(_appearance(made, generator))
+    report = report.merged(measure_source_preservation(made, generator, route, seed)).merged(
+        _appearance(made, generator)
+    )
     if classifier and train is not None and generator.routes[route].target is not None:
         report = report.merged(_target_share(generator, train, route, made, echo))
     return report

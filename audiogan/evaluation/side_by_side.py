@@ -14,15 +14,16 @@ from audiogan.model.generator import Generator
 from audiogan.utils.text import printable
 
 PER_CLASS = 2
-"""Number of real examples per class, and also of generated samples per class."""
+"""Number of real examples per class. The number of generated samples per class is the same."""
 UNLABELLED = 16
-"""Number of real examples, and also of generated samples, in a picture without classes."""
+"""Number of real examples in a picture without classes. The number of generated samples is the same."""
 
 
 RANKED = 8
-"""Number of best outputs, and also of worst outputs, in the picture of `draw_best_and_worst`."""
+"""Number of best outputs in the picture of `draw_best_and_worst`. The number of worst outputs is the same."""
 DEFAULT_METRICS = ("ssim", "si_sdr", "l1")
-"""Names of the metrics by which outputs are ranked by default. The first that the modality has is used."""
+"""Names of metrics for ranking outputs, in order of preference. The first one that the modality supports is the
+default."""
 
 
 def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table, *, seed: int = 0) -> None:

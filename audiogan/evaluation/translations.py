@@ -15,7 +15,7 @@ from audiogan.inputs import Seeded, Signal
 from audiogan.metrics import Report, evaluate
 from audiogan.modalities import Modality
 from audiogan.modalities.appearance import BETTER as BETTER_APPEARANCE
-from audiogan.modalities.references import BETTER, CANDIDATES, edge_correlation, match_share
+from audiogan.modalities.references import BETTER, CANDIDATES, edge_correlation, target_match_rate
 from audiogan.model.generator import Generator
 
 
@@ -121,7 +121,7 @@ def measure_reference_metrics(translated: Translated, generator: Generator) -> R
     """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data.
 
     ``match@16`` is the share of outputs whose own target is the nearest of 16 targets, see
-    `audiogan.modalities.references.match_share`.
+    `audiogan.modalities.references.target_match_rate`.
     """
     outputs, targets, sources, paired, _ = translated
     if not paired:
@@ -130,7 +130,7 @@ def measure_reference_metrics(translated: Translated, generator: Generator) -> R
     def by_name(x: NDArray[np.float32]) -> dict[str, float]:
         found = generator.modality.reference_metrics(x, targets)
         if len(targets) >= CANDIDATES:
-            found[f"match@{CANDIDATES}"] = match_share(x, targets)
+            found[f"match@{CANDIDATES}"] = target_match_rate(x, targets)
         return {f"{name}/target@{len(targets)}": value for name, value in found.items() if np.isfinite(value)}
 
     values = by_name(outputs)
@@ -150,7 +150,7 @@ def measure_samples(outputs: NDArray[np.float32], real: NDArray[np.float32], gen
     return Report(values, by_name(real), better, {})
 
 
-def measure_way_back(translated: Translated, generator: Generator, route: str, seed: int) -> Report:
+def measure_source_preservation(translated: Translated, generator: Generator, route: str, seed: int) -> Report:
     """Measure how well the outputs of an unpaired translation preserve their sources.
 
     * ``edge_correlation/source``, for images: correlation between the edges of outputs and of sources, see

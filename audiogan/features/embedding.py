@@ -51,9 +51,9 @@ class LogMel:
     segments small enough for covariances of a few hundred sounds.
 
     The level of a clip has no effect, because the floor is relative to its peak. A clip that never exceeds -60 dBFS
-    counts as silence. The default floor of -50 dB was chosen by measuring Fréchet distances of 392 degraded real drums
-    to 392 other real drums, which the table shows. With a floor of -80 dB, faint noise raises the distance more than
-    cut tails do. With -40 dB, the noise has hardly any effect.
+    counts as silence. The default floor of -50 dB is based on the table below. It shows Fréchet distances between 392
+    degraded drum sounds and 392 other, unchanged drum sounds. With a floor of -80 dB, faint noise raises the distance
+    more than cut tails do. With -40 dB, the noise has hardly any effect.
 
     | floor | unchanged | white noise at -40 dB | tails cut after 0.25 s |
     |---|---|---|---|
@@ -61,9 +61,9 @@ class LogMel:
     | -50 dB | 0.3 | 1.9 | 2.1 |
     | -40 dB | 0.4 | 0.5 | 1.5 |
 
-    A clip is shifted to begin at its onset, the first sample within 30 dB of the peak, if the onset is within the first
-    20 ms, so that shifts of a few milliseconds have no effect. Clips are then cut or zero-padded to ``seconds``.
-    Channels are averaged in power, so that antiphase channels do not cancel.
+    Shifts of a few milliseconds have no effect: if the onset of a clip is within its first 20 ms, the clip is shifted
+    to begin there. The onset is the first sample within 30 dB of the peak. Clips are then cut or zero-padded to
+    ``seconds``. Channels are averaged in power, so that antiphase channels do not cancel.
 
     Args:
         sample_rate: sample rate of the clips in Hz.
@@ -153,7 +153,7 @@ class LogMel:
         x = x[..., : self.length + self.lead].float()
         x = torch.nn.functional.pad(x, (0, self.length + self.lead - x.shape[-1]))
         peak = x.abs().amax((1, 2), keepdim=True)
-        onset = (x.abs() >= ONSET * peak).any(1).int().argmax(1)  # argmax returns the first sample above the threshold.
+        onset = (x.abs() >= ONSET * peak).any(1).int().argmax(1)  # argmax returns the index of the first maximum.
         index = onset.clamp_max(self.lead)[:, None, None] + torch.arange(self.length)
         return x.gather(2, index.expand(*x.shape[:2], -1)) / peak.clamp_min(SILENCE), peak
 

@@ -30,8 +30,8 @@ class Patches:
     amplitudes in natural images decrease with frequency. Fine details then contribute as much as large areas to a
     Fréchet distance, so both blur and noise increase it.
 
-    These features describe texture and edges, but not content or position. Use them together with `Pixels`. The Fréchet
-    distance is fitted to the patches of all images: 60 images have 3,840 patches, which is enough for 384 features.
+    These features describe texture and edges, but not content or position. Use them together with `Pixels`. A Fréchet
+    distance uses the patches of all images: 60 images have 3,840 patches, which is enough for 384 features.
 
     Args:
         shape: shape of an image, ``(C, H, W)``, at least 16 pixels high and wide.

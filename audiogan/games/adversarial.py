@@ -53,9 +53,8 @@ class Adversarial(Generative):
             2020).
         through_signal: whether to decode the generator's output to signals and encode them again before the critic.
             ``augment`` then transforms signals. The representation must be differentiable.
-        reuse_samples: whether the critic judges the samples that the generator made earlier in the same step, which
-            saves the time of generating others. It has no effect if the generator does not move before the critic, see
-            `audiogan.core.Player.order`.
+        reuse_samples: whether the critic receives the samples of the generator's update in the same step, which saves
+            time. It has no effect if the generator is updated after the critic, see `audiogan.core.Player.order`.
         constraint: function that is called with the critic after each of its optimizer steps, such as weight clipping.
 
     Raises:
@@ -114,7 +113,7 @@ class Adversarial(Generative):
             player: ``generator`` or ``critic``.
             batch: signals ``x``, and other columns of the data by name.
             batch_inputs: result of `inputs_from_batch` for this batch.
-            context: context of the move.
+            context: context of this update.
         """
         signal = batch["x"]
         if player == "critic":
@@ -126,7 +125,7 @@ class Adversarial(Generative):
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call_network(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()
-            return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
+            return self._critic_losses(real, fake, inputs, self.inputs_for_real_examples(batch, inputs), context)
         if "critic" in context.paused or not (self.adversarial_weight or self.feature_matching_weight):
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             return self._generator_terms(inputs, call_network(self.nets["generator"], inputs), signal, context)
@@ -154,7 +153,7 @@ class Adversarial(Generative):
         if getattr(self.loss, "relativistic", False) or self.feature_matching_weight:
             with torch.no_grad():
                 real = self._judge(
-                    self.critic_view(self._real(batch["x"]), context), self.inputs_of_real(batch, inputs)
+                    self.critic_view(self._real(batch["x"]), context), self.inputs_for_real_examples(batch, inputs)
                 )
         if getattr(self.loss, "relativistic", False):
             losses = {"loss": self.adversarial_weight * sum_over_critics(self.loss.generator, out, real)}
@@ -186,7 +185,7 @@ class Adversarial(Generative):
         """
         return {}
 
-    def inputs_of_real(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
+    def inputs_for_real_examples(self, batch: Inputs, inputs: Inputs) -> dict[str, Tensor]:
         """Return the critic's inputs for the real examples of a batch.
 
         Args:
@@ -194,15 +193,15 @@ class Adversarial(Generative):
             inputs: inputs of the generated samples, by name. Inputs that differ for real examples, such as
                 a random target class, are replaced.
         """
-        values = {name: each.values_of_real(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
+        values = {name: each.values_for_real_examples(batch) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {**inputs, **{name: self.inputs[name].encode(x) for name, x in values.items() if x is not None}}  # type: ignore[operator]
 
     def _critic_losses(
-        self, real: Tensor, fake: Tensor, inputs: Inputs, inputs_of_real: Inputs, context: Play
+        self, real: Tensor, fake: Tensor, inputs: Inputs, inputs_for_real_examples: Inputs, context: Play
     ) -> dict[str, Tensor]:
         terms, of_real, of_fake = critic_terms(
             self.loss,
-            lambda x: self._judge(x, inputs_of_real),
+            lambda x: self._judge(x, inputs_for_real_examples),
             real,
             fake,
             self.penalties,
@@ -210,7 +209,7 @@ class Adversarial(Generative):
             lambda x: self._judge(x, inputs),
         )
         context.record(real_logits=logits_per_sample(of_real), fake_logits=logits_per_sample(of_fake))
-        auxiliary = self._auxiliary(inputs_of_real, real=of_real) | self._auxiliary(inputs, fake=of_fake)
+        auxiliary = self._auxiliary(inputs_for_real_examples, real=of_real) | self._auxiliary(inputs, fake=of_fake)
         first = {"loss": terms.pop("loss")}
         return add_terms(first | auxiliary, terms)
 
@@ -281,7 +280,7 @@ class Adversarial(Generative):
         for name in input_names(self.critic):
             given: Any = self.inputs[name]
             value = given.neutral_values(len(batch["x"])) if neutral else None
-            value = given.values_of_real(batch) if value is None else value
+            value = given.values_for_real_examples(batch) if value is None else value
             value = given.from_batch(batch, random) if value is None else value
             inputs[name] = given.encode(value.to(device))
         return self.critic_input(batch["x"]), inputs

@@ -20,7 +20,7 @@ def critic_terms(
     fake: Tensor,
     penalties: Mapping[str, Any],
     context: Play,
-    critic_of_fake: Callable[[Tensor], CriticOutput] | None = None,
+    critic_for_fake: Callable[[Tensor], CriticOutput] | None = None,
 ) -> tuple[dict[str, Tensor], CriticOutput, CriticOutput]:
     """Return the terms of a critic's loss.
 
@@ -31,14 +31,14 @@ def critic_terms(
         real: real examples ``[B, ...]``, without gradient.
         fake: generated samples ``[B, ...]``, without gradient.
         penalties: penalties by name. A penalty is added if the step is a multiple of its ``every``.
-        context: context of the move.
-        critic_of_fake: function like ``critic`` that passes the named inputs of the generated samples. By default,
+        context: context of this update.
+        critic_for_fake: function like ``critic`` that passes the named inputs of the generated samples. By default,
             ``critic``.
 
     Returns:
         A tuple of the terms by name, the output for ``real``, and the output for ``fake``.
     """
-    of_real, of_fake = critic(real), (critic_of_fake or critic)(fake)
+    of_real, of_fake = critic(real), (critic_for_fake or critic)(fake)
     terms = {"loss": sum_over_critics(loss.critic, of_real, of_fake)}
     values = due_penalties(
         penalties,

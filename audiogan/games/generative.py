@@ -168,7 +168,7 @@ class Generative(Game):
         wanted = {name: value for name, value in requested.items() if value is not None}
         odds: dict[str, Tensor] = {}
         for name, value in wanted.items():
-            for other, factor in self.get_input(name).odds_of_others(value).items():
+            for other, factor in self.get_input(name).odds_for_other_inputs(value).items():
                 odds[other] = odds[other] * factor if other in odds else factor
         drawn: dict[str, Tensor] = {}
         for name, given in self.inputs.items():
@@ -253,7 +253,7 @@ class Generative(Game):
         return {"x", "label"} | {each.column for each in self.inputs.values() if each.column is not None}  # type: ignore[misc]
 
     def source_and_target_rows(self, table: Any, generator: str | None = None) -> tuple[Rows, Rows]:
-        """Return the row numbers of a generator's sources and of its targets.
+        """Return the indices of the rows with a generator's sources, and of the rows with its targets.
 
         Args:
             table: data set.

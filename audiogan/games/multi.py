@@ -26,10 +26,9 @@ class MultiCritic(Adversarial):
     stream, all critics receive the same generated batch. With ``k`` streams, ``k`` batches are generated, and critic
     ``i`` receives batch ``i % k``.
 
-    Every ``swap_every`` steps, the weights and buffers of the critics move to other critics by a random permutation
-    without fixed points (section IV-C1, algorithm 1). Therefore the weights of each critic train on all
-    parts of the data over time. The optimizer states do not move with the weights, because a game has no access to
-    them.
+    Every ``swap_every`` steps, the critics exchange their weights and buffers by a random permutation without fixed
+    points (section IV-C1, algorithm 1). Over time, the weights of each critic are therefore trained on all parts of the
+    data. Optimizer states are not exchanged, because a game has no access to them.
 
     Args:
         generator: network from named inputs to ``[B, *representation.shape]``.

@@ -89,14 +89,14 @@ class SemiSupervised(Adversarial):
             mean = critic.features(fake).mean(0)  # type: ignore[operator]
             terms["features"] = self.feature_matching_weight * (mean - real).square().mean()
         if self.adversarial_weight:
-            logits = logits_of_real(critic(fake))
+            logits = real_example_logits(critic(fake))
             context.record(fake_logits=logits)
             terms["loss"] = self.adversarial_weight * self.loss.generator(logits)
         return add_terms(terms, self._generator_terms(inputs, made, signal, context))
 
     def _critic_terms(self, labelled: Batch, unlabelled: Batch, context: Play) -> dict[str, Tensor]:
         def critic(x: Tensor) -> Tensor:
-            return logits_of_real(self.nets["critic"](x))
+            return real_example_logits(self.nets["critic"](x))
 
         class_logits = self.nets["critic"](self.critic_view(self._real(labelled["x"]), context))
         context.record(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
@@ -130,10 +130,10 @@ class SemiSupervised(Adversarial):
 
     def real_logits(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return the logits ``[B]`` of the probability that the examples ``x`` of a batch are real."""
-        return logits_of_real(self.classify(batch["x"]))
+        return real_example_logits(self.classify(batch["x"]))
 
 
-def logits_of_real(class_logits: Tensor) -> Tensor:
+def real_example_logits(class_logits: Tensor) -> Tensor:
     """Return the logits ``[B]`` of the probability of being real: ``log(sum(exp(class_logits)))`` for logits ``[B,
     K]``."""
     return torch.logsumexp(class_logits.float(), 1)

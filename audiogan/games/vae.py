@@ -20,16 +20,16 @@ class VAEGAN(Adversarial):
     """Game of a generator that is also the decoder of a variational autoencoder.
 
     An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
-    Therefore the samples miss fewer kinds of sounds than samples of a plain GAN. With the setting ``active`` of the
-    players, ``autoencoder`` can train first, so that adversarial training starts from a trained decoder. The critic
-    receives only samples from the prior.
+    Samples therefore cover more modes of the data than those of a plain GAN. With the setting ``active`` of the
+    players, the autoencoder can be trained first, so that adversarial training starts from a trained decoder. The
+    critic receives only samples from the prior.
 
     The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
-    loss. It trains the same networks as ``generator``: the generator and the encoder. An optional player ``listener``
-    trains the auxiliary classifier and knob regressor (`listener`), which estimates class and knobs of real signals.
-    The generator then also minimises the error of these estimates for its samples, relative to the requested class and
-    knobs. Knobs are normal scores: standard normal quantiles at the quantile levels of a sound's properties in the
-    training data.
+    loss. It trains the same networks as ``generator``: the generator and the encoder. The optional player ``listener``
+    trains an auxiliary network of the same name, which estimates class and knobs of real signals. The generator then
+    also minimises the error of these estimates for its samples, relative to the requested class and knobs. Knobs are
+    normal scores: measured properties of sounds, mapped to a standard normal distribution by their rank in the training
+    data.
 
     Args:
         generator: network from named inputs, including a normal `Latent`, to ``[B, *representation.shape]``.
@@ -107,7 +107,7 @@ class VAEGAN(Adversarial):
             return self._autoencoder(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)
-            # Examples without a measured knob have NaN in this column of the data set.
+            # Knobs without a measured value are NaN in this column.
             known = batch[self._masked_column].isfinite() if self._masked_column else None
             return self._classifier_terms(signal, given, 1.0, 1.0, known)
         requested = given

@@ -116,7 +116,7 @@ class Input(nn.Module):
     Attributes:
         drawable: whether `draw` can create values. If not, the user or a data set must give them.
         modality: kind of signal, such as an image, for inputs that can be displayed. ``None`` for other inputs.
-        rate: learning rate when latents and other values are optimised by gradient descent to match a recording.
+        rate: learning rate for optimising values by gradient descent, as in `audiogan.latents.encode`.
         default_column: name of the column that is used if none is configured.
     """
 
@@ -135,8 +135,8 @@ class Input(nn.Module):
     def data_facts(cls, table: Any, column: str | None = None, **options: Any) -> dict[str, Any] | None:
         """Return constructor arguments that depend on the training data, as plain values for the configuration.
 
-        ``size`` in the result is the number of channels that networks receive. YAML files refer to the result as
-        ``${facts.NAME}``.
+        In the result, ``size`` is the number of channels that networks receive. YAML files refer to the value ``KEY``
+        as ``${facts.inputs.NAME.KEY}``.
 
         Args:
             table: training data. ``None`` if the data has not been opened yet. The result then has the same keys with
@@ -176,7 +176,7 @@ class Input(nn.Module):
             raise UserError(f"inputs.{self.name}: the data has no column {self.column!r}; it has {', '.join(batch)}")
         return batch[self.column]
 
-    def values_of_real(self, batch: Mapping[str, Tensor]) -> Tensor | None:
+    def values_for_real_examples(self, batch: Mapping[str, Tensor]) -> Tensor | None:
         """Return the values ``[B, *shape]`` that a critic receives with the real examples of a batch.
 
         ``None`` means that the critic receives the values of `from_batch`. The two differ if, for example, the
@@ -198,7 +198,8 @@ class Input(nn.Module):
             requested: requested value, ``[*shape]`` or ``[n, *shape]``. Its NaN elements are drawn. ``None``: all are
                 drawn.
             drawn: values of inputs that were drawn before this one, by name.
-            odds: factors on the probabilities of this and other inputs' classes, by input name, from `odds_of_others`.
+            odds: factors on the probabilities of classes, by input name. They follow from requested values of other
+                inputs, see `odds_for_other_inputs`.
 
         Raises:
             UserError: the input cannot be drawn, and there is no requested value.
@@ -207,7 +208,7 @@ class Input(nn.Module):
             raise UserError(f"the input {self.name!r} cannot be drawn; give a value")
         return self.expand_to_batch(requested, n)
 
-    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_for_other_inputs(self, requested: Tensor) -> dict[str, Tensor]:
         """Return factors by which a requested value changes the probabilities of other inputs, such as classes.
 
         Args:
@@ -219,13 +220,12 @@ class Input(nn.Module):
         return {}
 
     def balanced_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values in which all kinds, such as classes, are equally frequent. ``None`` if there are no
-        kinds."""
+        """Return ``n`` values with equally frequent kinds, such as classes. ``None`` if this input has no kinds."""
         return None
 
     def proportional_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values in which kinds are as frequent as in the training data. ``None`` if there are no
-        kinds."""
+        """Return ``n`` values with kinds, such as classes, as frequent as in the training data. ``None`` if this input
+        has no kinds."""
         return None
 
     def neutral_values(self, n: int) -> Tensor | None:
@@ -250,7 +250,7 @@ class Input(nn.Module):
         return None
 
     def to_batch(self, x: Tensor) -> dict[str, Tensor]:
-        """Return columns of a batch from which `from_batch` computes the values ``x`` of shape ``[n, *shape]``."""
+        """Return batch columns for the values ``x`` ``[n, *shape]``. `from_batch` converts them back to ``x``."""
         return {} if self.column is None else {self.column: x}
 
     def encode(self, x: Tensor) -> Tensor:

@@ -21,14 +21,15 @@ EXAMPLES = 256
 MISSING = ("median", "mask")
 """Treatments of training examples without a measured value, see `Knobs`."""
 NEAR = 0.1
-"""Smallest standard deviation of the Gaussian kernel that compares stored examples with requested knobs, in normal
-scores (standard normal quantiles)."""
+"""Smallest width of the Gaussian kernel that compares stored examples with requested knobs: a standard deviation in
+normal scores."""
 
 
 class Knobs(Input):
-    """Input with measured properties as normal scores, float32 ``[knobs]``, from -2.33 to 2.33.
+    """Input with measured properties such as brightness, as normal scores: float32 ``[knobs]``, from -2.33 to 2.33.
 
-    A normal score is the standard normal quantile at the quantile level of a measured value in the training data.
+    A normal score is a measured value that is mapped to a standard normal distribution by its rank in the training
+    data.
 
     Knobs that are not requested are copied from a stored training example of the requested class, with added noise. The
     closer an example is to the requested knobs, the more probable it is. A sound with a high requested brightness
@@ -40,9 +41,9 @@ class Knobs(Input):
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.
         size: number of knobs. It is ignored, because the number follows from ``scale``.
-        missing: treatment of training examples without a measured value. ``median`` replaces the value by the median.
-            ``mask`` does the same for the inputs of networks, but the data set keeps NaN, so that games can leave
-            these examples out of losses. Stored examples then receive the value of another example of their class.
+        missing: treatment of training examples without a measured value. With ``median``, networks receive the median
+            instead. With ``mask``, they receive the median too, but the data set keeps NaN, so that games can exclude
+            these examples from losses. In `examples`, the value of another example of the same class is used.
 
     Attributes:
         names: names of the knobs.
@@ -127,7 +128,7 @@ class Knobs(Input):
     def draw(
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
-        # NumPy is used for small arrays, because it is faster than PyTorch and an instrument needs a low latency.
+        # NumPy is faster than PyTorch for small arrays, which keeps the latency low when a model is played live.
         weights = drawn.get(self.class_input) if drawn and self.groups else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)
@@ -142,7 +143,7 @@ class Knobs(Input):
             made = np.concatenate([*(self._draw(*its) for its in each), np.empty((0, size), np.float32)])
         return torch.from_numpy(made)
 
-    def odds_of_others(self, requested: Tensor) -> dict[str, Tensor]:
+    def odds_for_other_inputs(self, requested: Tensor) -> dict[str, Tensor]:
         """Return a factor on the probability of each class, given requested knobs: ``[classes]`` or ``[n, classes]``.
 
         A class has a large factor if many of its stored examples are close to the requested knobs.

@@ -19,7 +19,7 @@ LIMIT = 2.3263478
 POINTS = 65
 """Number of quantiles that a scale stores, at evenly spaced levels from 0 to 1."""
 EXTREME = 0.01
-"""Fraction of training examples at each end of the scale. Their normal scores are clipped to ±LIMIT."""
+"""Fraction of training examples at each end of the scale whose normal scores are clipped to ±LIMIT."""
 
 MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179), (67.187563600, 78.757757664, 17.895169469, 1.0)
 """Coefficients of a rational approximation of the normal quantile function near the median: numerator, denominator. The
@@ -34,7 +34,7 @@ class Scale:
     """Conversion of knobs between measured values, quantile levels in the training data, and normal scores.
 
     The quantile level of a value is the fraction of training examples with a smaller value, 0 to 1. Its normal score is
-    the standard normal quantile at this level.
+    the quantile of the standard normal distribution at this level: 0 for the median, negative for smaller values.
 
     Attributes:
         names: names of the knobs.
@@ -120,7 +120,7 @@ class Scale:
 def _apart(quantiles: Array) -> Array:
     """Return quantiles `[K, P]`, rounded to six digits, with ties moved apart by one unit of the last digit. Without
     ties, the scale is invertible."""
-    # The factor is a margin, because moving equal quantiles apart can raise the maximum.
+    # Separating equal quantiles can raise the maximum. The factor 1.001 leaves room for this.
     largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001
     out = np.empty_like(quantiles)
     for row, q, decimals in zip(out, quantiles, 5 - np.floor(np.log10(largest)).astype(int), strict=True):

@@ -54,7 +54,7 @@ class Signal(Input):
 
     @classmethod
     def data_facts(cls, table: Any, column: str | None = "source", **options: Any) -> dict[str, Any]:
-        """Return ``shape`` and ``modality`` of the column, and ``size``, the number of channels."""
+        """Return ``shape`` and ``modality`` of the signals in the column, and ``size``, their number of channels."""
         if table is None:
             return {"shape": [], "modality": None, "size": 0}
         found = find_column(table, column or cls.default_column, "signals", "modality")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 FIRST = 36
 """First MIDI note for pads without a General MIDI note. Most pad controllers start at this note."""
@@ -19,6 +19,31 @@ NOTES: dict[int, tuple[str, str]] = {
     47: ("tom", "low tom 2"), 55: ("crash", "crash 3"), 53: ("ride", "ride 3"), 52: ("crash", "crash 4"),
     **{note: ("perc", f"perc {i}") for i, note in enumerate([*range(62, 82), 58], 3)},
 }  # fmt: skip
+
+VIBRASLAP, TOM_RIM = 58, 43
+"""Note of the vibraslap in General MIDI. Electronic drums of Roland use it for the rim of the floor tom, which has the
+note 43 of General MIDI."""
+FAMILIES: dict[int, str] = {
+    note: family
+    for family, notes in {
+        "kick": (35, 36), "snare": (38, 40), "rim": (37,), "clap": (28, 39), "closed hat": (22, 42, 44),
+        "open hat": (26, 46), "tom": (41, 43, 45, 47, 48, 50), "crash": (49, 52, 55, 57), "ride": (51, 53, 59),
+        "cowbell": (34, 56), "tambourine": (54, 83), "hand drum": (*range(60, 67), 78, 79, 86, 87),
+        "shaker": (69, 70, 73, 74, 82), "wood": (27, 31, 32, 33, 75, 76, 77, 85), "bell": (67, 68, 80, 81),
+        "chimes": (84,), "effect": (29, 30, 58, 71, 72),
+    }.items()
+    for note in notes
+}  # fmt: skip
+"""Family of each note of General MIDI 2 (27 ... 87), and of the hi-hat edges 22 and 26 of electronic drums of Roland.
+
+Source:
+    General MIDI 2 (MIDI Manufacturers Association, RP-024, 1999), percussion sound set. Roland TD-17, default notes of
+    the pads.
+"""
+PITCHES: dict[int, int] = {
+    60: 50, 61: 48, 62: 48, 63: 47, 64: 45, 65: 50, 66: 47, 78: 47, 79: 45, 86: 41, 87: 41
+}  # fmt: skip
+"""Note of the tom with the most similar pitch, by the note of a hand drum."""
 
 WORDS: dict[str, set[str]] = {
     "kick": {"kick", "kicks", "bd", "bassdrum"},
@@ -40,16 +65,24 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "snare": ("clap", "rim", "tom"),
     "rim": ("snare", "clap", "perc"),
     "clap": ("snare", "rim"),
-    "closed hat": ("open hat", "ride", "tambourine"),
-    "open hat": ("crash", "ride", "closed hat"),
+    "closed hat": ("open hat", "tambourine", "ride"),
+    "open hat": ("closed hat", "ride", "crash"),
     "crash": ("ride", "open hat"),
-    "ride": ("crash", "open hat", "closed hat"),
-    "tom": ("perc", "kick", "snare"),
+    "ride": ("closed hat", "open hat", "crash"),
+    "tom": ("perc", "snare"),
     "cowbell": ("perc", "rim", "ride"),
-    "tambourine": ("perc", "closed hat"),
-    "perc": ("tom", "cowbell", "rim", "tambourine"),
+    "tambourine": ("closed hat", "perc"),
+    "hand drum": ("perc", "tom", "rim"),
+    "shaker": ("closed hat", "tambourine", "perc"),
+    "wood": ("rim", "perc", "cowbell", "clap"),
+    "bell": ("cowbell", "perc", "ride"),
+    "chimes": ("ride", "crash", "open hat"),
+    "effect": ("perc", "rim", "clap", "cowbell"),
+    "": ("perc", "rim", "cowbell", "tambourine", "tom", "clap"),
 }
-"""Drum roles that may replace a role that a kit lacks. The role most similar to the lacking one comes first."""
+"""Drum roles that may play a family of notes if the kit lacks the note, the most similar role first. The empty text
+stands for notes without a meaning. Only kick notes may be played by a kick.
+"""
 
 
 def drum_role(label: str) -> str | None:
@@ -118,15 +151,36 @@ def _distinct(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
     return out
 
 
-def substitute_note(note: int, roles: dict[int, str | None]) -> int:
-    """Return the note of the pad that replaces a note missing from a kit.
+def find_pad(note: int, roles: Mapping[int, str | None], *, general_midi: bool = False) -> int | None:
+    """Return the note of the pad that plays a MIDI note: the pad with this note, or the most similar drum.
+
+    Pads that are no drums replace other notes only if no drum of the kit is similar enough.
 
     Args:
-        note: missing MIDI note.
-        roles: drum role of each pad by MIDI note, None for a pad that is no drum.
+        note: MIDI note.
+        roles: drum role of each pad by its MIDI note, None for a pad that is no drum.
+        general_midi: whether note 58 is the vibraslap of General MIDI. Otherwise, it is the rim of a tom.
+
+    Returns:
+        MIDI note of a pad, or None if the kit has no pad that may play the note.
+
+    Examples:
+        >>> find_pad(57, {36: "kick", 49: "crash"})
+        49
     """
-    wanted = NOTES.get(note, ("", ""))[0]
-    for name in (wanted, *NEAREST.get(wanted, ())):
-        if fit := [mine for mine, its in roles.items() if its == name]:
-            return min(fit, key=lambda mine: (abs(mine - note), mine))
-    return min(roles, key=lambda mine: (abs(mine - note), mine))
+    if note == VIBRASLAP and not general_midi:
+        note = TOM_RIM
+    if note in roles:
+        return note
+    family = FAMILIES.get(note, "")
+    for role in (family, *NEAREST[family], None):
+        if fit := [pad for pad, its in roles.items() if its == role]:
+            return min(fit, key=lambda pad: (_distance(note, pad, role, family), pad))
+    return None
+
+
+def _distance(note: int, pad: int, role: str | None, family: str) -> int:
+    """Return the order of a pad among the pads of a role: similar pitch for related drums, else the main drum first."""
+    if role in (family, "tom", "perc", None):
+        return abs(pad - (PITCHES.get(note, note) if role == "tom" else note))
+    return list(NOTES).index(pad) if pad in NOTES else len(NOTES)

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from audiogan.errors import UserError
 from audiogan.model.recipe import Recipe
@@ -20,6 +21,8 @@ MOST_CLASSES, MOST_KNOBS = 1000, 100
 """Maximum numbers of classes and of knobs in one recipe."""
 LONGEST_NAME, LONGEST_MODEL = 100, 4096
 """Maximum numbers of characters of a pad name, and of a model name or path."""
+LEVELS, PANS, TUNES = (-24.0, 12.0), (-1.0, 1.0), (-24.0, 24.0)
+"""Smallest and largest level of a pad in dB, pan, and tune in semitones."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class Pad:
         name: printable name, at most 100 characters.
         note: MIDI note, 0 ... 127. Drum classes use the notes of General MIDI.
         layers: 1 to 16 recipes, from soft to loud. `velocity_ranges` gives their velocities.
+        level: gain on top of the balance of the kit, in dB, -24 ... 12. See `balance_kit`.
+        pan: position from -1 (left) to 1 (right). If a pad of a kit has a pan other than 0, all sounds of the kit are
+            stereo.
+        tune: change of pitch in semitones, -24 ... 24. The sound is resampled, so a higher sound is also shorter.
 
     Examples:
         >>> import audiogan
@@ -42,6 +49,9 @@ class Pad:
     name: str
     note: int
     layers: tuple[Recipe, ...]
+    level: float = 0.0
+    pan: float = 0.0
+    tune: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
@@ -55,6 +65,11 @@ class Pad:
             )
         if any(len(recipe.classes) > MOST_CLASSES or len(recipe.knobs) > MOST_KNOBS for recipe in self.layers):
             raise ValueError(f"pad {self.name!r}: more than {MOST_CLASSES} classes or {MOST_KNOBS} knobs")
+        for key, (low, high) in (("level", LEVELS), ("pan", PANS), ("tune", TUNES)):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise ValueError(f"pad {self.name!r}: {key}={value!r:.40} must be from {low:g} to {high:g}")
+            object.__setattr__(self, key, float(value))
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,8 @@ class Kit:
     def to_json(self) -> str:
         """Return the kit as JSON text, which `from_json` reads."""
         pads = [
-            {"name": pad.name, "note": pad.note, "layers": [json.loads(recipe.to_json()) for recipe in pad.layers]}
+            {"name": pad.name, "note": pad.note, "level": pad.level, "pan": pad.pan, "tune": pad.tune}
+            | {"layers": [json.loads(recipe.to_json()) for recipe in pad.layers]}
             for pad in self.pads
         ]
         return json.dumps({"kit": FORMAT, "model": self.model, "pads": pads}, indent=1)
@@ -107,15 +123,18 @@ class Kit:
                 raise ValueError(f"its model is not a name of at most {LONGEST_MODEL} characters")
             if len(content["pads"]) > MOST_PADS:
                 raise ValueError(f"{len(content['pads'])} pads; a kit has at most {MOST_PADS}")
-            pads = [
-                Pad(pad["name"], pad["note"], tuple(Recipe.from_json(json.dumps(one)) for one in pad["layers"]))
-                for pad in content["pads"]
-            ]
-            return cls(tuple(pads), content["model"])
+            return cls(tuple(_pad(pad) for pad in content["pads"]), content["model"])
         except KeyError as error:
             raise UserError(f"not a kit of audiogan: {error} is missing") from error
         except (TypeError, ValueError, AttributeError, RecursionError) as error:
             raise UserError(f"not a kit of audiogan: {' '.join(str(error).split())[:200]}") from error
+
+
+def _pad(stored: dict[str, Any]) -> Pad:
+    layers = tuple(Recipe.from_json(json.dumps(one)) for one in stored["layers"])
+    # Kits of earlier versions have no level, pan and tune.
+    settings = {key: stored[key] for key in ("level", "pan", "tune") if key in stored}
+    return Pad(stored["name"], stored["note"], layers, **settings)
 
 
 def velocity_ranges(layers: int) -> list[tuple[int, int]]:

@@ -1,72 +1,50 @@
 """Reader of the notes in Standard MIDI Files (MIDI Manufacturers Association, RP-001, 1996).
 
 It supports formats 0, 1 and 2, time in beats or SMPTE frames, and files inside RIFF (RMID). Unknown chunks and events
-other than notes are skipped.
+other than notes are skipped. A damaged file is read as far as possible, and each defect is described in one line. The
+parsers mido and symusic are not used, because they refuse most damaged files completely.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, pairwise
+from fractions import Fraction
+from itertools import chain
+
+from audiogan.kits.midi_track import MOST_REPAIRS, TRACK, BadMidi, Track, TrackReader
 
 DEFAULT_TEMPO = 500_000
 """Tempo before the first tempo event, in microseconds per beat."""
+DEFAULT_METER = 4, 4
+"""Time signature before the first time signature event."""
 FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30000 / 1001, 30: 30.0}
 """Frames per second by the number of the SMPTE format. Number 29 stands for "30 drop-frame", which runs at 29.97 frames
 per second."""
-DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}
-"""Number of data bytes that follow the status byte of a channel message, by status byte."""
-OTHER_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}
-"""Number of data bytes that follow the status byte of a system message, by status byte. They are not allowed in files,
-but are skipped if present.
+HEADER = b"MThd"
+ALIGNED = 24
+"""Fraction of a beat by which the end of a track may miss a bar line and still count as the end of a bar. Some programs
+write the end one tick late.
 """
-END_OF_TRACK, SET_TEMPO = 0x2F, 0x51
-XG_ON = bytes.fromhex("4c00007e00")
-"""Yamaha's system exclusive message "XG System On", without the manufacturer and device bytes."""
-GM2_DRUMS, XG_DRUMS = 120, 127
-"""Bank numbers (controller 0) of drum kits in General MIDI 2 and in Yamaha XG."""
-
-
-class BadMidi(ValueError):
-    """Error raised if data is not a MIDI file, or is damaged."""
-
-
-@dataclass
-class Track:
-    """Events of one MIDI track that matter for drums. Times are in ticks from the start of the track.
-
-    Attributes:
-        notes: tick, channel (0 ... 15), note and velocity (1 ... 127) of each note.
-        tempi: tick and tempo (microseconds per beat) of each tempo event.
-        ticks: ticks of all events except the end of the track.
-        end: tick of the last event.
-        drums: channels declared as drum channels, in addition to channel 10 of General MIDI.
-        xg_drums: channels that use a drum bank of Yamaha XG. In Roland GS, the same bank is melodic.
-        xg: whether the track contains the message `XG_ON`, so that drum banks of XG apply to the whole file.
-    """
-
-    notes: list[tuple[int, int, int, int]] = field(default_factory=list)
-    tempi: list[tuple[int, int]] = field(default_factory=list)
-    ticks: set[int] = field(default_factory=set)
-    end: int = 0
-    drums: set[int] = field(default_factory=set)
-    xg_drums: set[int] = field(default_factory=set)
-    xg: bool = False
 
 
 @dataclass
 class Part:
-    """Tracks that are played simultaneously.
+    """Tracks that are played simultaneously. Times are in ticks.
 
     Attributes:
-        notes: time in seconds, channel (0 ... 15), note and velocity (1 ... 127) of each note.
-        seconds: duration of the longest track, in seconds.
+        notes: tick, channel (0 ... 15), note and velocity (1 ... 127) of each note.
+        chokes: tick, channel and note of each message that chokes a cymbal.
+        end: end of the longest track.
+        clock: conversion of ticks to seconds and bars.
     """
 
-    notes: list[tuple[float, int, int, int]]
-    seconds: float
+    notes: list[tuple[int, int, int, int]]
+    chokes: list[tuple[int, int, int]]
+    end: int
+    clock: Clock
 
 
 @dataclass
@@ -77,14 +55,90 @@ class Song:
         parts: parts that are played one after another: one part for each track of a format 2 file, a single part for
             formats 0 and 1.
         drums: channels that the file declares as drum channels, counted from 0.
-        tracks: number of tracks in the file.
-        expected: number of tracks stated in the header.
+        general_midi: whether the file selects General MIDI, General MIDI 2, Roland GS or Yamaha XG.
+        problems: description of each defect of the file, one line each.
     """
 
     parts: list[Part]
     drums: set[int]
-    tracks: int
-    expected: int
+    general_midi: bool
+    problems: list[str] = field(default_factory=list)
+
+
+class Clock:
+    """Conversion of ticks to seconds and bars.
+
+    Args:
+        tempi: tick and tempo (microseconds per beat) of each tempo event.
+        meters: tick, numerator and denominator of each time signature.
+        division: field of the header: ticks per beat, or a negative number for SMPTE frames.
+
+    Raises:
+        BadMidi: the division is invalid.
+    """
+
+    def __init__(self, tempi: Iterable[tuple[int, int]], meters: Iterable[tuple[int, int, int]], division: int) -> None:
+        self.beat: int | None = division
+        self.ticks, self.seconds, self.rates = [0], [0.0], [DEFAULT_TEMPO * 1e-6 / (division or 1)]
+        if division < 0:
+            name, each = -(division >> 8), division & 0xFF
+            if name not in FRAME_RATES or not each:
+                raise BadMidi(f"its times are in {each} ticks in a frame, {name} frames a second, which is undefined")
+            self.beat, self.rates = None, [1 / (FRAME_RATES[name] * each)]
+            return
+        if not division:
+            raise BadMidi("its header says 0 ticks in a beat, so its times are unknown")
+        for tick, tempo in sorted(tempi, key=lambda change: change[0]):
+            self.seconds.append(self.time(tick))
+            self.ticks.append(tick)
+            self.rates.append(tempo * 1e-6 / division)
+        self.meters = [(0, Fraction(4 * division * DEFAULT_METER[0], DEFAULT_METER[1]))]
+        for tick, numerator, denominator in sorted(meters, key=lambda change: change[0]):
+            if tick == self.meters[-1][0]:
+                self.meters.pop()
+            self.meters.append((tick, Fraction(4 * division * numerator, denominator)))
+
+    def time(self, tick: int | Fraction) -> float:
+        """Return the time of a tick, in seconds."""
+        i = bisect_right(self.ticks, tick) - 1
+        return self.seconds[i] + float(tick - self.ticks[i]) * self.rates[i]
+
+    def loop(self, last: int, end: int) -> tuple[int, float]:
+        """Return the number of bars of a loop, and its duration in seconds.
+
+        The loop contains the bar of the last note. It continues up to the end of the tracks if this is on a bar line.
+        Otherwise, the end of the tracks is only the end of a note, or arbitrary.
+
+        Args:
+            last: tick of the last note.
+            end: tick of the end of the longest track.
+
+        Raises:
+            BadMidi: times are in SMPTE frames, which have no bars.
+        """
+        if self.beat is None:
+            raise BadMidi("its times are in SMPTE frames, which have no bars")
+        bars, line = self._bar_line(last)
+        slack = self.beat // ALIGNED
+        more, later = self._bar_line(max(end - slack - 1, 0))
+        if abs(later - end) <= slack and later > line:
+            bars, line = more, later
+        return bars, self.time(line)
+
+    def _bar_line(self, tick: int) -> tuple[int, Fraction]:
+        """Return the number of bars up to the first bar line after a tick, and the tick of this bar line.
+
+        A time signature always begins a bar.
+        """
+        bars = 0
+        for i, (start, size) in enumerate(self.meters):
+            following = self.meters[i + 1][0] if i + 1 < len(self.meters) else None
+            if following is None or tick < following:
+                count = int((tick - start) // size) + 1
+                line = start + count * size
+                return bars + count, line if following is None else min(line, Fraction(following))
+            bars += -int(-(following - start) // size)  # rounded up, because a time signature may cut a bar short
+        raise AssertionError("unreachable")
 
 
 def read_midi(content: bytes) -> Song:
@@ -94,162 +148,107 @@ def read_midi(content: bytes) -> Song:
         content: content of the file.
 
     Raises:
-        BadMidi: the content is not a MIDI file, or is damaged.
+        BadMidi: the content is not a MIDI file, has no tracks, or the unit of its times is undefined.
     """
-    content = _unwrapped(content)
-    if len(content) < 14 or content[:4] != b"MThd":
-        raise BadMidi("it does not begin with MThd" if content else "it is empty")
-    size, form, count, division = struct.unpack(">IHHh", content[4:14])
-    if size < 6:
-        raise BadMidi(f"its header has {size} bytes; 6 are needed")
-    tracks: list[Track] = []
-    for name, body, whole in _chunks(content, 8 + size):
-        if name == b"MTrk":
-            tracks.append(_track(body, whole))
+    problems: list[str] = []
+    at, stop = _find_header(content, problems)
+    if stop - at < 14:
+        raise BadMidi("its header is incomplete")
+    size, form, count, division = struct.unpack(">IHHh", content[at + 4 : at + 14])
+    body = at + 8 + size
+    if size != 6 and not (size > 6 and _is_boundary(content, body, stop)):
+        problems.append(f"its header should have 6 bytes and says {size:,}")
+        body = at + 14
+    tracks, skipped = _read_tracks(content, body, stop, problems)
     if not tracks:
         raise BadMidi("it has no tracks")
+    if form > 2:
+        problems.append(f"format {form} does not exist; all tracks are played at once")
+    elif form == 0 and len(tracks) > 1:
+        problems.append(f"a file of format 0 has one track, this has {len(tracks)}; they are played at once")
+    elif form == 2 and len(tracks) > 1:
+        problems.append(f"the {len(tracks)} tracks are independent patterns (format 2); they are played in turn")
+    if len(tracks) != count:
+        others = f" (skipped chunks: {', '.join(skipped[:5])})" if skipped else ""
+        problems.append(f"the file should have {count} tracks and has {len(tracks)}{others}")
+    problems += [f"track {i}: {'; '.join(track.problems)}" for i, track in enumerate(tracks, 1) if track.problems]
     groups = [[track] for track in tracks] if form == 2 else [tracks]
     xg = any(track.xg for track in tracks)
     drums = set[int]().union(*(track.drums | (track.xg_drums if xg else set()) for track in tracks))
-    return Song([_timed(group, division) for group in groups], drums, len(tracks), count)
+    parts = [_joined(group, division) for group in groups]
+    return Song(parts, drums, any(track.general_midi for track in tracks), problems)
 
 
-def _unwrapped(content: bytes) -> bytes:
-    """Return the MIDI file inside a RIFF file (RMID), or after a MacBinary header of 128 bytes."""
-    if content[:4] == b"RIFF":
-        for name, body, _ in _chunks(content, 12, "<4sI"):
-            if name == b"data":
-                return body
+def _joined(tracks: list[Track], division: int) -> Part:
+    """Return tracks that are played at once. Tempo events and time signatures of any track apply to all tracks."""
+    tempi = chain.from_iterable(track.tempi for track in tracks)
+    meters = chain.from_iterable(track.meters for track in tracks)
+    return Part(
+        [note for track in tracks for note in track.notes],
+        [choke for track in tracks for choke in track.chokes],
+        max(track.end for track in tracks),
+        Clock(tempi, meters, division),
+    )
+
+
+def _find_header(content: bytes, problems: list[str]) -> tuple[int, int]:
+    """Return the start and the end of the MIDI file inside RIFF (RMID), MacBinary, or other data."""
+    at, stop = content.find(HEADER), len(content)
+    if at < 0 and content[:4] == b"RIFF":
         raise BadMidi("it is a RIFF file without MIDI in it")
-    return content[128:] if content[:1] == b"\0" and content[128:132] == b"MThd" else content
+    if at < 0:
+        raise BadMidi("it does not begin with MThd" if content else "it is empty")
+    if content[:4] == b"RIFF":
+        size = int.from_bytes(content[at - 4 : at], "little")
+        if content[at - 8 : at - 4] == b"data" and at + size <= stop:
+            stop = at + size
+        else:
+            problems.append("the RIFF file does not state the length of the MIDI data in it correctly")
+    elif at and not (at == 128 and content[0] == 0):  # MacBinary has a header of 128 bytes
+        problems.append(f"{at:,} bytes before the MIDI header are ignored")
+    return at, stop
 
 
-def _chunks(content: bytes, at: int, head: str = ">4sI") -> Iterator[tuple[bytes, bytes, bool]]:
-    """Yield the kind, the content and the completeness of each chunk."""
-    while at + 8 <= len(content):
-        name, size = struct.unpack(head, content[at : at + 8])
-        at += 8
-        yield name, content[at : at + size], at + size <= len(content)
-        at += size + (size % 2 if head[0] == "<" else 0)  # RIFF adds a padding byte to a chunk of odd size
+def _is_boundary(content: bytes, at: int, stop: int) -> bool:
+    """Return whether a chunk or the end of the data is at a position."""
+    name = content[at : at + 4]
+    if at == stop or name == TRACK:
+        return True
+    size = int.from_bytes(content[at + 4 : at + 8], "big")
+    return at + 8 <= stop and name.isascii() and name.decode().isprintable() and at + 8 + size <= stop
 
 
-def _track(data: bytes, whole: bool) -> Track:
-    """Return the events of a track chunk. A truncated track is accepted if it contains the end-of-track event."""
-    track, tick, at, status, ended = Track(), 0, 0, 0, False
-    banks: dict[int, int] = {}
-    try:
-        while at < len(data):
-            delta, at = _number(data, at)
-            tick += delta
-            track.end = tick
-            first = data[at]
-            if first >= 0x80:
-                at += 1
-            if first == 0xFF:
-                kind = data[at]
-                body, at = _block(data, at + 1)
-                if kind == END_OF_TRACK:
-                    ended = True
-                    continue
-                if kind == SET_TEMPO and len(body) == 3 and any(body):
-                    track.tempi.append((tick, int.from_bytes(body, "big")))
-            elif first in (0xF0, 0xF7):
-                body, at = _block(data, at)
-                track.drums |= _declared(body)
-                track.xg |= body[:1] == b"\x43" and body[2:7] == XG_ON
-            elif first > 0xF0:
-                if first not in OTHER_BYTES:
-                    raise BadMidi(f"undefined status byte 0x{first:02x}")
-                at += OTHER_BYTES[first]
-            else:
-                status = first if first >= 0x80 else status
-                if not status:
-                    raise BadMidi("a data byte where a message should begin")
-                kind, channel = status & 0xF0, status & 0x0F
-                values = [min(value, 127) for value in data[at : at + DATA_BYTES[kind]]]
-                at += DATA_BYTES[kind]
-                if at > len(data):
-                    raise IndexError
-                if kind == 0x90 and values[1]:
-                    track.notes.append((tick, channel, values[0], values[1]))
-                    if banks.get(channel) == GM2_DRUMS:
-                        track.drums.add(channel)
-                    elif banks.get(channel) == XG_DRUMS:
-                        track.xg_drums.add(channel)
-                elif kind == 0xB0 and values[0] == 0:
-                    banks[channel] = values[1]
-            track.ticks.add(tick)
-    except IndexError:
-        if not ended:
-            raise BadMidi("it ends too early") from None
-    if not whole and not ended:
-        raise BadMidi("it ends too early")
-    return track
+def _read_tracks(content: bytes, at: int, stop: int, problems: list[str]) -> tuple[list[Track], list[str]]:
+    """Return the tracks, and the names of skipped chunks.
 
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    """Return a variable-length quantity of at most four bytes, and the position after it."""
-    value = 0
-    for i in range(4):
-        byte = data[at + i]
-        value = value << 7 | byte & 0x7F
-        if byte < 0x80:
-            return value, at + i + 1
-    raise BadMidi("a time or length of more than four bytes")
-
-
-def _block(data: bytes, at: int) -> tuple[bytes, int]:
-    """Return a block of bytes preceded by its length, and the position after it."""
-    size, at = _number(data, at)
-    if at + size > len(data):
-        raise IndexError
-    return data[at : at + size], at + size
-
-
-def _declared(exclusive: bytes) -> set[int]:
-    """Return the channel that a system exclusive message declares as a drum channel.
-
-    The messages are "use for rhythm part" of Roland GS and "part mode" of Yamaha XG.
+    If a length is wrong, the next track begins at the next bytes "MTrk", and `problems` says so.
     """
-    if len(exclusive) >= 8 and exclusive[0] == 0x41 and exclusive[2:5] == b"\x42\x12\x40":
-        block, address, mode = exclusive[5], exclusive[6], exclusive[7]
-        if block >> 4 == 1 and address == 0x15 and mode in (1, 2):
-            block &= 0x0F
-            return {9 if block == 0 else block - 1 if block < 10 else block}
-    if len(exclusive) >= 7 and exclusive[0] == 0x43 and exclusive[2:4] == b"\x4c\x08":
-        part, address, mode = exclusive[4], exclusive[5], exclusive[6]
-        if part < 16 and address == 0x07 and 1 <= mode <= 5:
-            return {part}
-    return set()
+    tracks: list[Track] = []
+    skipped: list[str] = []
+    repairs = MOST_REPAIRS
+    while at < stop:
+        size, start = int.from_bytes(content[at + 4 : at + 8], "big"), at + 8
+        if content[at : at + 4] == TRACK and start <= stop:
+            known = start + size <= stop and _is_boundary(content, start + size, stop)
+            end = start + size if known else _next_track(content, start, stop)
+            reader = TrackReader(content[start:end], size, repairs)
+            tracks.append(reader.read())
+            repairs -= tracks[-1].repairs
+            at = start + reader.at
+            if reader.at != size:
+                tracks[-1].problems.append(f"its length should be {size:,} bytes and is {reader.at:,}")
+        elif _is_boundary(content, at, stop) and start <= stop:
+            skipped.append(repr(content[at : at + 4].decode()))
+            at = start + size
+        else:
+            following = _next_track(content, at + 1, stop)
+            if content[at:following].strip(b"\0"):
+                problems.append(f"{following - at:,} bytes at byte {at:,} are not MIDI and are left out")
+            at = following
+    return tracks, skipped
 
 
-def _timed(tracks: list[Track], division: int) -> Part:
-    """Return tracks with times in seconds. Tempo events of any track apply to all tracks."""
-    clock = _clock(tracks, division)
-    notes = [
-        (clock[tick], channel, note, velocity) for track in tracks for tick, channel, note, velocity in track.notes
-    ]
-    return Part(notes, clock[max(track.end for track in tracks)])
-
-
-def _clock(tracks: list[Track], division: int) -> dict[int, float]:
-    """Return the time in seconds of each tick with an event."""
-    ticks = sorted({0, max(track.end for track in tracks)}.union(*(track.ticks for track in tracks)))
-    if division < 0:
-        name, each = -(division >> 8), division & 0xFF
-        if name not in FRAME_RATES or not each:
-            raise BadMidi(f"times of {each} ticks in a frame, {name} frames a second")
-        return {tick: tick / (FRAME_RATES[name] * each) for tick in ticks}
-    if not division:
-        raise BadMidi("0 ticks in a beat")
-    changes = sorted(chain.from_iterable(track.tempi for track in tracks), key=lambda change: change[0])
-    return dict(zip(ticks, accumulate(_steps(ticks, changes, division), initial=0.0), strict=True))
-
-
-def _steps(ticks: list[int], changes: Iterable[tuple[int, int]], division: int) -> Iterator[float]:
-    """Yield the seconds between consecutive ticks."""
-    left, tempo = list(reversed(list(changes))), DEFAULT_TEMPO
-    for tick, following in pairwise(ticks):
-        while left and left[-1][0] <= tick:
-            tempo = left.pop()[1]
-        yield (following - tick) * (tempo * 1e-6 / division)
+def _next_track(content: bytes, at: int, stop: int) -> int:
+    """Return the position of the next track chunk, or the end."""
+    found = content.find(TRACK, at, stop)
+    return stop if found < 0 else found

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError
 from audiogan.files import read_small_file
-from audiogan.kits.drums import drum_role, substitute_note
-from audiogan.kits.kit import Kit, velocity_ranges
-from audiogan.kits.midi import BadMidi, read_midi
-from audiogan.kits.rendering import LOUDNESS, render_pads
-from audiogan.kits.saving import hat_type
+from audiogan.kits.drums import drum_role, find_pad
+from audiogan.kits.kit import Kit
+from audiogan.kits.midi import Clock, Song, read_midi
+from audiogan.kits.midi_track import BadMidi
+from audiogan.kits.mixing import limit_peak, mix_loop, mix_strokes, place_strokes
+from audiogan.kits.note_map import NoteMap, resolve_note_map
+from audiogan.kits.rendering import render_pads
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -30,10 +32,10 @@ LARGEST_FILE, MOST_NOTES, LONGEST = 1 << 20, 100_000, 900.0
 LONGEST_REST = 15.0
 """Maximum rest after the last drum note, in seconds. A longer rest is cut, because usually only other instruments play
 during it."""
-CHOKE = 0.01
-"""Fade-out of an open hi-hat that is silenced by another hi-hat, in seconds."""
-PEAK_DB = -1.0
-"""Maximum sample peak of the result, in dB of full scale. A louder result is attenuated as a whole."""
+SHORTEST_LOOP = 0.01
+"""Minimum duration of a loop, in seconds."""
+MOST_REMARKS = 8
+"""Maximum number of remarks about defects of a file."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,20 @@ class Pattern:
     Attributes:
         strokes: time in seconds, MIDI note and velocity (1 ... 127), sorted by time.
         seconds: duration up to the end of the longest track, or up to the last note if a rest longer than
-            `LONGEST_REST` follows it.
-        remarks: one line of text for each kind of content that was left out.
+            `LONGEST_REST` follows it. For a loop, the duration of whole bars.
+        remarks: one line of text for each kind of content that was left out, and for each defect of the file.
+        chokes: time in seconds and MIDI note of each message that chokes a cymbal, sorted by time.
+        bars: number of bars of a loop, None for other patterns.
+        general_midi: whether the file selects General MIDI, in which note 58 is a vibraslap. Otherwise, it is the rim
+            of a tom, as in electronic drums of Roland.
     """
 
     strokes: tuple[tuple[float, int, int], ...]
     seconds: float
     remarks: tuple[str, ...] = ()
+    chokes: tuple[tuple[float, int], ...] = ()
+    bars: int | None = None
+    general_midi: bool = False
 
 
 def play_pattern(
@@ -59,30 +68,38 @@ def play_pattern(
     *,
     sample_rate: int = 44100,
     tail: float = 1.0,
-    loudness: float = LOUDNESS,
+    loop: bool = False,
+    note_map: NoteMap | None = None,
+    loudness: float | None = None,
     echo: Callable[[str], None] | None = None,
 ) -> NDArray[np.float32]:
     """Play a MIDI file on a kit.
 
     The start of each note is rounded to a whole audio sample. A note of velocity v uses the layer for v, at v / 127 of
-    the amplitude at velocity 127. An open hi-hat is silenced by the next hi-hat note. A note missing from the kit is
-    played by the pad with the most similar drum role.
+    the amplitude at velocity 127. The next hi-hat note chokes an open hi-hat. Polyphonic aftertouch chokes a cymbal. A
+    note missing from the kit is played by the pad with the most similar drum role. Only kick notes are played by a
+    kick. A note without a similar pad is left out.
 
     Args:
         generator: model of the kit.
         kit: the kit.
         midi_path: MIDI file, see `read_pattern`.
         sample_rate: sample rate of the result, in Hz.
-        tail: time after the end of the pattern during which sounds ring out, in seconds. 0 makes a loop.
-        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
-        echo: function that prints a line. It reports notes that were left out, and missing notes that are played by
-            another pad.
+        tail: time after the end of the pattern during which sounds ring out, in seconds. It has no effect on loops.
+        loop: return a loop of whole bars. Sounds that ring beyond its end continue at its beginning, so that the result
+            is one period of the repeated pattern.
+        note_map: pads of notes, which have priority over the rules above, see `read_note_map`.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
+            peak of the kit is -1 dBTP.
+        echo: function that prints a line. It reports defects of the file, notes that were left out, and missing notes
+            that are played by another pad.
 
     Returns:
         Sound, float32 ``[C, T]``.
 
     Raises:
-        UserError: the file is not a MIDI file, has no notes or is too long, or an argument is out of range.
+        UserError: the file is not a MIDI file, has no notes that can be played or is too long, or an argument is out of
+            range.
 
     Examples:
         >>> import audiogan, tempfile
@@ -91,117 +108,158 @@ def play_pattern(
         >>> one_kick = bytes.fromhex("4d546864000000060000000100604d54726b000000080099246400ff2f00")
         >>> with tempfile.NamedTemporaryFile(suffix=".mid") as file:
         ...     _ = file.write(one_kick), file.flush()
-        ...     wave = play_pattern(generator, make_kit(generator, 1, seed=7), file.name, tail=0.5)
-        >>> wave.shape
-        (1, 22050)
+        ...     wave = play_pattern(generator, make_kit(generator, 1, seed=7), file.name, loop=True)
+        >>> wave.shape  # a bar of 120 beats a minute
+        (1, 88200)
     """
     if not 0 <= tail <= LONGEST:
         raise UserError(f"tail={tail} must be from 0 to {LONGEST:g} seconds")
-    pattern = read_pattern(midi_path)
-    pads = {pad.note: pad for pad in kit.pads}
-    roles = {pad.note: drum_role(pad.layers[-1].label) for pad in kit.pads}
-    if echo is not None:
-        for line in pattern.remarks:
-            echo(line)
-    instead = {note: substitute_note(note, roles) for _, note, _ in pattern.strokes if note not in pads}
-    if instead and echo is not None:
-        replaced = [f"{note} on {pads[instead[note]].name}" for note in sorted(instead)]
-        echo(f"notes missing from the kit: {', '.join(replaced)}")
-    played = [(seconds, instead.get(note, note), velocity) for seconds, note, velocity in pattern.strokes]
-    needed = {note for _, note, _ in played}
-    used = Kit(tuple(pad for pad in kit.pads if pad.note in needed), kit.model)
-    sounds = render_pads(generator, used, sample_rate=sample_rate, loudness=loudness)
-    index = {pad.note: i for i, pad in enumerate(used.pads)}
-    return _mix(used, sounds, [(s, index[n], v) for s, n, v in played], pattern.seconds, sample_rate, tail)
+    pattern = read_pattern(midi_path, loop=loop)
+    played = _assign_pads(pattern, kit, resolve_note_map(note_map or {}, kit), [*pattern.remarks], echo, midi_path)
+    # All pads are rendered, because the balance of a kit depends on all of them.
+    sounds = render_pads(generator, kit, sample_rate=sample_rate, loudness=loudness)
+    notes = [(seconds, played[note], note, velocity) for seconds, note, velocity in pattern.strokes if note in played]
+    length = round(pattern.seconds * sample_rate)
+    strokes = place_strokes(kit, notes, pattern.chokes, sample_rate, length if loop else None)
+    if loop:
+        return limit_peak(mix_loop(strokes, sounds, length, sample_rate))[0]
+    ring = round(tail * sample_rate)
+    return limit_peak(mix_strokes(strokes, sounds, max(length + ring, strokes[-1].start + ring, 1), sample_rate))[0]
 
 
-def _mix(
+def _assign_pads(
+    pattern: Pattern,
     kit: Kit,
-    sounds: list[list[NDArray[np.float32]]],
-    strokes: list[tuple[float, int, int]],
-    duration: float,
-    sample_rate: int,
-    tail: float,
-) -> NDArray[np.float32]:
-    """Return the sum of all strokes (seconds, index of the pad, velocity)."""
-    hats = [hat_type(pad) for pad in kit.pads]
-    steps = sorted({round(seconds * sample_rate) for seconds, pad, _ in strokes if hats[pad]})
-    last = max(round(seconds * sample_rate) for seconds, _, _ in strokes)
-    length = max(round((duration + tail) * sample_rate), last + round(tail * sample_rate), 1)
-    fade = max(1, round(CHOKE * sample_rate))
-    out = np.zeros((sounds[0][0].shape[0], length + fade), np.float32)
-    cut = False
-    for seconds, pad, velocity in strokes:
-        start = round(seconds * sample_rate)
-        borders = velocity_ranges(len(sounds[pad]))
-        layer = next(i for i, (_, high) in enumerate(borders) if velocity <= high)
-        wave = sounds[pad][layer] * np.float32(velocity / borders[layer][1])
-        following = bisect_right(steps, start)
-        if hats[pad] == "open" and following < len(steps):
-            wave = _choked(wave, steps[following] - start, fade)
-        room = length - start
-        if wave.shape[1] > room:
-            wave, cut = wave[:, : max(room, 0)], True
-        out[:, start : start + wave.shape[1]] += wave
-    out = out[:, :length]
-    if cut:
-        fade = min(fade, length)
-        out[:, length - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-    peak, ceiling = float(max(out.max(), -out.min())), 10 ** (PEAK_DB / 20)
-    if peak > ceiling:
-        out *= np.float32(ceiling / peak)  # in place, because a copy of a long result would take hundreds of megabytes
-    return out
+    chosen: dict[int, int | None],
+    lines: list[str],
+    echo: Callable[[str], None] | None,
+    path: str | os.PathLike[str],
+) -> dict[int, int]:
+    """Return the note of the pad for each note of a pattern, without the notes that no pad plays.
+
+    Args:
+        pattern: the pattern.
+        kit: the kit.
+        chosen: pads of notes in a map, None for a note that is left out.
+        lines: lines to print first.
+        echo: function that prints a line.
+        path: MIDI file, for error messages.
+    """
+    names = {pad.note: pad.name for pad in kit.pads}
+    roles = {pad.note: drum_role(pad.layers[-1].label) for pad in kit.pads}
+    counts = Counter(note for _, note, _ in pattern.strokes)
+    played: dict[int, int] = {}
+    replaced, missing = [], []
+    for note in sorted(counts):
+        pad = chosen[note] if note in chosen else find_pad(note, roles, general_midi=pattern.general_midi)
+        if pad is not None:
+            played[note] = pad
+            replaced += [f"{note} on {names[pad]}"] if pad != note and note not in chosen else []
+        elif note not in chosen:
+            missing.append(note)
+    if replaced:
+        lines.append(f"notes missing from the kit: {', '.join(replaced)}")
+    if missing:
+        count, listed = sum(counts[note] for note in missing), ", ".join(map(str, missing))
+        lines.append(f"left out: {count:,} strokes; the kit has no similar drum for the notes {listed}")
+    if echo is not None:
+        for line in lines:
+            echo(line)
+    if not played:
+        listed = ", ".join(map(str, sorted(counts)))
+        raise UserError(f"{path}: the kit has no pad for its notes {listed}; assign them to pads with --map")
+    return played
 
 
-def _choked(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32]:
-    """Return a wave ``[C, T]`` that fades out from sample ``at``."""
-    if at >= wave.shape[1]:
-        return wave
-    wave = wave[:, : at + fade].copy()
-    wave[:, at:] *= np.linspace(1, 0, wave.shape[1] - at, dtype=np.float32)
-    return wave
-
-
-def read_pattern(path: str | os.PathLike[str]) -> Pattern:
+def read_pattern(path: str | os.PathLike[str], *, loop: bool = False) -> Pattern:
     """Read the drum notes of a MIDI file.
 
     Drum notes are those on channel 10 and on channels that the file declares as drum channels (GS, XG, General MIDI 2).
     If the file has no drum notes, all notes are used. The tracks of a format 2 file are joined one after another.
+    A damaged file is read as far as possible, and the remarks describe the damage.
+
+    Args:
+        path: MIDI file.
+        loop: end the pattern at a bar line. The time signatures of the file determine the bars.
 
     Raises:
-        UserError: the file cannot be read, is damaged, has no notes, or exceeds a limit of size, notes or duration.
+        UserError: the file cannot be read, is not a MIDI file, has no notes, or exceeds a limit of size, notes or
+            duration.
     """
     path = Path(path)
     try:
         song = read_midi(read_small_file(path, LARGEST_FILE, "pattern"))
     except BadMidi as error:
         raise UserError(f"{path}: not a MIDI file that can be played ({error})") from error
-    channels = {channel for part in song.parts for _, channel, _, _ in part.notes}
-    played = channels & (song.drums | {DRUMS}) or channels
-    if not played:
-        raise UserError(f"{path}: has no notes to play")
-    remarks = []
-    if song.tracks != song.expected:
-        remarks.append(f"the file should have {song.expected} tracks and has {song.tracks}")
-    if left_out := sorted(channel + 1 for channel in channels - played):
-        names = ", ".join(map(str, sorted(channel + 1 for channel in played)))
-        remarks.append(f"left out: the notes of channel {', '.join(map(str, left_out))}; drums are on channel {names}")
+    remarks = song.problems[:MOST_REMARKS]
+    if len(song.problems) > MOST_REMARKS:
+        remarks.append(f"and {len(song.problems) - MOST_REMARKS:,} more defects of the file")
+    counts = Counter(channel for part in song.parts for _, channel, _, _ in part.notes)
+    if not counts:
+        defects = f" ({'; '.join(remarks)[:150]})" if remarks else ""
+        raise UserError(f"{path}: has no notes to play{defects}")
+    drums = set(counts) & (song.drums | {DRUMS})
+    played = drums or set(counts)
+    if not drums:
+        remarks.append(f"no notes on the drum channel 10; all notes are played as drums: {_named(counts, played)}")
+    elif other := set(counts) - played:
+        channels = ", ".join(str(channel + 1) for channel in sorted(played))
+        remarks.append(f"left out: {_named(counts, other)}; drums are on channel {channels}")
+    return _pattern(path, song, played, remarks, loop)
+
+
+def _named(counts: Counter[int], channels: Iterable[int]) -> str:
+    """Return a list of channels with their numbers of notes."""
+    return ", ".join(
+        f"{counts[channel]:,} note{'s' * (counts[channel] != 1)} on channel {channel + 1}"
+        for channel in sorted(channels)
+    )
+
+
+def _pattern(path: Path, song: Song, played: set[int], remarks: list[str], loop: bool) -> Pattern:
+    """Return the notes of the played channels of a song."""
     strokes: list[tuple[float, int, int]] = []
-    start = 0.0
+    chokes: list[tuple[float, int]] = []
+    start, bars = 0.0, 0
     for part in song.parts:
-        mine = [
-            (start + seconds, note, velocity) for seconds, channel, note, velocity in part.notes if channel in played
-        ]
+        time = part.clock.time
+        mine = [(tick, note, velocity) for tick, channel, note, velocity in part.notes if channel in played]
         if not mine:
             continue
-        last, end = max(mine)[0], start + part.seconds
-        if last > LONGEST:
+        last, end = max(mine)[0], part.end
+        if start + time(last) > LONGEST:
             raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, the limit; cut it into parts")
-        if end - last > LONGEST_REST or end > LONGEST:
-            remarks.append(f"left out: {end - last:,.0f} seconds without a stroke at the end")
+        rest = time(end) - time(last)
+        if rest > LONGEST_REST or start + time(end) > LONGEST:
+            remarks.append(f"left out: {rest:,.0f} seconds without a stroke at the end")
             end = last
-        strokes += mine
+        strokes += [(start + time(tick), note, velocity) for tick, note, velocity in mine]
+        chokes += [(start + time(tick), note) for tick, channel, note in part.chokes if channel in played]
         if len(strokes) > MOST_NOTES:
             raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, the limit; cut it into parts")
-        start = end
-    return Pattern(tuple(sorted(strokes)), start, tuple(remarks))
+        duration = time(end)
+        if loop:
+            count, duration = _bars(path, part.clock, last, end)
+            bars += count
+        start += duration
+    return Pattern(
+        tuple(sorted(strokes)),
+        start,
+        tuple(remarks),
+        tuple(sorted(chokes)),
+        bars if loop else None,
+        song.general_midi,
+    )
+
+
+def _bars(path: Path, clock: Clock, last: int, end: int) -> tuple[int, float]:
+    """Return the number of bars of a loop and its duration in seconds."""
+    try:
+        bars, duration = clock.loop(last, end)
+    except BadMidi as error:
+        raise UserError(f"{path}: cannot be a loop of whole bars: {error}; remove --loop") from error
+    if not SHORTEST_LOOP <= duration <= LONGEST:
+        raise UserError(
+            f"{path}: its {bars:,} bars last {duration:,.3g} seconds; a loop must last {SHORTEST_LOOP} to {LONGEST:g}"
+        )
+    return bars, duration

@@ -1,8 +1,9 @@
-"""Rendering of kits: resampled, trimmed sounds at a common loudness, for samplers."""
+"""Rendering of kits: resampled, trimmed and balanced sounds, for samplers."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.errors import UserError
-from audiogan.kits.kit import Kit, velocity_ranges
+from audiogan.kits.kit import Kit, Pad, velocity_ranges
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 LOUDNESS = -26.0
-"""Default loudness of the loudest layer of a pad, in LUFS. At this loudness, the true peak of nearly every drum stays
+"""Loudness at which the pads of a kit are compared, in LUFS. At this loudness, the true peak of nearly every drum stays
 below `CEILING_DB`."""
 CEILING_DB = -1.0
-"""Maximum true peak, in dBTP: the limit that EBU R 128 recommends."""
+"""Highest true peak of a kit, in dBTP: the limit that EBU R 128 recommends."""
+MEASURED_RATE = 44_100
+"""Sample rate of the sounds whose loudness and peak are measured, in Hz. It does not depend on the sample rate of the
+result, so the balance of a kit is the same at all sample rates."""
 WINDOW = 0.4
 """Window of the momentary loudness, in seconds."""
 ONSET_DB, SILENCE_DB = -40.0, -60.0
@@ -31,15 +35,44 @@ RATES = (8000, 192_000)
 
 
 @dataclass(frozen=True)
+class Measure:
+    """Loudness and peaks of one velocity layer before it is balanced.
+
+    Attributes:
+        loudness: momentary loudness in LUFS, see `momentary_loudness`. Minus infinity for silence.
+        peaks: true peak of each channel in dBTP. Minus infinity for silence.
+    """
+
+    loudness: float
+    peaks: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Gains of a kit, see `balance_kit`. The gain of a layer is the sum of ``pads`` and ``kit``, in dB.
+
+    Attributes:
+        pads: gain of each layer of each pad in dB. It does not depend on the other pads of the kit.
+        kit: gain of the whole kit in dB.
+        attenuation: reduction of each pad in LU, because its peaks do not allow the loudness of the other pads. 0 for
+            most pads.
+    """
+
+    pads: list[list[float]]
+    kit: float
+    attenuation: list[float]
+
+
+@dataclass(frozen=True)
 class Hit:
     """One rendered velocity layer of a pad.
 
     Attributes:
         wave: samples, float32 ``[C, T]``.
-        loudness: momentary loudness in LUFS, see `momentary_loudness`. Minus infinity for silence.
+        loudness: momentary loudness in LUFS, see `momentary_loudness`. Minus infinity for silence. Panning of a stereo
+            sound is not included.
         peak: true peak in dBTP.
-        attenuation: reduction of the level in LU, which keeps the true peaks of the pad at or below `CEILING_DB`. 0 for
-            most pads.
+        attenuation: reduction of the level in LU, see `Balance`.
     """
 
     wave: NDArray[np.float32]
@@ -48,8 +81,73 @@ class Hit:
     attenuation: float
 
 
+def balance_kit(pads: Sequence[Pad], measures: Sequence[Sequence[Measure]], loudness: float | None = None) -> Balance:
+    """Compute the gains of a kit. All sounds of a kit get their levels from this function, wherever they are played.
+
+    1. The loudest layer of each pad gets the same momentary loudness. A layer for velocities up to v is
+       20 log10(v / 127) dB softer.
+    2. A pad with a true peak above -1 dBTP at -26 LUFS is attenuated to -1 dBTP, so that one sharp click does not make
+       all other pads soft.
+    3. The level of the pad is added.
+    4. The whole kit is amplified or attenuated, so that the highest true peak is -1 dBTP. Panning is included.
+
+    Args:
+        pads: pads of the kit.
+        measures: loudness and peaks of the layers of each pad.
+        loudness: momentary loudness of the pads in LUFS, in place of step 4. No peak exceeds -1 dBTP: pads with higher
+            peaks are attenuated. Levels are added afterwards.
+
+    Examples:
+        >>> from audiogan import Recipe
+        >>> from audiogan.kits import Pad
+        >>> from audiogan.kits.rendering import Measure, balance_kit
+        >>> recipe = Recipe("drums", (0.0,))
+        >>> pads = [Pad("kick", 36, (recipe,)), Pad("hat", 42, (recipe,), level=-6)]
+        >>> balance = balance_kit(pads, [[Measure(-20, (-1,))], [Measure(-30, (-8,))]])
+        >>> balance.pads, balance.kit
+        ([[-6.0], [-2.0]], 6.0)
+    """
+    common = LOUDNESS if loudness is None else loudness
+    gains, short, highest = [], [], -math.inf
+    for pad, layers in zip(pads, measures, strict=True):
+        steps = [20 * math.log10(high / 127) for _, high in velocity_ranges(len(layers))]
+        equal = [
+            common + step - it.loudness if math.isfinite(it.loudness) else 0.0
+            for step, it in zip(steps, layers, strict=True)
+        ]
+        over = max(0.0, *(max(it.peaks) + gain - CEILING_DB for it, gain in zip(layers, equal, strict=True)))
+        mine = [gain - over + pad.level for gain in equal]
+        gains.append(mine)
+        short.append(over)
+        highest = max(highest, *(panned_peak(it.peaks, pad.pan) + gain for it, gain in zip(layers, mine, strict=True)))
+    whole = CEILING_DB - highest if loudness is None and math.isfinite(highest) else 0.0
+    return Balance(gains, whole, short)
+
+
+def pan_factors(pan: float) -> tuple[float, float]:
+    """Return the factors of the left and right channel for a pan from -1 to 1.
+
+    The sum of their squares is constant (constant-power law). Relative to a sound at the side, each channel of a sound
+    in the centre has -3 dB. The factors are scaled so that the centre has the factor 1.
+    """
+    if pan == 0:
+        return 1.0, 1.0
+    angle = (1 + pan) * math.pi / 4
+    return math.sqrt(2) * math.cos(angle), math.sqrt(2) * math.sin(angle)
+
+
+def panned_peak(peaks: Sequence[float], pan: float) -> float:
+    """Return the highest true peak in dBTP of a sound after panning, given the true peak of each channel."""
+    if pan == 0:
+        return max(peaks)
+    sides = (peaks[0], peaks[-1])
+    return max(
+        peak + 20 * math.log10(factor) for peak, factor in zip(sides, pan_factors(pan), strict=True) if factor > 1e-6
+    )
+
+
 def render_pads(
-    generator: Generator, kit: Kit, *, sample_rate: int = 44100, loudness: float = LOUDNESS
+    generator: Generator, kit: Kit, *, sample_rate: int = 44100, loudness: float | None = None
 ) -> list[list[NDArray[np.float32]]]:
     """Return the rendered sounds ``[C, T]`` of each pad of a kit, from soft to loud, see `render_hits`.
 
@@ -65,20 +163,19 @@ def render_pads(
 
 
 def render_hits(
-    generator: Generator, kit: Kit, sample_rate: int = 44100, loudness: float = LOUDNESS
+    generator: Generator, kit: Kit, sample_rate: int = 44100, loudness: float | None = None
 ) -> list[list[Hit]]:
     """Render the velocity layers of each pad of a kit.
 
-    Sounds are resampled by soxr (VHQ), trimmed to the part between the onset (-40 dB of the peak) and the end (-60 dB),
-    and faded out over 10 ms. The momentary loudness of a layer for velocities up to v differs from that of the loudest
-    layer by 20 log10(v / 127) dB. If the true peak of a layer exceeds -1 dBTP, all layers of the pad are attenuated
-    equally, see `Hit.attenuation`. Silence stays silent.
+    Sounds are tuned and resampled by soxr (VHQ), trimmed to the part between the onset (-40 dB of the peak) and the end
+    (-60 dB), and faded out over 10 ms. `balance_kit` sets their levels: by default, the highest true peak of the kit is
+    -1 dBTP. If a pad of the kit is panned, all sounds are stereo. Silence stays silent.
 
     Args:
         generator: model of the kit.
         kit: the kit.
         sample_rate: sample rate of the result, in Hz, 8,000 ... 192,000.
-        loudness: momentary loudness of the loudest layer, in LUFS, -70 ... 0.
+        loudness: momentary loudness of the loudest layer of each pad, in LUFS, -70 ... 0. See `balance_kit`.
 
     Returns:
         Layers of each pad, from soft to loud.
@@ -88,23 +185,70 @@ def render_hits(
     """
     if not RATES[0] <= sample_rate <= RATES[1]:
         raise UserError(f"sample_rate={sample_rate} must be from {RATES[0]} to {RATES[1]} Hz")
-    if not -70 < loudness <= 0:
+    if loudness is not None and not -70 < loudness <= 0:
         raise UserError(f"loudness={loudness} must be from -70 to 0 LUFS")
-    waves = iter(generator.render([recipe for pad in kit.pads for recipe in pad.layers]))
-    rate = generator.sample_rate
+    raw = generator.render([recipe for pad in kit.pads for recipe in pad.layers])
+    waves = prepare_pads(raw, kit.pads, generator.sample_rate, sample_rate)
+    measured = waves
+    if sample_rate != MEASURED_RATE:
+        measured = prepare_pads(raw, kit.pads, generator.sample_rate, MEASURED_RATE)
+    measures = [[measure_layer(wave) for wave in layers] for layers in measured]
+    balance = balance_kit(kit.pads, measures, loudness)
+    stereo = any(pad.pan for pad in kit.pads)
+    doubled = 10 * math.log10(2) if stereo and len(waves[0][0]) == 1 else 0.0  # The power of two equal channels.
     return [
-        _levelled([_cut(next(waves), rate, sample_rate) for _ in pad.layers], sample_rate, loudness) for pad in kit.pads
+        [
+            Hit(
+                place_layer(wave, gain + balance.kit, pad.pan, stereo),
+                it.loudness + gain + balance.kit + doubled,
+                panned_peak(it.peaks, pad.pan) + gain + balance.kit,
+                short,
+            )
+            for wave, it, gain in zip(layers, its, gains, strict=True)
+        ]
+        for pad, layers, its, gains, short in zip(
+            kit.pads, waves, measures, balance.pads, balance.attenuation, strict=True
+        )
     ]
 
 
-def _cut(wave: NDArray[np.float32], rate: int, sample_rate: int) -> NDArray[np.float64]:
-    """Return a wave ``[C, T]`` resampled, trimmed from onset to end, and faded out."""
+def prepare_pads(
+    waves: Iterable[NDArray[np.float32]], pads: Sequence[Pad], rate: int, sample_rate: int
+) -> list[list[NDArray[np.float64]]]:
+    """Return the sounds ``[C, T]`` of the layers of each pad, tuned, resampled and trimmed, but not balanced.
+
+    Args:
+        waves: sounds of all layers of all pads, as the model renders them.
+        pads: pads of a kit.
+        rate: sample rate of ``waves`` in Hz.
+        sample_rate: sample rate of the result in Hz.
+    """
+    waves = iter(waves)
+    return [[_cut(next(waves), rate, sample_rate, pad.tune) for _ in pad.layers] for pad in pads]
+
+
+def place_layer(wave: NDArray[np.float64], gain: float, pan: float, stereo: bool) -> NDArray[np.float32]:
+    """Return a sound ``[C, T]`` with a gain in dB, in stereo if ``stereo`` is set.
+
+    Raises:
+        UserError: the sound has more than two channels and ``stereo`` is set.
+    """
+    if stereo:
+        if len(wave) > 2:
+            raise UserError(f"pan={pan:g}: the model makes {len(wave)} channels; only mono and stereo can be panned")
+        wave = np.broadcast_to(wave, (2, wave.shape[1])) * np.array(pan_factors(pan))[:, None]
+    return (wave * 10 ** (gain / 20)).astype(np.float32)
+
+
+def _cut(wave: NDArray[np.float32], rate: float, sample_rate: int, tune: float = 0.0) -> NDArray[np.float64]:
+    """Return a wave ``[C, T]`` tuned, resampled, trimmed from onset to end, and faded out."""
     import soxr
 
     y = wave.astype(np.float64)
+    rate *= 2 ** (tune / 12)
     if rate != sample_rate:
         y = soxr.resample(y.T, rate, sample_rate, quality="VHQ").T
-    size = np.abs(y).max(axis=0)
+    size = np.abs(y).max(axis=0, initial=0.0)
     if not size.any():
         return y
     first = int((size >= size.max() * 10 ** (ONSET_DB / 20)).argmax())
@@ -115,37 +259,30 @@ def _cut(wave: NDArray[np.float32], rate: int, sample_rate: int) -> NDArray[np.f
     return y
 
 
-def _levelled(layers: list[NDArray[np.float64]], sample_rate: int, loudness: float) -> list[Hit]:
-    """Return the layers of one pad at their final levels."""
-    levels = [momentary_loudness(wave, sample_rate) for wave in layers]
-    peaks = [true_peak(wave, sample_rate) for wave in layers]
-    wanted = [loudness + 20 * math.log10(high / 127) for _, high in velocity_ranges(len(layers))]
-    gains = [want - level if math.isfinite(level) else 0.0 for want, level in zip(wanted, levels, strict=True)]
-    short = max(0.0, *(peak + gain - CEILING_DB for peak, gain in zip(peaks, gains, strict=True)))
-    return [
-        Hit((wave * 10 ** ((gain - short) / 20)).astype(np.float32), level + gain - short, peak + gain - short, short)
-        for wave, level, peak, gain in zip(layers, levels, peaks, gains, strict=True)
-    ]
+def measure_layer(wave: NDArray[np.floating]) -> Measure:
+    """Measure the loudness and the true peaks of a sound ``[C, T]`` with the sample rate `MEASURED_RATE`."""
+    peaks = tuple(true_peak(channel[None], MEASURED_RATE) for channel in wave)
+    return Measure(momentary_loudness(wave, MEASURED_RATE), peaks)
 
 
 def momentary_loudness(wave: NDArray[np.floating], sample_rate: int) -> float:
     """Return the maximum momentary loudness of a sound ``[C, T]`` in LUFS, or minus infinity for silence.
 
-    The window is 400 ms. Shorter sounds are padded with silence. Integrated loudness is not used, because it averages
-    over the tail and would give a long crash a higher level than a kick.
+    The window is 400 ms and moves in steps of 100 ms. Shorter sounds are padded with silence. Integrated loudness is
+    not used, because it averages over the tail and would give a long crash a higher level than a kick.
 
     Source:
         ITU-R BS.1770-4. EBU Tech 3341, maximum momentary loudness.
     """
     import pyloudnorm
 
-    meter = pyloudnorm.Meter(sample_rate, block_size=WINDOW)
     size = math.ceil(WINDOW * sample_rate)
     padded = np.pad(wave.T.astype(np.float64), ((0, max(0, size - wave.shape[1])), (0, 0)))
-    starts = range(0, len(padded) - size + 1, size // 4)
     if not padded.any():
         return -math.inf
-    return max(float(meter.integrated_loudness(padded[start : start + size])) for start in starts)
+    meter = pyloudnorm.Meter(sample_rate, block_size=WINDOW)
+    meter.integrated_loudness(padded)
+    return float(max(meter.blockwise_loudness))
 
 
 def true_peak(wave: NDArray[np.floating], sample_rate: int) -> float:

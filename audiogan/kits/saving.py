@@ -21,9 +21,10 @@ from audiogan.kits.drums import drum_role
 from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocity_ranges
 from audiogan.kits.names import ascii_stem, file_stem, single_line
-from audiogan.kits.rendering import LOUDNESS, Hit, render_hits
+from audiogan.kits.opening import KIT, LARGEST_KIT
+from audiogan.kits.rendering import Hit, render_hits
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav
-from audiogan.model.bundle import shipped_models
+from audiogan.run.model_files import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -31,12 +32,10 @@ if TYPE_CHECKING:
 FORMATS = ("sfz", "hydrogen", "decent", "wav")
 FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
 """Folder that contains the samples, by format. Paths are relative to the file that lists the samples."""
-KIT, SHEET = "kit.json", "contact-sheet.png"
+SHEET = "contact-sheet.png"
 PLACES = "model_files"
 """Key in ``kit.json`` of a list of possible paths of the model: first a path relative to the folder of the kit, then
 absolute paths."""
-LARGEST_KIT = 1 << 24
-"""Maximum size of ``kit.json``, in bytes."""
 SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
 STAMP = 1577836800
 """Time stamp of all files in an archive (2020). It is constant so that the same kit gives identical bytes."""
@@ -51,7 +50,7 @@ def save_kit(
     sample_rate: int = 44100,
     bits: int = 24,
     name: str | None = None,
-    loudness: float = LOUDNESS,
+    loudness: float | None = None,
     contact_sheet: bool = False,
     store_model_path: bool = False,
     echo: Callable[[str], None] | None = None,
@@ -74,7 +73,8 @@ def save_kit(
         sample_rate: sample rate of the WAV files, in Hz, see `render_hits`.
         bits: bits per sample, 16 or 24.
         name: name of the kit, see `file_stem`. The default is the name of the folder.
-        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`.
+        loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
+            peak of the kit is -1 dBTP.
         contact_sheet: also draw ``contact-sheet.png``.
         store_model_path: also write the path of the model to ``kit.json``, relative to the kit and absolute.
         echo: function that prints a line. It reports pads that were attenuated because of their peaks.

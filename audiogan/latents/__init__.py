@@ -1,9 +1,11 @@
-"""Analysis of latent space: encode recordings and pictures, walk, find similar sounds and interpretable directions."""
+"""Analysis of latent space: encode recordings and pictures, walk, find similar sounds and interpretable directions,
+and arrange sounds on a map."""
 
 from __future__ import annotations
 
 from audiogan.latents.directions import Direction, directions, edit
 from audiogan.latents.encoding import Encoding, encode, nearest_distance
+from audiogan.latents.layout import arrange
 from audiogan.latents.near import Neighbour, neighbours
 from audiogan.latents.walking import walk, write_walk
 from audiogan.losses.spectra import log_spectral_distance
@@ -12,6 +14,7 @@ __all__ = [
     "Direction",
     "Encoding",
     "Neighbour",
+    "arrange",
     "directions",
     "edit",
     "encode",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from audiogan.errors import UserError
 from audiogan.features.embedding import embed
 from audiogan.inputs import LIMIT, Knobs, Latent
-from audiogan.latents.properties import list_properties, measure_properties
+from audiogan.latents.properties import IMAGE, SOUND, list_properties, measure_properties
 from audiogan.model.recipe import Recipe
 from audiogan.model.recipe_inputs import parse_inputs
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 PAIRS, PROBES = 512, 48
-"""Minimum number of sound pairs for `directions` with "pca", and number of sounds on which the effects of directions
-are measured."""
+"""Numbers of sounds in `directions`: minimum number of pairs for the method "pca", and number of sounds on which
+effects are measured."""
 STEP = 1.5
 """Distance at which the effects of a direction are measured, in standard deviations of the latent."""
 SURE, CLEAR = 3.0, 0.03
-"""Smallest effects of a direction on a property for which the direction is named after the property. The first limit is
-in standard errors of the effect, the second one in standard deviations of the property over sounds."""
+"""A direction is named after a property if its effect on the property is at least ``SURE`` standard errors and at least
+``CLEAR`` standard deviations of the property over sounds."""
 WORDS = 2
 """Maximum number of properties in the name of a direction."""
 FARTHEST = 20.0
@@ -64,6 +64,13 @@ class Direction:
     name: str
     effects: Mapping[str, float]
     strength: float
+
+    @property
+    def opposite(self) -> str:
+        """Changes for a negative amount in words, such as "darker, longer". "other timbre" if `name` is that."""
+        pairs = SOUND if set(self.effects) == set(SOUND) else IMAGE
+        opposites = {more: less for less, more in pairs.values()} | dict(pairs.values())
+        return ", ".join(opposites.get(word, word) for word in self.name.split(", "))
 
 
 def directions(
@@ -215,7 +222,7 @@ def _principal(places: _InputVectors, seed: int) -> Array:
     count = max(PAIRS, 2 * places.size)
     a, values = places.draw(count, seed)
     rng = torch.Generator().manual_seed(seed + 1)
-    # Both sounds of a pair have the same class, so that the large effect of the class does not enter their difference.
+    # Two sounds of a pair have the same class. Otherwise, the class would dominate their difference.
     b = a + torch.randn(a.shape, generator=rng)
     there, here = (_heard(places.generator, places.signals(each, values)) for each in (b, a))
     effect = np.linalg.lstsq((b - a).double().numpy(), there - here, rcond=None)[0]

@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 POOL_COST = 0.3
-"""Time to generate and compare one random sample, as a fraction of the time of an optimisation step."""
+"""Time for generating and comparing one random sample, divided by the time of an optimisation step."""
 POOL_SHARE, POOL_LARGEST = 0.15, 512
-"""Fraction of the computing time for the random samples compared at the start, and maximum number of these samples."""
+"""Limits of the random samples that are compared at the start: fraction of the computing time, and number of
+samples."""
 ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
 """Stages of the optimisation: number of candidates, and fraction of the whole optimisation spent on the stage."""
 Progress = Callable[[float], object]
@@ -60,12 +61,12 @@ class Encoding:
 
     @property
     def wave(self) -> NDArray[np.float32]:
-        """Another name of ``signal``, for sounds."""
+        """Alias of ``signal`` for sounds."""
         return self.signal
 
     @property
     def recording(self) -> NDArray[np.float32]:
-        """Another name of ``target``, for sounds."""
+        """Alias of ``target`` for sounds."""
         return self.target
 
 
@@ -135,8 +136,7 @@ def encode(
     budget = seconds / target.step_seconds
     first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
-    # The best random sample and the optimised one are compared by their distances, because the loss only approximates
-    # these.
+    # Compare the best random sample with the optimised one by their distances, which the loss only approximates.
     before, after = search.finished(first), search.finished(found)
     return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 

@@ -98,7 +98,7 @@ class ClosedPath:
         """Return the values ``[signals, ...]`` of an input between two points."""
         point, fraction = divmod(position * self.points, 1)
         first, second = whole[int(point) % self.points], whole[(int(point) + 1) % self.points]
-        share = math.sin(fraction * math.pi / 2) ** 2  # The path has no corner at the points.
+        share = math.sin(fraction * math.pi / 2) ** 2  # With this easing, the path has no corners.
         if not whole.is_floating_point():
             return first if share < 0.5 else second
         return torch.stack([given.mix(a, b, share) for a, b in zip(first, second, strict=True)])

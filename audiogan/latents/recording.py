@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 ONSET, LEAD_SECONDS = 0.02, 0.0005
-"""Onset detection: amplitude at which a sound starts, as a fraction of its peak, and time kept before the onset, in
-seconds."""
+"""Settings of the onset detection. ``ONSET``: amplitude at which a sound begins, as a fraction of its peak.
+``LEAD_SECONDS``: time that is kept before the onset, in seconds."""
 SHORTEST_SECONDS = 0.005
 """Minimum duration of a recording, in seconds."""
 PEAK = 0.95

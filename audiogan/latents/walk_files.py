@@ -22,7 +22,7 @@ SUFFIXES = (*FILMS, *SOUNDS)
 FASTEST = {".gif": 50.0, ".mp4": 240.0}
 """Largest number of frames per second by suffix. Browsers show faster GIFs at 10 frames per second."""
 MOST_PIXELS, LONGEST_SIDE = 1 << 24, 16384
-"""Largest number of pixels of a frame, and largest width and height."""
+"""Limits of the size of a frame in pixels: area, and width or height."""
 PALETTE_FRAMES = 8
 """Number of frames from which the palette of a GIF is computed."""
 SHORTEST_SPACING = 0.01

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MOST_FRAMES = 1_000_000
 """Maximum number of recipes of a walk."""
 LONGEST, MOST_CELLS, MOST_VALUES = 3600.0, 1024, 1 << 24
-"""Limits of a file: duration in seconds, signals in one frame, and values (such as pixels) of these signals."""
+"""Limits of a walk in a file: duration in seconds, number of signals in one frame, and number of values (such as
+pixels) of these signals."""
 SCATTER = 1000
 """Number of points in one frame, for models of points in the plane."""
 
@@ -43,9 +44,9 @@ def walk(
     """Return recipes on a closed path through the latent space. The path leads from the last recipe back
     to the first.
 
-    The path goes through the samples with the seeds ``seed``, ``seed + 1`` and so on, at equal distances. It has no
-    corners. Each recipe on it is distributed like a random one, because the squares of the weights of the seeds sum
-    to 1. Class weights and knobs change gradually from one seed to the next.
+    The path goes through the samples with the seeds ``seed``, ``seed + 1`` and so on, at equal distances. It is smooth.
+    Latents on the path have the same distribution as random latents, because the squares of the weights of the seeds
+    sum to 1. Class weights and knobs change gradually from one seed to the next.
 
     Args:
         generator: the model.

@@ -77,8 +77,8 @@ class KnobLoss(nn.Module):
 
     def to_score(self, value: Tensor) -> Tensor:
         """Return measured values ``[B]``, in the unit of the knob, mapped to a standard normal distribution."""
-        # Scores are interpolated linearly between quantiles and extrapolated beyond the outermost ones, because
-        # clamping there would stop the gradient.
+        # Interpolate scores linearly between quantiles. Beyond the outermost quantiles, extrapolate, because clamping
+        # would stop the gradient.
         k = torch.searchsorted(self.values, value.detach().contiguous()).clamp(1, len(self.values) - 1)
         slope = (self.scores[k] - self.scores[k - 1]) / (self.values[k] - self.values[k - 1])
         return self.scores[k - 1] + (value - self.values[k - 1]) * slope

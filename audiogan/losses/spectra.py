@@ -16,7 +16,7 @@ BANDS = 64
 FLOOR_DB = -80.0
 """Lowest level in `log_spectral_distance`, in dB relative to a sine of full scale. Lower levels are raised to it."""
 LOSS_FLOOR_DB = -90.0
-"""Power added to each bin and band in `RecordingLoss`, in dB relative to a sine of full scale.
+"""Constant that `RecordingLoss` adds to the power of each bin and band, in dB relative to a sine of full scale.
 
 The constant is small, so that the loss also compares quiet decays.
 """

@@ -273,7 +273,7 @@ def stratified_sample(targets: NDArray[np.int64], count: int, rng: np.random.Gen
     ideal = count * sizes / len(targets)
     quota = np.maximum(ideal.astype(np.int64), 1)
     short = max(0, count - int(quota.sum()))
-    # Rounding down makes the total too small. The classes that lost the largest fractions get one more example each.
+    # Rounding down makes the total too small. The classes with the largest remainders get one more example each.
     quota[np.argsort(quota - ideal, kind="stable")[:short]] += 1
     members = [rng.permutation(np.flatnonzero(targets == k))[:size] for k, size in zip(classes, quota, strict=True)]
     return np.sort(np.concatenate(members))

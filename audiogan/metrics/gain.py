@@ -40,14 +40,13 @@ def augmentation_gain(
 ) -> Report:
     """Measure how much generated samples improve a classifier of real data.
 
-    Two classifiers are trained and tested on ``held_out``: one on real examples alone, and one on batches of which one
-    half is real and the other half generated. Both start from the same weights and take the same number of steps with
-    the same batch size. The gain is the difference in accuracy. It can be negative, as Ravuri & Vinyals (2019, section
-    4.3) found for most generators.
+    Two classifiers are trained. The first is trained on real examples alone, the second on batches that are half real
+    and half generated. Both start from the same weights and take the same number of steps with the same batch size.
+    Both are tested on ``held_out``. The gain is the difference in accuracy. It can be negative, as Ravuri & Vinyals
+    (2019, section 4.3) found for most generators.
 
-    The comparison is made with all training examples and with a subset of them. Note that the generator has been
-    trained on all of ``train``. A gain on the subset therefore shows that generated samples carry information about the
-    remaining examples.
+    The comparison is made with all training examples and with a subset of them. Since the generator was trained on all
+    examples, a gain with the subset shows that generated samples carry information about the remaining examples.
 
     Args:
         train: labelled real data for training.

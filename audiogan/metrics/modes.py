@@ -15,7 +15,8 @@ from audiogan.features.embedding import embed
 from audiogan.metrics.classifier import Classifier, train_classifier
 
 MODE_SAMPLES = 25_600
-"""Number of samples for counting modes: 26 per mode of stacked MNIST. More samples reach more modes."""
+"""Number of samples for counting modes: 26 per mode of stacked MNIST. With more samples, a generator reaches more
+modes."""
 
 
 class StackedModes(NamedTuple):
@@ -23,8 +24,8 @@ class StackedModes(NamedTuple):
 
     Attributes:
         modes: number of modes with at least one sample.
-        kl: Kullback-Leibler divergence of the distribution of samples over modes from the uniform one, in nats. 0 means
-            equal frequencies.
+        kl: Kullback-Leibler divergence in nats between the distribution of samples over modes and the uniform
+            distribution. 0 means that all modes are equally frequent.
     """
 
     modes: int

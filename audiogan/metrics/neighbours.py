@@ -130,7 +130,7 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
     unseen, _ = nearest(held_out, train)
     own = nearest(train[np.unique(which)], train, k=2)[0]  # k=2, because the nearest neighbour is the example itself.
     spacing = own[np.searchsorted(np.unique(which), which)]
-    # At distance 0 a sample is a copy, even if the training data contains the example twice and `own` is 0, too.
+    # At distance 0, a sample is a copy, even if `own` is also 0 because the training data contains the example twice.
     copies = to_train <= np.maximum(COPY * spacing, 1e-6 * np.sqrt(train.shape[1]))
     return Memorisation(float(np.median(to_train) / max(np.median(unseen), 1e-12)), float(copies.mean()))
 

@@ -71,9 +71,7 @@ class Report:
     baseline_name: str = ""
 
     def table(self) -> str:
-        """Return the report as an aligned table with columns metric, "do nothing" (unchanged sources, if measured),
-        baseline (if measured), value, floor and better.
-        """
+        """Return the report as an aligned text table with one row for each metric."""
         columns = {"do nothing": self.nothing, "baseline": self.baseline, "value": self.values, "floor": self.floor}
         columns = {name: column for name, column in columns.items() if column or name in ("value", "floor")}
         rows = [("metric", *columns, "better")]

@@ -58,8 +58,8 @@ def linear_probe_accuracy(
     """Train a logistic regression and return its accuracy on test data.
 
     Features are standardised. If there are more than 256, they are reduced to the first 256 principal components. A
-    layer of more than 256 features therefore gives the regression no more weights than one of 256. The strength of the
-    L2 penalty is chosen from three values on a fifth of the training examples.
+    larger layer therefore does not give the regression more weights. The strength of the L2 penalty is chosen from
+    three values on a fifth of the training examples.
 
     Args:
         x: training features ``[N, D]``.
@@ -82,9 +82,8 @@ def linear_probe_accuracy(
 
     def fitted(strength: float, rows: NDArray[np.bool_]) -> LogisticRegression:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", ConvergenceWarning
-            )  # It is ignored that the fit has not converged, because more iterations hardly change the accuracy.
+            # The fit may stop before it converges, because more iterations hardly change the accuracy.
+            warnings.simplefilter("ignore", ConvergenceWarning)
             return LogisticRegression(C=strength, max_iter=200).fit(seen[rows], y[rows])
 
     best = max(STRENGTHS, key=lambda strength: fitted(strength, kept).score(seen[~kept], y[~kept]))

@@ -1,7 +1,7 @@
 """Metrics of the appearance of a set of images: sharpness and colourfulness.
 
-Images are floating-point arrays ``[N, C, H, W]`` in -1 ... 1. The metrics describe each image on its own, so the images
-that are compared need not belong to each other.
+Images are floating-point arrays ``[N, C, H, W]`` in -1 ... 1. The metrics describe sets of images, so generated and
+real images need not form pairs.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def high_band_energy(images: np.ndarray) -> float:
 def colourfulness(images: np.ndarray) -> float:
     """Return the mean colourfulness of images ``[N, 3, H, W]``: 0 for grey images.
 
-    In a survey of the authors, people called images with 15 slightly, 33 moderately, 45 averagely, 59 quite, 82 highly
-    and 109 extremely colourful.
+    In a survey of the authors, images were rated as slightly (15), moderately (33), averagely (45), quite (59), highly
+    (82) or extremely (109) colourful. The numbers are values of this metric.
 
     Source: Hasler & Suesstrunk, "Measuring colourfulness in natural images", Human Vision and Electronic Imaging 2003,
     the metric in the opponent space of R - G and (R + G) / 2 - B, with pixels in 0 ... 255.

@@ -255,7 +255,7 @@ class Modality:
         return {"l1": l1(output, target)}
 
     def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
-        """Return metrics of a set of signals that do not belong to particular targets. By default there are none.
+        """Return metrics of a set of signals as a whole, without targets. By default, there are none.
 
         Args:
             x: signals ``[N, *shape]``.

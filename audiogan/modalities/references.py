@@ -22,7 +22,7 @@ BETTER = {
 }
 """Name of each full-reference metric -> ``lower`` or ``higher``, the better direction."""
 CANDIDATES = 16
-"""Number of targets among which `match_share` looks for the nearest one."""
+"""Number of targets among which `target_match_rate` looks for the nearest one."""
 RANGE = 2.0
 """Difference between the largest and the smallest possible value of a signal, 1 and -1."""
 SMALLEST_ERROR = 1e-10
@@ -34,7 +34,7 @@ LARGEST_RATIO_DB = 100.0
 SILENCE = 1e-5
 """Smallest root mean square of a target for which the SI-SDR is defined (-100 dB relative to full scale)."""
 WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
-"""Constants of SSIM: width and standard deviation of the Gaussian window in pixels, then K1 and K2 of the paper."""
+"""Constants of SSIM: width and standard deviation of the Gaussian window in pixels, and the paper's K1 and K2."""
 GRADIENT_CONSTANT = 170.0
 """Constant T of the gradient magnitude similarity deviation (GMSD), for grey levels from 0 to 255."""
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -227,7 +227,7 @@ def edge_correlation(output: np.ndarray, source: np.ndarray) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDIDATES) -> float:
+def target_match_rate(output: np.ndarray, target: np.ndarray, candidates: int = CANDIDATES) -> float:
     """Return the fraction of outputs that are nearer to their own target than to other targets.
 
     Each output is compared with its own target and with ``candidates - 1`` other targets. The result is the mean over
@@ -244,9 +244,9 @@ def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDID
 
     Examples:
         >>> import numpy as np
-        >>> from audiogan.modalities.references import match_share
+        >>> from audiogan.modalities.references import target_match_rate
         >>> target = np.arange(4.0)[:, None]
-        >>> match_share(target + 0.1, target, candidates=4), match_share(target[::-1], target, candidates=4)
+        >>> target_match_rate(target + 0.1, target, candidates=4), target_match_rate(target[::-1], target, candidates=4)
         (1.0, 0.0)
     """
     check_pairs(output, target)
@@ -254,14 +254,15 @@ def match_share(output: np.ndarray, target: np.ndarray, candidates: int = CANDID
     if not 2 <= candidates <= n:
         raise ValueError(f"candidates={candidates} must be from 2 to the number of pairs, {n}")
     x, y = output.reshape(n, -1), target.reshape(n, -1)
-    distances = np.zeros((n, n))  # Squared distances of output (row) and target (column), less a constant per row.
+    # Squared distances between outputs (rows) and targets (columns), up to a constant per row.
+    distances = np.zeros((n, n))
     step = max(1, BLOCK_VALUES // n)
     for i in range(0, x.shape[1], step):
         a, b = x[:, i : i + step].astype(np.float64), y[:, i : i + step].astype(np.float64)
         distances += np.square(b).sum(1) - 2 * a @ b.T
     own = distances.diagonal()[:, None]
     nearer = (distances < own - SMALLEST_ERROR * x.shape[1]).sum(1)
-    # Probability that none of the nearer targets is among the others, which are drawn without replacement.
+    # Probability that the other targets, drawn without replacement, include none that is nearer.
     drawn = np.arange(others)
     return float(np.prod(np.clip(n - 1 - nearer[:, None] - drawn, 0, None) / (n - 1 - drawn), axis=1).mean())
 

@@ -35,11 +35,11 @@ from audiogan.utils.text import printable
 GAP_SECONDS = 0.25
 """Duration of the silence between joined sounds, in seconds."""
 BANDS, FLOOR_DB = 64, -60.0
-"""Number of mel bands and lowest level (in dB) of the log-mel spectrograms that `Sound.to_images` returns."""
+"""Settings of the log-mel spectrograms that `Sound.to_images` returns: number of mel bands, and lowest level in dB."""
 PEAK = 0.95
 """Peak of generated sounds with ``normalize="peak"``. Full scale is 1."""
 RATES, MAX_CHANNELS = (100, 1_000_000), 16
-"""Smallest and largest sample rate in Hz, and largest number of channels, of a sound."""
+"""Limits of the format of a sound: smallest and largest sample rate in Hz, and largest number of channels."""
 KINDS = "an array of integers or floating-point numbers, [C, T] or [T]"
 
 

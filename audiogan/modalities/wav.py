@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -51,14 +52,42 @@ def save_wav(
     broken = int(np.count_nonzero(~np.isfinite(wave)))
     if broken:
         raise ValueError(f"{path}: {broken} of {wave.size} samples are NaN or infinite; nothing was written")
-    samples = np.clip(wave, -1.0, 1.0).T.astype(np.float32 if wave.dtype != np.float64 else np.float64)
-    # The file is encoded in memory first, because libsndfile reports a full disk only as "System error".
+    write_file(path, encode_wav(np.clip(wave, -1.0, 1.0), sample_rate, subtype, comment))
+
+
+def encode_wav(wave: np.ndarray, sample_rate: int, subtype: str = "PCM_16", comment: str | None = None) -> bytes:
+    """Return a sound as the content of a WAV file. The same sound always gives the same bytes.
+
+    The comment is in a ``LIST`` chunk after the samples, because simple readers expect the samples directly after the
+    header.
+
+    Args:
+        wave: samples ``[C, T]`` in -1 ... 1. Integer formats clip samples outside this range.
+        sample_rate: sample rate in Hz.
+        subtype: sample format, see `save_wav`.
+        comment: text for the comment field. libsndfile does not read comments above 2,000 bytes.
+    """
     content = io.BytesIO()
-    with soundfile.SoundFile(content, "w", int(sample_rate), samples.shape[1], subtype, format="WAV") as file:
-        if comment:  # libsndfile refuses an empty comment.
-            file.comment = comment
-        file.write(samples)
-    write_file(path, content.getbuffer())
+    if subtype == "FLOAT":  # libsndfile would write the current time into the file.
+        channels, length = wave.shape
+        frame = 4 * channels
+        head = struct.pack("<HHIIHHH", 3, channels, sample_rate, sample_rate * frame, frame, 32, 0)
+        samples = _chunk(b"data", np.ascontiguousarray(wave.T, "<f4").tobytes())
+        content.write(b"RIFF----WAVE" + _chunk(b"fmt ", head) + _chunk(b"fact", struct.pack("<I", length)) + samples)
+    else:
+        with soundfile.SoundFile(content, "w", int(sample_rate), len(wave), subtype, format="WAV") as file:
+            file.write(wave.T.astype(np.float32 if wave.dtype != np.float64 else np.float64))
+    content.seek(0, io.SEEK_END)
+    if comment:
+        content.write(_chunk(b"LIST", b"INFO" + _chunk(b"ICMT", comment.encode() + b"\0")))
+    size = content.tell() - 8
+    content.seek(4)
+    content.write(struct.pack("<I", size))
+    return content.getvalue()
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
 
 
 def scale_to_peak(waves: np.ndarray, normalize: str | None, peak: float = 0.95) -> np.ndarray:

@@ -1,15 +1,5 @@
-"""Model bundles: files that contain a trained generator and can be copied to other machines.
-
-A bundle, ``NAME.audiogan``, is an uncompressed ZIP archive with three files:
-
-- ``model.safetensors``: weights in half precision.
-- ``model.json``: format version, SHA-256 of the weights, number of training steps, and the part of the configuration
-  that rebuilds the generator. ``requires`` lists modules outside the package that the model needs.
-- ``card.md``: description of the model.
-
-A bundle contains no executable code. Reading it takes memory in proportion to the file size, because compressed files
-are refused and all sizes are checked before reading.
-"""
+"""Write model bundles: files that contain a trained generator and can be copied to other machines. `read_bundle` in
+`audiogan.run.model_files` describes the format."""
 
 from __future__ import annotations
 
@@ -22,58 +12,38 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import atomic_write
+from audiogan.run.model_files import ABOUT, CARD, FIRST_STAGE, FORMAT, LARGEST, WEIGHTS
 from audiogan.run.targets import external_modules
-from audiogan.utils.archives import open_zip
-from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
-    import torch
-
     from audiogan.model.generator import Generator
 
-FORMAT = 1
-SUFFIX = ".audiogan"
-SHIPPED = Path(__file__).resolve().parent / "shipped"
-WEIGHTS, ABOUT, CARD = "model.safetensors", "model.json", "card.md"
-FIRST_STAGE = "first_stage."
-"""Prefix of the names of weights at the end of the first stage, see `audiogan.core.FirstStage`."""
-LARGEST = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
-"""Maximum size of each file in a bundle, in bytes."""
-HEADER = 4 << 20
-"""Maximum size of the header of the weights, in bytes. The header contains the names and shapes of the tensors."""
 PRIVATE = ("root", "cache", "named")
 """Keys of the data configuration that contain paths of the training machine. Bundles do not contain these keys."""
 STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every file in a bundle. It is constant so that the same model gives identical bytes."""
 
 
-def shipped_models() -> dict[str, Path]:
-    """Return a dict from model name to the path of the bundle installed with the package.
-
-    Examples:
-        >>> from audiogan.model.bundle import shipped_models
-        >>> sorted(shipped_models())
-        ['digits', 'drums']
-    """
-    return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
-
-
-def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "") -> Path:
+def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "", *, training: bool = False) -> Path:
     """Write a generator as a bundle, atomically.
 
-    Only the generator is written. Critics are included if the whole game is needed to rebuild the generator, see
-    `generative_config`. Weights are rounded to half precision, which adds noise at about -70 dB to a sound.
+    By default, only the generator is written. Critics are included if the whole game is needed to rebuild the
+    generator, see `generative_config`. Weights are rounded to half precision, which adds noise at about -70 dB to a
+    sound.
 
     Args:
         path: output file.
         generator: the model.
         card: description of the model in Markdown.
+        training: write all networks of the game, such as critics. A run can start from such a bundle (``init=FILE``)
+            without training new critics.
 
     Returns:
         Path of the bundle.
 
     Raises:
-        UserError: the file cannot be written, or a weight is not finite in half precision.
+        UserError: the file cannot be written, a weight is not finite in half precision, or ``training`` is set and
+            the model has no networks but generators.
 
     Examples:
         >>> import audiogan, tempfile
@@ -88,7 +58,11 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
 
     path = Path(path)
     weights = {}
-    sections = generative_config(generator)
+    sections = None if training else generative_config(generator)
+    if training and set(generator.game.nets) == set(generator.routes):
+        raise UserError(
+            f"{generator.name}: it has no critic, which a training bundle needs; give a run or a checkpoint"
+        )
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
     first_stage = {f"{FIRST_STAGE}{name}": value for name, value in generator.first_stage.items()}
     for name, value in {**generator.game.state_dict(), **first_stage}.items():
@@ -104,13 +78,13 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
     data = config.get("data")
     kept["data"] = _public(data) if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
-    if labels.suffix or len(labels.parts) > 1:  # a path of a label file, which exists on the training machine only
+    if labels.suffix or len(labels.parts) > 1:  # The path of a label file exists only on the training machine.
         kept["data"]["labels"] = "auto"
     game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}
     raw = save(weights)
     about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": generator.step, "config": config}
-    if needed := external_modules(config):  # modules outside the package are not stored in the bundle
+    if needed := external_modules(config):  # Modules outside the package are not stored in the bundle.
         about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
     for name, content in parts:
@@ -153,56 +127,3 @@ def _public(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: _public(value) for key, value in node.items() if key not in PRIVATE}
     return [_public(value) for value in node] if isinstance(node, list) else node
-
-
-def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor], str]:
-    """Read and check a bundle.
-
-    Returns:
-        Content of ``model.json``, weights in single precision by name, and the model card.
-
-    Raises:
-        UserError: the file cannot be read, is damaged or has an unknown format, or a file in it is compressed or too
-            large.
-    """
-    from safetensors.torch import load
-
-    path = Path(path)
-    if path.exists() and not path.is_file():  # opening a named pipe can block forever
-        raise UserError(f"{path}: not a regular file")
-    try:
-        with open(path, "rb") as file, open_zip(file) as archive:
-            parts = _parts(archive, os.fstat(file.fileno()).st_size)
-            raw, about, card = (archive.read(parts[name]) for name in (WEIGHTS, ABOUT, CARD))
-        described = json.loads(about)
-        found = described["format"]
-        if found != FORMAT or isinstance(found, bool | float):
-            raise UserError(f"a bundle of format {printable(found)[:40]}; this version reads format {FORMAT}")
-        if not {"sha256", "step", "config"} <= described.keys():
-            raise UserError(f"not a bundle of audiogan, or damaged ({ABOUT} lacks sha256, step or config)")
-        if hashlib.sha256(raw).hexdigest() != described["sha256"]:
-            raise UserError("damaged, its checksum does not match; get it again")
-        if int.from_bytes(raw[:8], "little") > HEADER:
-            raise UserError(f"the header of its weights is larger than {HEADER:,} bytes; not a bundle of audiogan")
-        weights = {name: w.float() if w.is_floating_point() else w for name, w in load(raw).items()}
-        return described, weights, card.decode()
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # zipfile, json and safetensors raise errors of many classes
-        raise UserError(f"{path}: not a bundle of audiogan, or damaged ({printable(error)[:120]})") from error
-
-
-def _parts(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the three files of a bundle by name. Raise `UserError` if a size is impossible for a bundle of ``size``
-    bytes."""
-    parts = {info.filename: info for info in archive.infolist()}
-    if parts.keys() != LARGEST.keys() or len(archive.infolist()) != len(LARGEST):
-        raise UserError(f"not a bundle of audiogan; expected the parts {', '.join(LARGEST)}, each once")
-    for name, info in parts.items():
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
-            raise UserError(f"{name} in it is compressed or encrypted; the parts of a bundle are not")
-        if info.file_size > min(LARGEST[name], size):
-            raise UserError(f"{name} in it has {info.file_size:,} bytes, more than a bundle can hold")
-    return parts

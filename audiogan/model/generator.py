@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BATCH = 16
 """Number of samples in a batch on devices other than the CPU."""
 TRACED_AFTER = 64
-"""Number of samples after which the network is traced, because tracing takes about 0.1 s."""
+"""Number of samples after which the network is traced. For fewer samples, tracing (about 0.1 s) would not pay off."""
 Label = str | Mapping[str, float] | None
 
 
@@ -71,7 +71,7 @@ class Generator:
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes = Routes(game.generators, config.get("facts", {}).get("labels", []), self.name)
-        self._weight = next(game.parameters())  # stored, because finding it takes as long as drawing a latent
+        self._weight = next(game.parameters())  # Stored, because this search takes as long as drawing a latent.
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 

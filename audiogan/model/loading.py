@@ -1,4 +1,4 @@
-"""Find trained models and load them safely. Loading never executes code from a model file.
+"""Load trained models safely. Loading never executes code from a model file.
 
 A model with networks from outside the package needs the module that defines them. Trust the module explicitly, see
 `audiogan.run.trust`.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,81 +16,30 @@ from typing import Any
 import numpy as np
 import torch
 
-from audiogan.core import CheckpointError, load_state
+from audiogan.core import CheckpointError
 from audiogan.core.checking import describe_differences
-from audiogan.core.checkpoint import list_checkpoints
 from audiogan.errors import UserError
-from audiogan.files import is_regular_file
 from audiogan.inputs import Signal
 from audiogan.modalities import Modality
-from audiogan.model.bundle import FIRST_STAGE, SUFFIX, read_bundle, shipped_models
 from audiogan.model.generator import Generator
 from audiogan.model.untrusted import SIGNAL, SIZES, Budget, check_config
+from audiogan.run.model_files import (
+    FIRST_STAGE,
+    SUFFIX,
+    find_model,
+    newest_checkpoint,
+    read_bundle,
+    read_checkpoint,
+    shipped_models,
+)
 from audiogan.run.trust import check_required_modules, trust_modules, trusted_modules
 from audiogan.utils.text import printable
 
-DEFAULT = "drums"
-"""Name of the shipped model that is loaded if no run exists."""
-HEADER = 16 << 20
-"""Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
 TABLES, FORWARD = 1 << 24, 1 << 27
-"""Limits of the number of elements of one tensor: ``TABLES`` plus eight times the number of stored weights while
-networks are built, and ``FORWARD`` while a signal is generated."""
+"""Maximum number of elements of one tensor. While networks are built, it is ``TABLES`` plus eight times the number of
+stored weights. While a signal is generated, it is ``FORWARD``."""
 CALLS = 20_000
 """Maximum number of PyTorch operations while networks are built. 200 more are allowed for each stored tensor."""
-
-
-def find_model(run: str | os.PathLike[str] | None = None) -> Path:
-    """Return the path of a model.
-
-    Args:
-        run: path of a run folder, checkpoint or bundle, or the name of a shipped model. An existing path has precedence
-            over a name. None selects the newest run below ``runs/``, or the shipped drums if there is none.
-
-    Raises:
-        UserError: there is no such model.
-
-    Examples:
-        >>> from audiogan.model.loading import find_model
-        >>> find_model("drums").name
-        'drums.audiogan'
-    """
-    models = shipped_models()
-    if run is not None:
-        path = Path(run)
-        if path.is_file() or (path.is_dir() and (str(run) not in models or _checkpoints(path))):
-            return path
-        if str(run) in models:
-            return models[str(run)]
-        near = ", ".join(str(p) for p in list_runs()[:5]) or "none; train one with: audiogan train drums"
-        have = ", ".join(models) or "none"
-        raise UserError(f"{run}: no such run, checkpoint or model; runs here: {near}; shipped models: {have}")
-    found = list_runs()
-    if not found and DEFAULT not in models:
-        raise UserError("no run found in runs/: train one with `audiogan train drums`, or name one with --run")
-    return found[0] if found else models[DEFAULT]
-
-
-def _checkpoints(folder: Path) -> bool:
-    return bool(list_checkpoints(folder / "checkpoints") or list_checkpoints(folder))
-
-
-def list_runs(folder: str | os.PathLike[str] = "runs") -> list[Path]:
-    """Return all run folders below `folder` that contain a checkpoint, the most recently trained first.
-
-    Examples:
-        >>> import tempfile
-        >>> from audiogan.model.loading import list_runs
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     list_runs(folder)  # no run yet
-        []
-    """
-
-    def newest(run: Path) -> float:
-        return max((p.stat().st_mtime for p in list_checkpoints(run / "checkpoints")), default=0.0)
-
-    found = {p.parent.parent for p in Path(folder).glob("**/checkpoints/step-*.ckpt") if is_regular_file(p)}
-    return sorted(found, key=newest, reverse=True)
 
 
 def load(
@@ -137,14 +85,14 @@ def load(
         if where.suffix.lower() == SUFFIX and where.is_file():
             return from_bundle(where, device, strength=strength)
         try:
-            path, state = _newest(where) if where.is_dir() else (where, _state(where))
+            path, state = newest_checkpoint(where) if where.is_dir() else (where, read_checkpoint(where))
         except CheckpointError as error:
             raise UserError(str(error)) from error
         return from_checkpoint(state, path, device, ema=ema, strength=strength)
 
 
 def from_bundle(path: Path, device: str = "cpu", *, strength: float | None = None) -> Generator:
-    """Return the generator stored in a bundle, see `audiogan.model.bundle` and `load`."""
+    """Return the generator stored in a bundle, see `audiogan.run.model_files` and `load`."""
     about, weights, card = read_bundle(path)
     with _understood(path):
         check_required_modules(about.get("requires", []))
@@ -251,37 +199,6 @@ def _without_cache(node: Any) -> Any:
     return [_without_cache(value) for value in node] if isinstance(node, list) else node
 
 
-def _newest(folder: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the path and the state of the newest intact checkpoint in a run folder or a folder of checkpoints."""
-    inside = folder / "checkpoints" if (folder / "checkpoints").is_dir() else folder
-    damaged = []
-    for path in list_checkpoints(inside):
-        try:
-            state = _state(path)
-        except CheckpointError as error:
-            damaged.append(str(error))
-            continue
-        for complaint in damaged:
-            warnings.warn(f"damaged checkpoint skipped: {complaint}", stacklevel=3)
-        return path, state
-    raise UserError(damaged[0] if damaged else f"{folder}: no checkpoint in it yet")
-
-
-def _state(path: Path) -> dict[str, Any]:
-    """Return the state stored in a checkpoint. The length of its header is checked before it is read."""
-    try:
-        if not path.is_file():  # opening a named pipe can block forever
-            raise CheckpointError(f"{path}: not a regular file")
-        with open(path, "rb") as file:
-            header = int.from_bytes(file.read(8), "little")
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not 0 < header <= min(HEADER, size - 8):
-        raise CheckpointError(f"{path}: not a checkpoint, or damaged (the length of its header is wrong)")
-    return load_state(path)
-
-
 def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modality]:
     """Return the game rebuilt from a stored configuration, with its weights, and its modality.
 
@@ -319,8 +236,8 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
 def _check_finite(game: Any) -> None:
     """Raise `UserError` if a weight is NaN or infinite."""
     for name, value in game.state_dict().items():
-        # The sum is tested first, because this is fast: a finite sum has finite terms. Finite values can have an
-        # infinite sum, so all values are tested if the sum is not finite.
+        # A finite sum proves that all values are finite, and it is fast to compute. If the sum is not finite, all
+        # values are tested, because finite values can have an infinite sum.
         if value.is_floating_point() and not math.isfinite(float(value.sum())) and not torch.isfinite(value).all():
             shown = printable(name)[:80]
             raise UserError(f"its weights are not finite numbers ({shown}); get another version of this model")
@@ -346,8 +263,7 @@ def _check_input(given: Any) -> None:
         return
     if not isinstance(given.modality, Modality):
         raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
-    # The number of channels is left out of the check, because an input can have more channels than its file, for
-    # example an added mask.
+    # The check omits the number of channels. An input can have more channels than its file, for example an added mask.
     _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
     if math.prod(sizes) > SIGNAL:
         raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")
@@ -362,8 +278,8 @@ def _try(generator: Generator) -> None:
             made = generator.modality.postprocess(game.generate(values, generator=name).numpy())
             if not np.isfinite(made).all():
                 raise UserError(f"its {generator.modality.noun}s are not finite numbers")
-            # The example of an input of variable size is larger than the training signals, so only the channels of
-            # the output are compared with the expected shape.
+            # Examples of inputs with variable size are larger than the training signals. Therefore, only the channels
+            # of the output are compared with the expected shape.
             checked = 2 if any(None in given.shape for given in generator.inputs.values()) else made.ndim
             if made.ndim != len(generator.shape) + 1 or made.shape[1:checked] != generator.shape[: checked - 1]:
                 raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")

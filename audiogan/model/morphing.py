@@ -90,7 +90,7 @@ def _earlier(out: Path) -> list[Path]:
     """Return the files of an earlier morph in a folder. Raise `UserError` if one of them is not part of a morph."""
     try:
         listing: SampleList | None = SampleList(out)
-    except UserError:  # the user wrote this table, not audiogan
+    except UserError:  # The table was not written by audiogan.
         listing = None
     found = sorted(path for path in out.glob("morph-*") if re.fullmatch(r"morph-\d+\.(wav|png)", path.name))
     for path in found:

@@ -18,12 +18,12 @@ from audiogan.utils.text import printable
 LONGEST = 4096
 """Maximum number of latent values in a recipe."""
 LARGEST, NAMES, NAME = 1 << 20, 10_000, 1_000
-"""Limits of an untrusted recipe: number of characters of its JSON text, number of entries of ``classes`` and of
-``knobs``, and number of characters of a name."""
+"""Limits of an untrusted recipe. ``LARGEST``: characters of its JSON text. ``NAMES``: entries of ``classes``, and of
+``knobs``. ``NAME``: characters of a name."""
 HIGHEST = 1e6
 """Maximum absolute value of a number in an untrusted recipe."""
 DEPTH, VALUES = 8, 100_000
-"""Limits of ``inputs`` in an untrusted recipe: nesting depth, and number of values."""
+"""Limits of ``inputs`` in an untrusted recipe: nesting depth (``DEPTH``) and number of values (``VALUES``)."""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,9 @@ class SampleList:
         self._state: tuple[int, ...] | None = None
         self._header: list[str] = []
         self._columns: list[str] = []  # the header in lower case
-        self._rows: list[list[str]] = []  # empty if a row can be added without rewriting the file
-        self._samples: dict[str, tuple[str, ...]] = {}  # cells of each row after the file name
+        # Rows of the file, or empty if a row can be appended without rewriting the file.
+        self._rows: list[list[str]] = []
+        self._samples: dict[str, tuple[str, ...]] = {}  # Cells of each row by file name.
         self._canonical = False
         self._read()
 
@@ -137,7 +138,7 @@ class SampleList:
         }
         self._canonical = content == self._text().encode()
         if self._canonical:
-            self._rows = []  # new rows are appended, so the old ones are not needed
+            self._rows = []  # New rows are appended, so old rows are not needed.
 
     def _text(self) -> str:
         own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}

@@ -1,4 +1,4 @@
-"""Acceleration of networks by TorchScript, which removes the Python code between PyTorch operations."""
+"""Tracing of networks with TorchScript, which removes the Python code between PyTorch operations."""
 
 from __future__ import annotations
 

@@ -18,16 +18,17 @@ from audiogan.run.trust import check_required_modules
 from audiogan.utils.text import printable
 
 DEPTH, ENTRIES, NODES = 32, 10_000, 100_000
-"""Limits of a stored configuration: nesting depth, entries of one list or mapping, and total number of values."""
+"""Limits of a stored configuration: nesting depth (``DEPTH``), entries of one list or mapping (``ENTRIES``), and values
+in total (``NODES``)."""
 BUILT = 5_000
 """Maximum number of values in a section from which objects are built. More would be slow, because omegaconf takes 0.1
 ms for each value."""
 TEXT, LABEL = 10_000, 1_000
-"""Maximum number of characters of a string in the configuration, and of a class name."""
+"""Limits in characters: of a string in the configuration (``TEXT``), and of a class name (``LABEL``)."""
 WHOLE = 2**63
 """Upper limit of the absolute value of integers in the configuration. They must fit in 64 bits."""
 INPUTS, SIZES = 64, 8
-"""Maximum number of inputs of a generator, and of dimensions of an input."""
+"""Limits of the inputs of a generator: number of inputs (``INPUTS``), and dimensions of one input (``SIZES``)."""
 INPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 SIGNAL = 1 << 24
 """Maximum number of values of one signal, such as 17 minutes of sound at 16 kHz, or an image of 4096 x 4096 pixels."""
@@ -47,8 +48,8 @@ TOO_LARGE = "its networks are larger than its weights"
 def check_config(config: Any) -> None:
     """Check the stored configuration of an untrusted model before objects are built from it.
 
-    A training run stores a resolved configuration of a few hundred values. A much larger configuration is refused, and
-    so is one with interpolations, which could read environment variables.
+    A training run stores a resolved configuration of a few hundred values. Much larger configurations are refused.
+    Interpolations are refused too, because they could read environment variables.
 
     Raises:
         UserError: a key has an invalid value. The message names the first one.

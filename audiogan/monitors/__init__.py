@@ -1,6 +1,6 @@
 """Monitors detect failures of GAN training, such as mode collapse.
 
-Rules read the logged figures of a run. They are applied during training and, by ``audiogan doctor``, to finished logs.
+Rules read the logged metrics of a run. They are applied during training and, by ``audiogan doctor``, to finished logs.
 """
 
 from __future__ import annotations

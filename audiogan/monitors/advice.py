@@ -16,8 +16,8 @@ def first_valid_override(settings: Mapping[str, Any], candidates: Iterable[str])
 
     Args:
         settings: flattened configuration of the run, see `audiogan.monitors.callback.read_settings`. Without the key
-            ``name``, overrides cannot be tested. Without it, the result is the first candidate if the settings contain
-            learning rates, and an empty string if they do not.
+            ``name``, overrides cannot be tested. The result is then the first candidate if the settings contain
+            learning rates, else an empty string.
         candidates: overrides such as ``lr.critic=0.0001`` or ``loss=hinge lr.critic=0.0001``, the best first. Empty
             strings are ignored.
     """
@@ -28,8 +28,7 @@ def first_valid_override(settings: Mapping[str, Any], candidates: Iterable[str])
 
 
 def clear_invalid_override(finding: Finding, settings: Mapping[str, Any]) -> Finding:
-    """Return a copy of a finding. If the configuration of the run does not accept the override of the finding, the copy
-    has none."""
+    """Return a copy of a finding, without its override if the configuration of the run does not accept the override."""
     return replace(finding, override=first_valid_override(settings, [finding.override]))
 
 
@@ -37,7 +36,7 @@ def scale_learning_rates(history: History, factor: float, *roles: str) -> str:
     """Return an override that multiplies learning rates, or an empty string if no learning rate is known.
 
     Args:
-        history: the logged figures and settings of the run.
+        history: the logged metrics and settings of the run.
         factor: factor by which learning rates are multiplied.
         roles: roles of the players to change. Default: generators and critics.
     """

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from audiogan.run.callbacks import MetricsLog
 
 SHARE = 0.02
-FORWARDS = 6  # Fewest forward passes that training takes per example. A backward pass counts as two forward passes.
+FORWARDS = 6  # Lower limit of the cost of training with one example, in forward passes. A backward pass counts as two.
 GROWTH = 40  # Monitoring steps become rarer in long runs: at step s they are at least s / GROWTH steps apart.
-SAMPLES = 5  # Number of steps per monitoring interval at which logits are recorded.
+SAMPLES = 5  # Logits are recorded at this number of steps per monitoring interval.
 ROWS = 64  # Largest number of logits compared per batch, limited because the number of pairs grows with its square.
 # Largest size of a config.yaml in bytes, and its largest nesting depth.
 LARGEST_CONFIG, MOST_NESTED = 1 << 20, 50
@@ -40,18 +40,18 @@ LARGEST_CONFIG, MOST_NESTED = 1 << 20, 50
 class Monitors(Callback):
     """Callback that detects failures of a training run, such as mode collapse. See `audiogan.monitors`.
 
-    Some training steps are monitoring steps. At these, the figures of `Probe` are measured and appended to the log, and
-    all rules are applied to the log. The first monitoring step is step 1. All later ones are at least ``every`` steps
-    apart. The distance is greater than ``every`` in long runs, or if monitoring would take more than 2 % of the forward
-    passes. Monitoring uses random generators of its own and changes no weight, so training is not affected.
+    Some training steps are monitoring steps. At these steps, the metrics of `Probe` are measured and appended to the
+    log, and all rules are applied to the log. The first monitoring step is step 1. Later ones are at least ``every``
+    steps apart. They are farther apart in long runs, and if monitoring would otherwise take more than 2 % of the
+    forward passes. Monitoring uses random generators of its own and changes no weight, so training is not affected.
 
     New findings are printed, written to ``findings.jsonl`` in the run folder, and added to TensorBoard. At the end of
     the run, a verdict is reported.
 
     Args:
         run_dir: the run folder.
-        log: log to which figures are appended and from which rules read. It must precede this callback in the list of
-            callbacks. ``None``: rules use only the figures of this callback.
+        log: log to which metrics are appended and from which rules read. It must precede this callback in the list of
+            callbacks. ``None``: rules use only the metrics of this callback.
         modality: modality of the data. Its embedding is used to compare outputs with real data.
         train: training data. ``None``: outputs are not measured.
         held_out: held-out data. ``None``: the critic is not tested for memorising.
@@ -105,7 +105,7 @@ class Monitors(Callback):
             self.monitor(trainer)
 
     def on_end(self, trainer: Trainer) -> None:
-        # An interrupted run is not measured at the interruption, so that its monitoring steps are those of an
+        # Measure nothing when a run is interrupted. A resumed run then has the same monitoring steps as an
         # uninterrupted run.
         if trainer.step != self._last_monitored and trainer.budget_used_up:
             self.monitor(trainer)
@@ -113,7 +113,7 @@ class Monitors(Callback):
             self.report([self.watch.verdict(self.history)])
 
     def monitor(self, trainer: Trainer) -> None:
-        """Measure the figures of this step, append them to the log and apply the rules."""
+        """Measure the metrics of this step, append them to the log and apply the rules."""
         means = {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._sums = {}
         self._last_monitored = trainer.step

@@ -8,22 +8,22 @@ from audiogan.monitors.history import Curve, History
 from audiogan.monitors.progress import WINDOW, has_stalled, largest_distance_change, recent_median, running_median
 
 KIND = "mode collapse"
-# Description of each figure, the level below which it shows a collapse, and the level below which a collapse is
-# possible. All figures are about 1 for healthy outputs; identical outputs have a diversity of 0.05.
+# For each metric: its description, the level below which it proves a collapse, and the level below which a collapse is
+# possible. All metrics are about 1 for healthy outputs. Identical outputs have a diversity of 0.05.
 FIGURES = {
     "monitor/diversity": ("diversity of outputs against real data", 0.12, 0.3),
     "monitor/diversity_within": ("diversity of outputs within a class against real data", 0.12, 0.3),
     "monitor/classes": ("number of classes among outputs against real data", 0.26, 0.5),
 }
 PROBES = 5  # Early measurements are ignored, because the outputs of an untrained generator are not diverse either.
-# Fractions of the training budget that are used. No collapse is reported before SOON. After LATE, slow progress does
-# not prevent a report.
+# Fractions of the training budget. No collapse is reported before SOON. After LATE, a collapse is reported even if
+# outputs slowly improve.
 SOON, LATE = 0.15, 0.4
-# Smallest relative change of the distance to real data for which this rule reports. `dead_start` covers smaller
+# This rule applies only if the distance to real data has changed by at least this fraction. `dead_start` covers smaller
 # changes.
 MOVED = 0.1
-DROP = 0.5  # A figure that falls below this fraction of its highest earlier level counts as a collapse.
-REPEATS = 5  # Number of critic moves per generator move in the papers on Wasserstein GANs.
+DROP = 0.5  # A metric that falls below this fraction of its highest earlier level counts as a collapse.
+REPEATS = 5  # Number of critic updates per generator update in the papers on Wasserstein GANs.
 
 
 def mode_collapse(history: History) -> Finding | None:

@@ -11,11 +11,11 @@ from audiogan.monitors.progress import RECORD, WINDOW, running_median
 
 KIND = "non-convergence"
 PROBES = 7
-# Outputs count as worse if their distance to real data exceeds WORSE times the smallest distance plus MARGIN times the
-# first distance.
+# Outputs count as worse if their distance to real data is more than WORSE * smallest distance + MARGIN * first
+# distance.
 WORSE, MARGIN = 3.0, 0.15
 PLATEAU = 12  # Number of measurements without improvement after which a run is at a plateau.
-ROWS, CYCLES = 24, 3  # Smallest number of values tested for oscillation, and smallest number of periods in them.
+ROWS, CYCLES = 24, 3  # An oscillation needs at least ROWS values that contain at least CYCLES periods.
 # The autocorrelation of an oscillation is above RHYTHM at a lag of one period, and below -RHYTHM at half a period.
 RHYTHM = 0.5
 

@@ -11,8 +11,8 @@ from audiogan.monitors.progress import WINDOW, largest_distance_change
 
 KIND = "dead start"
 ROWS = 4
-# A loss that changes by a smaller fraction counts as constant. Normally, even a mean over many batches varies by
-# percents.
+# A loss counts as constant if it changes by a smaller fraction than this. Normally, even a mean over many batches
+# changes by a few percent.
 STILL = 1e-4
 FLAT = 1e-5
 SATURATED = 0.5

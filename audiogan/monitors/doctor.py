@@ -31,7 +31,7 @@ class Diagnosis:
         findings: findings in the order of their steps.
         verdict: summary of the whole run.
         rows: number of rows of the log.
-        figures: names of the figures that rules can read.
+        figures: names of the metrics that rules can read.
         abstained: reason why a rule could not be applied, by kind of failure.
         remarks: messages about parts of the log that could not be read.
     """
@@ -47,7 +47,7 @@ class Diagnosis:
     @property
     def lines(self) -> list[str]:
         """The report as lines of text for a terminal."""
-        lines = [f"{self.path}: {self.rows:,} lines; figures: {', '.join(map(printable, self.figures))}"]
+        lines = [f"{self.path}: {self.rows:,} lines; metrics: {', '.join(map(printable, self.figures))}"]
         lines += self.remarks
         for finding in self.findings:
             lines += finding.lines
@@ -62,7 +62,7 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
         path: a run folder, or a log in any format that `audiogan.monitors.logs` reads.
 
     Raises:
-        UserError: ``path`` contains no log, or the log contains no figure that a rule reads.
+        UserError: ``path`` contains no log, or the log contains no metric that a rule reads.
 
     Examples:
         >>> import json, pathlib, tempfile
@@ -76,7 +76,7 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     log = read_log(find_log(Path(path)))
     path, rows = log.path, log.rows
     if not rows:
-        raise UserError(f"{path}: contains no figures; doctor reads {KINDS}")
+        raise UserError(f"{path}: contains no metrics; doctor reads {KINDS}")
     settings = read_settings(path.parent)
     if not settings:
         settings = {"trainer.steps": History(rows).step}

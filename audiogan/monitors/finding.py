@@ -19,7 +19,7 @@ VERDICT = "verdict"
 
 @dataclass(frozen=True)
 class Finding:
-    """A failure detected in a run, with the measured figures and a suggested override.
+    """A failure detected in a run, with the measured metrics and a suggested override.
 
     Attributes:
         kind: kind of failure, e.g. ``mode collapse``; ``verdict`` for the summary of a run.
@@ -28,7 +28,7 @@ class Finding:
         text: description of the failure.
         advice: suggested remedy in words.
         override: suggested override for ``audiogan train``. Empty if none is known to help.
-        figures: dict from figure name to measured value.
+        figures: dict from metric name to measured value.
 
     Examples:
         >>> from audiogan.monitors import Finding

@@ -19,18 +19,18 @@ from audiogan.monitors.finding import Finding
 from audiogan.run.optional import notify
 
 ACTIONS = ("stop", "skip", "rollback")
-EARLY = 32  # Number of moves of a player from which the typical size of its loss and gradient is estimated.
+EARLY = 32  # Number of first updates of a player from which the typical size of its loss and gradient is estimated.
 CALM = 0.05  # A state is saved only if losses and gradients are below this fraction of their limits.
 
 
 class Guard(Callback):
-    """Callback that rejects a move if its loss or gradient norm is NaN, infinite or extremely large.
+    """Callback that rejects an optimizer update if the loss or gradient norm is NaN, infinite or extremely large.
 
-    A rejected move does not change the weights. The reaction depends on ``action``:
+    A rejected update does not change the weights. The reaction depends on ``action``:
 
     * ``stop``: training ends. The last checkpoint is from before the explosion.
-    * ``skip``: training continues with the next batch. It ends after ``patience`` rejected moves of one player in a
-      row.
+    * ``skip``: training continues with the next batch. It ends after ``patience`` consecutive rejected updates of one
+      player.
     * ``rollback``: training returns to the last good state, kept in memory, and continues with learning rates
       multiplied by ``lr_factor``. It ends after ``rollbacks`` rollbacks, or if no good state is available.
 
@@ -38,13 +38,13 @@ class Guard(Callback):
 
     Args:
         action: ``stop``, ``skip`` or ``rollback``.
-        limit: a move is rejected if its loss or gradient norm exceeds ``limit`` times the median of the player's early
-            values. A median below 1 counts as 1. ``limit`` must be greater than 1.
+        limit: an update is rejected if the loss or gradient norm exceeds ``limit`` times the median of the player's
+            early values. A median below 1 counts as 1. ``limit`` must be greater than 1.
         every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
             resumed run cannot roll back before it has saved a state.
         rollbacks: largest number of rollbacks.
         lr_factor: factor for learning rates at each rollback, in (0, 1].
-        patience: number of rejected moves of one player in a row after which ``skip`` ends training.
+        patience: number of consecutive rejected updates of one player after which ``skip`` ends training.
 
     Examples:
         >>> from audiogan.monitors import Guard
@@ -81,8 +81,7 @@ class Guard(Callback):
         self._state: dict[str, Any] | None = None
 
     def on_gradients(self, trainer: Trainer, move: Move) -> bool | None:
-        # The norm is read before the losses: reading it waits for the device, so reading the losses then takes no extra
-        # time.
+        # Reading the norm waits for the device. Reading the losses afterwards takes no additional time.
         norm = float(move.grad_norm)
         loss = sum(float(term) for term in move.losses.values())
         self._reason = self._judge(trainer, move, loss, norm)

@@ -1,4 +1,4 @@
-"""The logged figures of a run, which are the input of the rules.
+"""The logged metrics of a run, which are the input of the rules.
 
 The configuration of a run states the role of each player. In logs of other programs, roles are inferred from names.
 """
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 CRITIC = {"critic", "discriminator", "disc", "dis", "d", "netd", "judge", "adversary"}
 GENERATOR = {"generator", "gen", "g", "netg", "maker"}
 STEPS = ("step", "global_step", "iteration", "iter", "iters", "steps", "it", "n_iter", "batch", "kimg", "epoch")
-# For figures in other programs' logs: words that the name contains, and the name of the figure in this package.
+# For metrics in other programs' logs: words that the name contains, and the name of the metric in this package.
 FIGURES = {
     ("grad", "norm"): "grad_norm",
     ("gradnorm",): "grad_norm",
@@ -38,7 +38,7 @@ OWN = ("loss", "grad_norm", "real_logits", "fake_logits", "separation", "logit_s
 
 
 class Missing(LookupError):
-    """Error raised by a rule if the log lacks a figure that the rule needs, or has too few values of it."""
+    """Error raised by a rule if the log lacks a metric that the rule needs, or has too few values of it."""
 
 
 class Inapplicable(Missing):
@@ -46,7 +46,7 @@ class Inapplicable(Missing):
 
 
 class Curve(NamedTuple):
-    """Values of one figure over the run, with the steps at which they were logged.
+    """Values of one metric over the run, with the steps at which they were logged.
 
     Examples:
         >>> import numpy as np
@@ -73,16 +73,16 @@ class Curve(NamedTuple):
 
 
 class History:
-    """The figures of a run by name, in the order of their steps.
+    """The metrics of a run by name, in the order of their steps.
 
     A row with a smaller step than its predecessor means that the run was resumed from an earlier checkpoint. Values of
     the repeated steps are dropped.
 
-    Figures of players that the settings define keep their names. All other names are converted by `canonical_name`, so
+    Metrics of players that the settings define keep their names. All other names are converted by `canonical_name`, so
     that logs of other programs can be read.
 
     Args:
-        rows: objects of ``metrics.jsonl``, each with a ``step`` and figures.
+        rows: objects of ``metrics.jsonl``, each with a ``step`` and metrics.
         settings: flattened configuration, e.g. ``{"lr.critic": 0.0002}``. Overrides are derived from it, and
             ``players.NAME.role`` states which players are critics and generators. Empty for logs of other programs.
 
@@ -153,18 +153,18 @@ class History:
 
     @property
     def names(self) -> list[str]:
-        """Names of the figures that have been logged."""
+        """Names of the metrics that have been logged."""
         return [name for name, (steps, _) in self._lists.items() if steps]
 
     def raw_curve(self, name: str) -> Curve:
-        """Return all values of a figure, including NaN and infinity. Empty if it was never logged."""
+        """Return all values of a metric, including NaN and infinity. Empty if it was never logged."""
         if name not in self._arrays:
             steps, values = self._lists.get(name, ([], []))
             self._arrays[name] = Curve(np.asarray(steps), np.asarray(values))
         return self._arrays[name]
 
     def find_curve(self, name: str) -> Curve:
-        """Return the finite values of a figure. ``monitor/diversity`` also matches
+        """Return the finite values of a metric. ``monitor/diversity`` also matches
         ``monitor/diversity/EXTRACTOR@COUNT``.
         """
         if name not in self._lists:
@@ -174,12 +174,12 @@ class History:
         return curve if finite.all() else Curve(curve.steps[finite], curve.values[finite])
 
     def require_curve(self, name: str, min_values: int = 1, description: str = "") -> Curve:
-        """Return the finite values of a figure. Raise `Missing` if there are fewer than ``min_values``.
+        """Return the finite values of a metric. Raise `Missing` if there are fewer than ``min_values``.
 
         Args:
-            name: name of the figure, see `find_curve`.
+            name: name of the metric, see `find_curve`.
             min_values: smallest number of values that is sufficient.
-            description: the figure in words, for the error message. Default: its name.
+            description: the metric in words, for the error message. Default: its name.
         """
         curve = self.find_curve(name)
         if len(curve) < min_values:
@@ -193,7 +193,7 @@ class History:
         return roles_from_settings(self.settings)
 
     def players(self, role: str) -> list[str]:
-        """Return the names of the players with a role that have logged figures.
+        """Return the names of the players with a role that have logged metrics.
 
         Roles come from the settings. If the settings define no roles, they are inferred: from names, and from logits,
         because a critic logs real and fake logits and a generator only fake logits.
@@ -257,13 +257,13 @@ def roles_from_settings(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def to_player_metric_name(name: str, players: Container[str]) -> str:
-    """Return ``name`` if a rule reads this figure and it belongs to one of ``players``, else an empty string."""
+    """Return ``name`` if a rule reads this metric and it belongs to one of ``players``, else an empty string."""
     player, _, figure = name.rpartition("/")
     return name if figure in OWN and player in players else ""
 
 
 def canonical_name(name: str) -> str | None:
-    """Convert the name of a figure in another program's log. Return ``None`` if no rule reads the figure.
+    """Convert the name of a metric in another program's log. Return ``None`` if no rule reads the metric.
 
     Examples of recognised names: ``d_loss``, ``loss_G``, ``Loss/D/loss``, ``lossD_A``, ``D(x)``, ``D(G(z))``,
     ``Loss/scores/real`` and ``discriminator/grad_norm``. Names of this package are returned unchanged.
@@ -296,7 +296,7 @@ def parse_partial_critic_loss(name: str) -> tuple[str, str] | None:
     critic's loss is the sum of both parts.
 
     Returns:
-        The name of the critic's loss, and ``real`` or ``fake``. ``None`` for any other figure.
+        The name of the critic's loss, and ``real`` or ``fake``. ``None`` for any other metric.
     """
     words = ["fake" if word in FAKE else word for word in split_words(name)]
     sides = {"real", "fake"} & set(words)
@@ -338,7 +338,7 @@ def step_from_row(row: Mapping[str, Any]) -> int | None:
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, Mapping):  # StyleGAN logs a figure as {"num", "mean", "std"}.
+    if isinstance(value, Mapping):  # StyleGAN logs a metric as {"num", "mean", "std"}.
         value = value.get("mean")
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

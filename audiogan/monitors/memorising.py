@@ -8,8 +8,8 @@ from audiogan.monitors.history import History
 from audiogan.monitors.progress import WINDOW, recent_median
 
 KIND = "memorising critic"
-# Thresholds of a note and a warning for the probability that a training example scores above a held-out one. A critic
-# that has not memorised gives 0.50 +- 0.07 with 32 examples of each kind.
+# A note or a warning is reported if the critic scores a training example above a held-out example with a higher
+# probability. A critic that has not memorised has a probability of 0.50 +- 0.07, for 32 examples of each kind.
 SLIGHT, CLEAR = 0.68, 0.8
 LOST = 0.6  # Accuracy on held-out data below which the critic is close to guessing.
 

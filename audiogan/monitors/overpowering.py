@@ -9,7 +9,8 @@ from audiogan.monitors.progress import PERFECT, critic_auc, has_stalled, loss_va
 
 KIND = "overpowering critic"
 ROWS = 5
-FAR = 0.5  # Outputs are still far from real data if their distance exceeds this fraction of the first distance.
+# Outputs count as far from real data if their distance is more than this fraction of the distance at the start.
+FAR = 0.5
 
 
 def overpowering_critic(history: History) -> Finding | None:

@@ -14,7 +14,7 @@ COARSE = 32  # Largest side in pixels at which colours are compared, because tex
 STILL = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, counts as constant.
 TILE = 32  # Side in pixels of the tiles whose spectra are averaged.
 PERIOD = 4  # Longest period in pixels of the patterns that are measured.
-AROUND = 2  # Distance in bins between a frequency of the pattern and the frequencies with which it is compared.
+AROUND = 2  # The power at a frequency of a pattern is compared with the power at this distance, in bins.
 
 
 def convert_to_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor | None:

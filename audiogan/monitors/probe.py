@@ -19,8 +19,9 @@ Features = NDArray[np.float64]
 
 MIN_COUNT = 8
 ALIKE = 0.05
-MIN_PAIRS = 100  # Fewest pairs of signals of one class from which the similarity within classes is estimated.
-SCORED = 64  # Batch size for networks and embeddings.
+# Smallest number of pairs of signals with equal classes from which the similarity within classes is estimated.
+MIN_PAIRS = 100
+SCORED = 64  # Number of signals per batch for networks and embeddings.
 JUDGED = 32  # Largest number of samples of each kind that the critic scores, because this takes most of the time.
 EDGE = 0.99  # An output value counts as saturated from this fraction of full scale.
 LIBRARY = 512  # Number of labelled examples among which the class of an output is looked up.
@@ -31,10 +32,10 @@ class Probe:
 
     The probe does not change the networks. It draws random numbers only from its own generators.
 
-    In the names of the figures, ``E`` is the name of the embedding and ``n`` the number of signals:
+    In the names of the metrics, ``E`` is the name of the embedding and ``n`` the number of signals:
 
     * ``diversity/E@n``: similarity of real examples divided by similarity of outputs. Similarity is the mean Gaussian
-      kernel over pairs of different signals; the bandwidth makes it 0.05 for real examples. The figure is the ratio of
+      kernel over pairs of different signals; the bandwidth makes it 0.05 for real examples. The metric is the ratio of
       the order-2 Vendi scores (Pasarkar & Dieng 2024) without the similarity of each signal to itself, so it does not
       depend on n. It is about 1 if outputs are as diverse as real data, and 0.05 if all outputs are equal.
     * ``diversity_within/E@n``: like ``diversity``, but for pairs of signals of one class, with a separate bandwidth.
@@ -49,13 +50,13 @@ class Probe:
       example, above an output. 0.5 is guessing.
     * ``train_over_held_out``: probability that the critic scores a training example above a held-out one. 0.5 unless
       the critic memorises.
-    * ``translation/...``: figures of `audiogan.monitors.translation_probe.TranslationProbe`, for games with a source.
+    * ``translation/...``: metrics of `audiogan.monitors.translation_probe.TranslationProbe`, for games with a source.
 
     Args:
-        game: a `audiogan.games.Generative` game. Figures of the critic need its method ``real_logits``.
+        game: a `audiogan.games.Generative` game. Metrics of the critic need its method ``real_logits``.
         embedding: function from signals ``[B, ...]`` on the CPU to features ``[B, D]``.
         train: training data.
-        held_out: held-out data. Figures of the critic are left out if it is empty or ``None``.
+        held_out: held-out data. Metrics of the critic are left out if it is empty or ``None``.
         count: number of signals of each kind, at least 8.
         seed: seed for latents and for the choice of examples.
     """
@@ -106,7 +107,7 @@ class Probe:
             self.translation = TranslationProbe(game, embedding, given, other, self.real.x.float(), generator)
 
     def measure(self) -> dict[str, float]:
-        """Return all figures that the game and the data support. Non-finite outputs give only ``finite: 0``."""
+        """Return all metrics that the game and the data support. Non-finite outputs give only ``finite: 0``."""
         count = len(next(iter(self.inputs.values())))
         parts = [
             self.game.generate({name: value[i : i + SCORED] for name, value in self.inputs.items()})
@@ -177,7 +178,7 @@ def _columns(data: Any, places: NDArray[np.int64], game: Any) -> dict[str, Tenso
 
 
 def mean_similarity(x: Features, bandwidth: float, labels: NDArray[np.int64] | None = None) -> float:
-    """Return the mean of exp(-|x - y|² / (2 bandwidth²)) over pairs of different rows x, y of ``x``.
+    """Return the mean Gaussian kernel exp(-|a - b|² / (2 bandwidth²)) over all pairs of different rows a, b of ``x``.
 
     Args:
         x: features ``[N, D]``.

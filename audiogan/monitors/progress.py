@@ -36,7 +36,7 @@ def has_stalled(history: History, window: int = WINDOW) -> bool | None:
     data than any later ones.
 
     Args:
-        history: the logged figures.
+        history: the logged metrics.
         window: number of recent running medians. The distance has stalled if none of them improves on the earlier ones.
     """
     distance = history.find_curve("monitor/kernel")
@@ -62,12 +62,12 @@ def critic_auc(history: History, critic: str, window: int = WINDOW) -> float:
     critic's loss has vanished, and 0.5 if it has not.
 
     Args:
-        history: the logged figures.
+        history: the logged metrics.
         critic: name of the critic.
         window: number of values.
 
     Raises:
-        Missing: the log has too few values of both figures.
+        Missing: the log has too few values of both metrics.
     """
     separation = history.find_curve(f"{critic}/separation")
     if len(separation) >= window:

@@ -1,6 +1,6 @@
 """Rules for translations: copied or ignored sources, ignored latents, inverted colours, hidden sources, checkerboards.
 
-`audiogan.monitors.translation_probe` defines the figures.
+`audiogan.monitors.translation_probe` defines the metrics.
 """
 
 from __future__ import annotations
@@ -12,37 +12,39 @@ from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import History, Inapplicable
 from audiogan.monitors.progress import WINDOW, recent_median
 
-# Used fractions of the training budget. No rule reports a finding before SOON, because untrained generators ignore
+# Fractions of the training budget. No rule reports a finding before SOON, because untrained generators ignore
 # their sources, and untrained residual generators copy them. After LATE, a generator that copies or ignores its source
 # will not recover. Checkerboards are reported after LATE, because networks with pixel shuffle lose them slowly.
 SOON, LATE = 0.15, 0.4
-# Distance between outputs and sources below which outputs count as copies. It is divided by the distance between
-# sources and their targets, or (without pairs) by the distance between sources and any targets. An output that corrects
-# a fraction f of the error of its source has a distance of f. A super-resolution network that gains 0.7 dB corrects a
-# fraction of 0.39.
+# Outputs count as copies if their relative distance to the sources is below COPIED. The relative distance is the
+# distance between outputs and sources, divided by the distance between sources and targets. An output that corrects a
+# fraction f of the error of its source has a relative distance of f. A super-resolution network that gains 0.7 dB
+# corrects a fraction of 0.39.
 COPIED = 0.2
-# Distance between outputs and targets, divided by the distance between sources and targets. From this value on, outputs
-# count as no better than their sources. A network that gains 0.5 dB has 0.94, and a denoising network that gains 8 dB
-# has 0.4.
+# Outputs count as no better than their sources if their relative distance to the targets is at least UNIMPROVED. The
+# relative distance is the distance between outputs and targets, divided by the distance between sources and targets. It
+# is 0.94 for a network that gains 0.5 dB, and 0.4 for a denoising network that gains 8 dB.
 UNIMPROVED = {"pairs": 0.95, "domains": 0.9}
-IGNORED = 0.1  # Effect of the source below which the source counts as ignored. Healthy runs have 0.5 to 1.
-GUESSED = 0.15  # Fraction of own targets found among 16, below which outputs match by chance. Chance is 0.06 +- 0.03.
-UNUSED = 0.02  # Effect of the latent below which it counts as ignored: differences of about one level of 8 bits.
+IGNORED = 0.1  # The source counts as ignored if its effect is smaller. In healthy runs, the effect is 0.5 to 1.
+# Outputs match their own target among 16 only by chance if a smaller fraction of them does. Chance is 0.06 +- 0.03.
+GUESSED = 0.15
+UNUSED = 0.02  # The latent counts as ignored if its effect is smaller, which means about one level of 8 bits.
 # Correlation between outputs and sources below which colours count as inverted. The rule applies only if the
 # correlation between targets and sources is at least EXPECTED.
 INVERTED, EXPECTED = -0.3, 0.3
-# Sources count as hidden if noise on a translation multiplies the cycle error by GROWTH or more, and if the noise
-# itself is amplified by GAIN or more. A healthy CycleGAN for leaves amplified the noise by at most 0.5.
+# A source counts as hidden in its translation if faint noise on the translation multiplies the cycle error by GROWTH or
+# more, and if the way back amplifies this noise by GAIN or more. A healthy CycleGAN for leaves amplified it by at most
+# 0.5.
 GROWTH, GAIN = 2.0, 4.0
 NOISE = 2 / 255  # Standard deviation of the noise on translations, as a fraction of the range of values.
-# Limits from which a pattern is reported: its strength relative to real data, and the difference between neighbouring
-# pixels on the scale -1 to 1 (0.05 is 6 of 255 levels). Healthy runs have differences of 0.003 to 0.014. Denoising
-# networks with pixel shuffle have 0.02 to 0.035.
+# A pattern is reported if its strength relative to real data is at least PATTERN, and if the difference between
+# neighbouring pixels is at least VISIBLE on the scale -1 to 1 (0.05 is 6 of 255 levels). Healthy runs have differences
+# of 0.003 to 0.014. Denoising networks with pixel shuffle have 0.02 to 0.035.
 PATTERN, VISIBLE = 4.0, 0.05
 
 
 def copies_source(history: History) -> Finding | None:
-    """Return a finding if outputs equal their sources and are as far from the targets as the sources are.
+    """Return a finding if outputs are copies of their sources and no nearer to the targets.
 
     Restored pictures are near their sources too, but they are nearer to the targets.
     """
@@ -120,7 +122,7 @@ def inverts_colours(history: History) -> Finding | None:
 
 
 def hides_source(history: History) -> Finding | None:
-    """Return a finding if faint noise on a translation prevents its translation back.
+    """Return a finding if a translation hides its source in faint details, so that faint noise prevents the way back.
 
     Source: Chu, Zhmoginov & Sandler, "CycleGAN, a master of steganography", NeurIPS workshop 2017.
     """
@@ -166,7 +168,7 @@ TRANSLATION_RULES: dict[str, Callable[[History], Finding | None]] = {
 
 
 def _recent(history: History, name: str) -> float:
-    """Return the recent median of a figure. Raise `Inapplicable` if the run does not measure the figure."""
+    """Return the recent median of a metric. Raise `Inapplicable` if the run does not measure the metric."""
     name = f"monitor/translation/{name}"
     if not len(history.find_curve(name)):
         raise Inapplicable(f"the log has no {name}")

@@ -14,7 +14,7 @@ from audiogan.inputs import Latent, Signal
 from audiogan.metrics import embed
 from audiogan.monitors.pictures import channel_correlations, checkerboard, convert_to_shape
 
-FEWEST = 8  # Fewest examples from which figures are computed.
+FEWEST = 8  # Fewest examples from which metrics are computed.
 CHANGED = 16  # Number of samples that are generated again with another source, with another latent, or with noise.
 CANDIDATES = 16  # Number of targets among which the nearest to an output is searched.
 NOISE = 4 / 255  # Standard deviation of the noise on translations, for the range -1 to 1: two levels of 8 bits.
@@ -37,12 +37,12 @@ class TranslationProbe:
       outputs reach 1/16. Measured for pairs only.
     * ``latent_effect``: distance between outputs for different latents, divided by that between different targets.
     * ``colour``, ``colour_expected``: correlation over pixels between outputs and sources, and between targets and
-      sources. Both are those of the luma or channel where the first correlation lies furthest below the second. Without
-      pairs, the second is the correlation between the mean target and the mean source.
+      sources. Both are measured for the luma or the channel in which the first correlation is lowest compared with the
+      second. Without pairs, the second is the correlation between the mean target and the mean source.
     * ``cycle_error``, ``cycle_error_noise``, ``cycle_error_rounded``: distance between sources and the result of
-      translating them to the other domain and back, as a fraction of the range of values. For the second and third
-      figure, noise of two levels of 8 bits is added to the translation, or it is rounded to 8 bits, before it is
-      translated back.
+      translating them to the other domain and back, as a fraction of the range of values. Before the way back,
+      ``cycle_error_noise`` adds noise of two levels of 8 bits to the translation, and ``cycle_error_rounded`` rounds it
+      to 8 bits.
     * ``checkerboard``, ``checkerboard_amplitude``: results of `audiogan.monitors.pictures.checkerboard`.
 
     Args:
@@ -89,7 +89,7 @@ class TranslationProbe:
         return self.count >= FEWEST and self.spread > 0
 
     def measure(self, x: Tensor, features: Any) -> dict[str, float]:
-        """Return all figures that the game and the data support.
+        """Return all metrics that the game and the data support.
 
         Args:
             x: outputs ``[N, *shape]`` on the CPU. The first outputs belong to ``inputs``, in the same order.

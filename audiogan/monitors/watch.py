@@ -18,7 +18,7 @@ from audiogan.monitors.vanishing import vanishing_gradient
 Rule = Callable[[History], Finding | None]
 """Type of a rule: a pure function that takes a history and returns a finding or ``None``.
 
-A rule raises `Missing` if the log lacks the figures that it needs, and `Inapplicable` if it does not concern the run.
+A rule raises `Missing` if the log lacks the metrics that it needs, and `Inapplicable` if it does not concern the run.
 """
 
 RULES: dict[str, Rule] = {
@@ -36,8 +36,7 @@ PASSED = 3
 """Number of checks in a row without a failure after which the failure is reported as over."""
 
 
-# Kinds of failure for which a less severe finding does not replace the previous one: less severe does not mean
-# recovered.
+# Kinds of failure for which a later, less severe finding does not mean that the run has recovered.
 STICKY = ("mode collapse",)
 
 

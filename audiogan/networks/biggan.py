@@ -21,8 +21,8 @@ from audiogan.networks.blocks import apply_spectral_norm
 from audiogan.networks.checks import check_inputs, check_sizes, check_tensor, input_names
 from audiogan.networks.heads import Head
 
-# Key: number of upsampling blocks. Value: channels of each resolution, coarsest first, as multiples of `width`. The
-# values for 64, 256 and 512 pixels are those of the paper. Other image sizes follow the rule in `_layout`.
+# Channels of each resolution, coarsest first, in multiples of `width`. The key is the number of upsampling blocks. The
+# paper has these values for 64, 256 and 512 pixels. For other image sizes, see the rule in `_layout`.
 MULTIPLIERS = {4: (16, 16, 8, 4, 2), 6: (16, 16, 8, 8, 4, 2, 1), 7: (16, 16, 8, 8, 4, 2, 1, 1)}
 
 
@@ -110,7 +110,7 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         h = F.interpolate(F.relu(self.norm1(x, condition)), scale_factor=2)
         h = self.conv2(F.relu(self.norm2(self.conv1(h), condition)))
-        # The 1x1 convolution precedes upsampling. The reverse order gives the same result at four times the cost.
+        # The 1x1 convolution precedes upsampling. The reverse order would give the same result at four times the cost.
         return h + F.interpolate(self.skip(x), scale_factor=2)
 
 
@@ -150,7 +150,7 @@ class BigGANGenerator(nn.Module):
         shape: shape `(C, S, S)` of an image. S must be 4, 5, 6 or 7 times a power of two.
         latent_dim: size of the latent, which is standard normal; 120 in the paper at 128 pixels.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
-        width: base number of channels, called ch in the paper, where it is 96.
+        width: base number of channels; ch = 96 in the paper.
         embed_dim: size of the shared class embedding.
         attention: height of the feature maps that the self-attention layer receives; 0: no attention; `None`: 64, or
             half the height of images below 128 pixels.
@@ -262,7 +262,7 @@ class BigGANCritic(nn.Module):
     Args:
         shape: shape `(C, S, S)` of an image. S must be 4, 5, 6 or 7 times a power of two.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
-        width: base number of channels, called ch in the paper, where it is 96.
+        width: base number of channels; ch = 96 in the paper.
         attention: height of the feature maps that the self-attention layer receives; 0: no attention; `None`: 64, or
             half the height of images below 128 pixels.
         multipliers: channels of each resolution in multiples of `width`, coarsest first; `None`: as in the paper.

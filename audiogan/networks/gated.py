@@ -15,10 +15,10 @@ from audiogan.networks.receptive_field import Layer, receptive_field
 from audiogan.networks.translation_blocks import check_settings, check_source
 
 FEATURE_GAIN, GATE_GAIN = 2.5, 1.0
-"""Initial standard deviations of the features and of the gates (before the sigmoid) of a gated convolution, for inputs
-with a mean square of 1. With these values, the mean square of the gated result is 1 as well."""
+"""Initial standard deviations in a gated convolution: of the features, and of the gates before the sigmoid. With these
+values, an input with a mean square of 1 gives a result with a mean square of 1."""
 LIMIT = 0.98
-"""Limit to which absolute pixel values are clamped before the inverse of tanh, which is infinite at 1."""
+"""Pixel values are clamped to this absolute value before the inverse of tanh, which is infinite at 1."""
 
 
 class GatedConv2d(nn.Module):

@@ -11,7 +11,8 @@ from audiogan.networks.checks import check_inputs, check_tensor, input_names
 
 CONDITIONINGS = ("projection", "embedding", "auxiliary")
 JOINT = 256
-"""Size of the class embedding and of the joint hidden layer of ``embedding`` conditioning, in units."""
+"""Number of units of the class embedding, and of the hidden layer that receives it, for
+``conditioning="embedding"``."""
 
 
 class Head(nn.Module):

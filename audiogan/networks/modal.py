@@ -3,9 +3,10 @@
 The generator follows spectral modeling synthesis like `audiogan.networks.tonenoise`, with four differences. Damped
 sinusoids with constant frequencies and exponential decays (modes) cover the whole range, as in modal synthesis (Cook,
 "Physically informed sonic modeling", Computer Music Journal 1997; Shier et al., "Differentiable modelling of percussive
-audio with transient and spectral synthesis", Forum Acusticum 2023). They glide together: a stroke first raises the
-tension of a membrane. A complex spectrum exists in the first frames only. The side signal is noise. Therefore a sound
-of 1.5 s in stereo at 44.1 kHz takes less time than one of 1 s with `ToneNoiseGenerator`.
+audio with transient and spectral synthesis", Forum Acusticum 2023). Their frequencies glide together, because a stroke
+raises the tension of a drum's membrane for a moment. A complex spectrum exists in the first frames only. The side
+signal is noise. Therefore a sound of 1.5 s in stereo at 44.1 kHz takes less time than one of 1 s with
+`ToneNoiseGenerator`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ GLIDE_TIMES = 0.008, 0.12
 GLIDE_START = 0.005
 """Time of the stroke, in seconds. Recordings begin this long before their onset."""
 POOL = 4096
-"""Number of frames of the stored noise from which training draws."""
+"""Number of frames of the stored noise. In training, each sound gets a random part of it."""
 STEPS = 8
 """Number of values of the fine envelope per frame."""
 
@@ -134,7 +135,7 @@ class ModalNoiseGenerator(nn.Module):
         self.register_buffer("loudness", torch.tensor(loudness), persistent=False)
         self.frames, self.sample_rate = Frames(length, n_fft, hop_length, pad=n_fft // 2), rate
         count, bins = self.frames.count, self.frames.bins
-        # The part of a sound that gain, fine envelope and transient change.
+        # Length of the beginning that onset gain, fine envelope and transient change.
         beginning = min(math.ceil(SLOWEST_RISE * rate), length)
         self.transient_frames = min(transient_frames, 1 + beginning // hop_length)
         self.fine_frames = min(fine_frames, beginning // hop_length)
@@ -162,7 +163,7 @@ class ModalNoiseGenerator(nn.Module):
             _, *biases = self.affine.bias.split(self.styled)
             for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3, 0.0, 0.0), strict=True):
                 part.fill_(value)
-            biases[-2].copy_(torch.tensor([-3.0, 0.0]))  # A glide of a twentieth of the frequency.
+            biases[-2].copy_(torch.tensor([-3.0, 0.0]))  # The initial glide starts 1/20 above the final frequency.
             biases[-1].view(3, -1)[1].fill_(-4.0)  # Modes are quiet at the start of training.
         self.ups = nn.ModuleList(LinearDoubling(width, first_frames << i) for i in range(doublings))
         self.position = nn.Parameter(initial_positions(count, width))

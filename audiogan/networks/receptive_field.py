@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Layer(NamedTuple):
-    """Sizes of a convolution along one dimension, in samples or pixels.
+    """Kernel size, stride and padding of a convolution along one dimension, in samples or pixels.
 
     A transposed convolution with kernel 2 and stride 2 represents nearest-neighbour upsampling.
     """

@@ -22,7 +22,7 @@ class SpecGANGenerator(nn.Module):
 
     Args:
         latent_dim: size of the latent, which is uniform in -1 ... 1.
-        model_size: base number of channels, called d in the paper, where it is 64. The first layer has
+        model_size: base number of channels; d = 64 in the paper. The first layer has
             `16 * model_size` channels.
         channels: number of channels of the sounds.
         classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.
@@ -64,8 +64,7 @@ class SpecGANCritic(nn.Module):
     """SpecGAN critic: spectrograms `[B, channels, 128, 128]` to logits `[B]`.
 
     Args:
-        model_size: channels of the first layer, called d in the paper, where it is 64. Each later layer has twice as
-            many.
+        model_size: channels of the first layer; d = 64 in the paper. Each later layer has twice as many.
         channels: number of channels of the sounds.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the paper.
         classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.

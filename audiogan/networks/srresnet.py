@@ -15,7 +15,8 @@ from audiogan.networks.translation_blocks import check_source
 UPSAMPLINGS = ("progressive", "direct")
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 RESIDUAL_SCALE = 0.1
-"""Factor on the initial weights of the second convolution of each block, and of the last convolution of the network."""
+"""Initial weights of the second convolution of each block, and of the last convolution of the network, are multiplied
+by this factor."""
 
 
 class SRResNet(nn.Module):
@@ -133,11 +134,11 @@ class SRResNet(nn.Module):
 
     def _reach_and_macs(self, blocks: int, doublings: int) -> tuple[int, int]:
         """Return the attributes `receptive_field` and `macs` for a number of blocks and of progressive doublings."""
-        reach = 2 if len(self.ups) else 0  # This is the reach of the two convolutions at the size of the output.
+        reach = 2 if len(self.ups) else 0  # Two convolutions follow the last upsampling.
         for _ in range(doublings):
             reach = -(-reach // 2) + 1
         if len(self.ups) == 0:
-            reach += 1  # The last convolution processes the small image.
+            reach += 1  # The last convolution precedes the upsampling.
         reach += 2 * blocks + 1
         macs, scale = 0, 1
         for module in self.modules():  # Modules are listed in the order in which `forward` uses them.

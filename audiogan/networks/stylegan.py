@@ -175,7 +175,7 @@ class StyleGANGenerator(nn.Module):
             x = self.convs[2 * i](x, styles[2 * i])
             colour = self.colours[i](x, styles[2 * i + 1])
             fade = min(level - (i - 1), 1.0)
-            if fade < 1.0:  # The fade starts from repeated pixels, as `_enlarge` returned before the fade.
+            if fade < 1.0:  # The fade begins with repeated pixels, like images of the previous resolution.
                 image = torch.lerp(F.interpolate(image, scale_factor=2), upsample2x(image), fade) + fade * colour
             else:
                 image = upsample2x(image) + colour

@@ -348,8 +348,8 @@ class CriticBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv = EqualConv2d(in_channels, in_channels, 3, gain=ACTIVATION_GAIN)
-        # Both branches are scaled by the square root of 1/2, because their sum should keep the variance. The gains of
-        # `down` and `skip` contain this factor.
+        # The gains of `down` and `skip` contain a factor of sqrt(1/2), so that the sum of the two branches keeps the
+        # variance.
         self.blur = BinomialFilter(2)
         self.down = EqualConv2d(in_channels, out_channels, 3, stride=2)
         self.blur_down = BinomialFilter(1, stride=2)

@@ -25,7 +25,7 @@ class WaveGANGenerator(nn.Module):
     Args:
         format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
         latent_dim: size of the latent, which is uniform in -1 ... 1.
-        model_size: base number of channels, called d in the paper, where it is 64. The first layer has
+        model_size: base number of channels; d = 64 in the paper. The first layer has
             `16 * model_size` channels, or `32 * model_size` for lengths above 16384.
         post_filter: length in samples of a learned filter of each channel after the tanh; 512 in the paper; `None`: no
             filter. With a filter the output may exceed 1.
@@ -86,8 +86,7 @@ class WaveGANCritic(nn.Module):
 
     Args:
         format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
-        model_size: channels of the first layer, called d in the paper, where it is 64. Each later layer has twice as
-            many.
+        model_size: channels of the first layer; d = 64 in the paper. Each later layer has twice as many.
         phase_shuffle: largest random shift n of the features after each of the first four layers in training, in
             samples; 2 in the paper; 0: no shift. All sounds of a batch have the same shift.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the paper.

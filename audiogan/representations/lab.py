@@ -21,14 +21,15 @@ TOLERANCE = 2e-5
 """Linear RGB values that exceed 0 ... 1 by no more than this count as inside the gamut of sRGB."""
 STEPS = 8
 """Number of bisection steps that search the largest chroma inside the gamut."""
-_DELTA = 6 / 29  # Below this value of f, CIE L*a*b* replaces the cube root by a straight line.
+_DELTA = 6 / 29  # CIE L*a*b* uses the cube root of t if t > _DELTA**3, and a straight line otherwise.
 
 
 def grey_to_lightness(grey: Tensor) -> Tensor:
     """Return the lightness of grey pixels, encoded as in `Lab`.
 
     Args:
-        grey: grey pixels of any shape, -1 (black) ... 1 (white), which stand for equal red, green and blue in sRGB.
+        grey: grey pixels of any shape, -1 (black) ... 1 (white). A grey pixel has equal red, green and blue values in
+            sRGB.
 
     Returns:
         L* / 50 - 1, of the same shape.

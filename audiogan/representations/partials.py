@@ -1,7 +1,7 @@
 """Partials: synthesis and measurement of a few sinusoids with gliding frequencies, for the ringing of drums.
 
 This is the sinusoidal model of McAulay & Quatieri (IEEE Trans. ASSP 34, 1986) with one sinusoid in each half octave. An
-inverse STFT produces steady tones only if phases continue from frame to frame, which networks learn for a few fixed
+inverse STFT produces steady tones only if phases continue from frame to frame. Networks learn this for a few fixed
 frequencies at best. Explicit sinusoids, in contrast, can have any pitch.
 """
 
@@ -36,7 +36,7 @@ class Partials(nn.Module):
     Args:
         count: number of bands K. Bands above half the sample rate are left out.
         length: length of a sound, in samples.
-        hop_length: distance of frames, in samples.
+        hop_length: distance between frames, in samples.
         sample_rate: sample rate, in Hz.
     """
 
@@ -115,8 +115,8 @@ class PartialMeter(nn.Module):
         window = torch.hann_window(self.size, dtype=torch.float64)
         turns = 2 * math.pi * places.flatten()[:, None].exp2() * (n - self.size // 2) / sample_rate
         waves = torch.cat([turns.cos(), turns.sin()]) * window / window.sum()  # what frames are multiplied by
-        # Sinusoids are correlated with the spectrum, which takes half the time of correlating them with the samples.
-        # Bins far above the highest band are left out.
+        # Correlate sinusoids with the spectrum, without bins far above the highest band. This takes half the time of a
+        # correlation with the samples.
         highest = float(places.exp2().amax(dim=(0, 1))) if len(low) else 0.0
         self.bins = min(math.ceil(highest / sample_rate * self.size) + 24, self.size // 2 + 1)
         k = torch.arange(self.bins)[:, None]
@@ -132,7 +132,7 @@ class PartialMeter(nn.Module):
 
         Args:
             signal: sounds `[B, C, length]`. Channels are averaged.
-            frame_stride: distance of the measured frames, in frames. 1 measures every frame.
+            frame_stride: step between measured frames. 1 measures every frame, 2 every second one.
 
         Returns:
             Powers `[B, K, N, steps]`. A sinusoid of full scale has a power of 1/4.
@@ -161,7 +161,8 @@ class PartialMeter(nn.Module):
         return octaves, amplitude.sqrt() * (inside & (amplitude > self.quietest))
 
     def summary(self, signal: Tensor) -> Tensor:
-        """Return the mean weight (0 ... 1) and weighted mean position (-1 ... 1) of each band, `[B, 2 K]`."""
+        """Return two features of the peaks in each band, `[B, 2 K]`: mean weight (0 ... 1) and mean frequency (-1 and
+        1: band edges)."""
         octaves, counts = self(signal)
         there = counts.mean(2)
         place = (counts * (octaves - self.middle)).mean(2) / (there + 1e-6) / (BAND / 2)

@@ -12,16 +12,16 @@ from audiogan.representations.stft import Frames, inner_product, magnitudes
 class LogMelView(nn.Module):
     """Log-mel spectrograms `[B, C, frames, n_mels]` of sounds `[B, C, T]`, with values of about -1 ... 4.
 
-    The magnitude of a sine of full scale is 1. `floor` is added to magnitudes before the logarithm and hides those
-    below it: a floor of 0.0001 hides magnitudes below -80 dB. Filters are triangles on HTK's mel scale without
-    normalisation.
+    A sine of full scale has a magnitude of 1. `floor` is added to magnitudes before the logarithm, so that smaller
+    magnitudes have no effect: a floor of 0.0001 hides magnitudes below -80 dB. Filters are triangles on HTK's mel scale
+    without normalisation.
 
     Args:
         length: length of a sound, in samples.
         channels: number of channels of a sound.
         sample_rate: sample rate, in Hz.
         n_fft: length of a frame, in samples.
-        hop_length: distance of frames, in samples.
+        hop_length: distance between frames, in samples.
         n_mels: number of mel bands from 20 Hz to half the sample rate.
         floor: constant that is added to magnitudes before the logarithm.
         frame_multiple: the number of frames is rounded to a multiple of this number, see `round_frames`.

@@ -35,7 +35,7 @@ class MetricsLog(Callback):
     cannot be written, for example because the disk is full, it is skipped and one warning is printed.
 
     ``examples_per_second`` counts real examples, as is usual for GANs (see `Trainer.real_examples`). If the critic and
-    the generator each move once per step, it is the batch size times the number of steps per second.
+    the generator are each updated once per step, it is the batch size times the number of steps per second.
 
     Args:
         run_dir: run folder.
@@ -149,7 +149,8 @@ class MetricsLog(Callback):
             return False
         written = False
         with ignore_write_errors(self.path):
-            # Steps after the checkpoint are removed only at the first new line, so that a failed resume keeps the log.
+            # The lines of steps after the checkpoint are removed only when the first new line is written. If resuming
+            # fails, the log is therefore unchanged.
             if not self._trimmed:
                 self._trim()
             clean = {k: (v if math.isfinite(v) else str(v)) for k, v in row.items()}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from audiogan.data.table import Table
 
 MAX_FILE_VALUES, MAX_GENERATED_VALUES = 1 << 26, 1 << 20
-"""Number of audio samples or pixels that the data fingerprint covers, for data from files and for generated data."""
+"""Largest number of audio samples or pixels in a data fingerprint, for data from files and for generated data."""
 CHANGEABLE_KEYS = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir", "name", "data.cache")
 """Prefixes of settings that may change when a run resumes. Changes of all other settings are reported."""
 
@@ -59,7 +59,8 @@ def describe_data_changes(old_fingerprint: Any, new_fingerprint: dict[str, Any])
 def describe_setting_changes(old_config: Any, new_config: Any) -> list[str]:
     """Return changed settings as lines ``key: old -> new``, except the settings in `CHANGEABLE_KEYS`."""
     before, after = dict(_flat(update_targets(old_config))), dict(_flat(update_targets(new_config)))
-    # Only top-level keys of audiogan matter. Other keys act only through the values that refer to them.
+    # Compare only the top-level keys that audiogan defines. Other keys have an effect only on values that refer to
+    # them.
     keys = [k for k in sorted(before.keys() | after.keys()) if k.split(".")[0] in KEYS]
     keys = [k for k in keys if not k.startswith(CHANGEABLE_KEYS)]
     return [f"{k}: {_short(before.get(k))} -> {_short(after.get(k))}" for k in keys if before.get(k) != after.get(k)]

@@ -345,7 +345,7 @@ def check_interpolations(config: Mapping[Any, Any], overrides: Sequence[str], so
             elif isinstance(node, dict) and name in node:
                 node = node[name]
             elif isinstance(node, str) and "${" in node:
-                break  # The value refers to a section that has the rest of the key.
+                break  # The rest of the key is in the section to which this value refers.
             else:
                 return 1  # OmegaConf reports the unknown key.
             done.append(name)

@@ -21,7 +21,7 @@ Series = dict[str, tuple[list[float], list[float]]]
 
 # Size of the viewBox and edges of the plot area, in SVG units.
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 190, 48, 412, 8, 168
-_BINS = 100  # Largest number of bins of a series. A line shows the means of the bins, a band their ranges.
+_BINS = 100  # Largest number of bins of a curve. The plot shows the mean of each bin as a line and its range as a band.
 _LAST_STEP = 1e15
 _TITLES = {
     "loss": "losses",
@@ -254,7 +254,7 @@ def plot_metrics(series: Series, real_values: dict[str, float]) -> list[tuple[st
 def plot_group(
     index: int, title: str, names: Sequence[str], series: Series, last_step: float, real_values: dict[str, float]
 ) -> tuple[Markup, dict[str, Any]]:
-    """Plot a group of metrics. Return HTML with an inline SVG, and the points that the page shows under the pointer.
+    """Plot a group of metrics. Return HTML with an inline SVG, and the points for the tooltips of the page.
 
     Args:
         index: number of the plot on the page, from 0.

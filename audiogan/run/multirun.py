@@ -55,7 +55,7 @@ def _check_jobs(name: str, overrides: Sequence[str]) -> None:
             f"run_dir={shared}: several jobs would use this run folder; do not set run_dir, and vary a setting "
             "that is part of the folder name (not trainer.steps, trainer.minutes or a callback that only logs)"
         )
-    # Before the jobs, Hydra composes a configuration from only the overrides that all jobs share, so check it too.
+    # Hydra first composes a configuration with the overrides that all jobs share. Check it as well.
     try:
         config.compose_unchecked(name, [o for o in overrides if all(o in job for job in planned)])
     except UserError as error:
@@ -115,12 +115,13 @@ def multirun(name: str, overrides: Sequence[str], resume_command: str = "") -> i
                 raise UserError(trainer.stop_reason)
         except (UserError, OSError, MemoryError) as error:
             print(f"audiogan: {' '.join(mine)}: {' '.join(str(error).split())}", file=sys.stderr)
-            # A launcher may use other processes. Their copies of `failed` are lost, so they raise an exception.
+            # A launcher may run jobs in other processes, which cannot change `failed` here. They raise an exception
+            # instead.
             if os.getpid() != process:
                 raise JobFailed(str(error)) from None
             failed.append(str(error))
         except KeyboardInterrupt:
-            # Launchers do not pass KeyboardInterrupt from another process to this one, so raise a different exception.
+            # Launchers do not pass on KeyboardInterrupt from another process, so raise a different exception.
             if os.getpid() != process:
                 raise JobInterrupted(" ".join(mine)) from None
             raise

@@ -253,7 +253,7 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
             },
             style=Markup(Path(__file__).with_name("report.css").read_text(encoding="utf-8")),
             script=Markup(script),
-            # The browser runs only this script, even if a file name or a label contains another one.
+            # The content security policy allows only this script, even if a file name or a label contains a script.
             script_sha256=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
     )

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 KEYS = {
-    "name", "run_dir", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints", "callbacks",
-    "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm", "critic_spectral_norm",
-    "conditioning", "knobs", "voice", "partials",
+    "name", "run_dir", "init", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints",
+    "callbacks", "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm",
+    "critic_spectral_norm", "conditioning", "knobs", "voice", "partials",
 }  # fmt: skip
 """Top-level keys of a configuration. Other keys, such as ``model_size``, are allowed if a value refers to them."""
 MAX_INTEGER = 2**63 - 1
@@ -36,7 +36,7 @@ LABELLING = ("auto", "folders", "none")
 # Keys that can be changed in the config.yaml of a run. Other keys cannot, because the file holds resolved values: a
 # changed key would not update the values that were computed from it.
 CHANGEABLE = re.compile(
-    r"(name|run_dir|seed|trainer|engine|batch_size|players|checkpoints|callbacks|representation|game|streams|hydra)\b"
+    r"(name|run_dir|init|seed|trainer|engine|batch_size|players|checkpoints|callbacks|representation|game|streams|hydra)\b"
     r"|data\.(?!(length|sample_rate|channels|size)\b)"
 )
 
@@ -57,7 +57,21 @@ def complete_settings(cfg: DictConfig, source: str, overrides: Sequence[str] = (
     own = bool(OmegaConf.select(cfg, "facts.modality")) and _take_up(cfg, source, overrides)
     _spread_rate(cfg)
     make_paths_absolute(cfg)
+    _complete_init(cfg, overrides)
     return own
+
+
+def _complete_init(cfg: DictConfig, overrides: Sequence[str]) -> None:
+    """Make the path in ``init`` absolute. With a model to start from, leave out the warm-up of new networks."""
+    from audiogan.run.model_files import shipped_models
+
+    init = _text(cfg, "init")
+    if init is None:
+        return
+    if init not in shipped_models() and os.path.lexists(os.path.expanduser(init)):
+        cfg.init = _absolute("init", init)
+    if "warm_up" in cfg and not any(override.lstrip("+").startswith("warm_up=") for override in overrides):
+        cfg.warm_up = 0
 
 
 def make_paths_absolute(cfg: DictConfig) -> None:
@@ -155,7 +169,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
                 "changed; start from the original configuration of the run"
             )
     if any(override.lstrip("+~").startswith("data.") for override in overrides):
-        # The networks were built for these inputs, which the new data may lack.
+        # The new data must have the inputs for which the networks were built.
         for name, node in (cfg.get("inputs") or {}).items():
             if node is not None and "use" in node:
                 node.use = cfg.facts[name]

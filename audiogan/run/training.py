@@ -17,7 +17,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from audiogan.core import (
     Callback,
-    CheckpointError,
     Checkpoints,
     Engine,
     Game,
@@ -36,7 +35,7 @@ from audiogan.inputs import Input
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
 from audiogan.run.build import build, wrap_errors
-from audiogan.run.changes import data_fingerprint, describe_data_changes, describe_setting_changes
+from audiogan.run.changes import data_fingerprint
 from audiogan.run.facts import resolve_facts
 from audiogan.run.folder import (
     check_run_folder,
@@ -48,7 +47,9 @@ from audiogan.run.folder import (
     write_scan,
     write_status,
 )
+from audiogan.run.initial import Initial, adopt_facts, begin_fine_tuning, load_initial, read_initial
 from audiogan.run.optional import ignore_write_errors
+from audiogan.run.resuming import error_reason, resume
 from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
@@ -130,6 +131,7 @@ def build_trainer(
     held_out: Table | None = None,
     *,
     fit_to_data: bool = True,
+    initial: Initial | None = None,
     progress: bool = True,
     engine: Engine | None = None,
     echo: Echo = print,
@@ -142,12 +144,15 @@ def build_trainer(
         held_out: held-out data, for callbacks.
         fit_to_data: whether to fit the representation and the inputs to the training data. Use ``False`` if a
             checkpoint is loaded afterwards.
+        initial: trained model from which the run starts, or has started.
         progress: whether to show a progress bar.
         engine: engine to use. By default, it is built from the configuration.
         echo: function that prints a line.
     """
     engine = engine or build_engine(cfg)
     representation = resolve_facts(cfg, train)
+    if initial is not None:
+        adopt_facts(cfg, initial)
     if fit_to_data:
         chosen = np.unique(np.linspace(0, len(train) - 1, min(len(train), MAX_FIT_EXAMPLES)).astype(np.int64))
         representation.fit(train.signals(chosen[i : i + 64]) for i in range(0, len(chosen), 64))
@@ -155,6 +160,9 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game: Any = build_game(cfg, representation)
+    loaded = None
+    if initial is not None and fit_to_data:
+        loaded = load_initial(game, cfg, initial, lambda other: build_game(other, build_representation(other)), echo)
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
     for given in inputs:
         train = given.prepare_table(train)
@@ -171,9 +179,12 @@ def build_trainer(
         callbacks["checkpoints"] = Checkpoints(folder, extra_values=extra_values, echo=echo, **cfg.checkpoints)
         clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
         budget: Any = {"steps": cfg.trainer.steps, "minutes": cfg.trainer.minutes, "clock": clock}
-        return Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
+        trainer = Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
     except (TypeError, ValueError) as error:
         raise UserError(f"{cfg.name}: {error}") from error
+    if initial is not None and loaded is not None:
+        begin_fine_tuning(trainer, initial, loaded)
+    return trainer
 
 
 def build_engine(cfg: DictConfig) -> Engine:
@@ -251,6 +262,9 @@ def train(cfg: DictConfig, *, resume_command: str = "", echo: Echo = print, prog
         path, state, damaged = load_newest_checkpoint(run_dir / "checkpoints", rename_damaged=engine.is_main_process)
         for complaint in damaged:
             echo(f"skipped a damaged checkpoint: {complaint}")
+        initial = None
+        if cfg.get("init") is not None:  # A resumed run does not read the model again.
+            initial = read_initial(cfg.init) if path is None else Initial(str(path), state.get("config") or {})
         with wrap_errors(cfg.name):
             data, held_out = open_data(cfg)
         echo(f"data: {data.source}{describe_held_out(data, held_out, cfg.data.get('holdout'))}")
@@ -261,18 +275,17 @@ def train(cfg: DictConfig, *, resume_command: str = "", echo: Echo = print, prog
             for hint in getattr(scan, "hints", list)():
                 echo(f"data: {hint}")
         with wrap_errors(cfg.name):
-            trainer = build_trainer(
-                cfg, data, held_out, fit_to_data=path is None, progress=progress, engine=engine, echo=echo
-            )
+            options: Any = {"initial": initial, "progress": progress, "engine": engine, "echo": echo}
+            trainer = build_trainer(cfg, data, held_out, fit_to_data=path is None, **options)
         if path is not None:
             resume(trainer, cfg, path, state, echo)
         echo(f"run: {run_dir}  {describe_networks(trainer)}")
-        # A run that was killed after its last step still needs its final status and report.
+        # If a run was killed after its last step, its final status and report are still missing.
         if trainer.budget_used_up and path is not None and read_status(run_dir) != "running":
             advice = "increase trainer.steps or trainer.minutes to resume"
             echo(f"nothing to do: the run is at step {trainer.step:,}; {advice}")
             return trainer
-        # If the resume fails, the run keeps its old files. Therefore, new ones are written only now.
+        # New files are written only now, so that a run keeps its old files if resuming fails.
         if engine.is_main_process:
             write_scan(run_dir, data)
             with atomic_write(run_dir / "config.yaml") as temporary:
@@ -295,7 +308,7 @@ def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, resume_command: 
         trainer.run()
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        update_status("stopped (interrupted)" if interrupted else f"failed ({_reason(error)})")
+        update_status("stopped (interrupted)" if interrupted else f"failed ({error_reason(error)})")
         if _out_of_memory(error):
             advice = "use a smaller batch_size or a larger engine.accumulate"
             raise UserError(f"{run_dir}: out of memory at step {trainer.step:,}; {advice}") from error
@@ -309,12 +322,6 @@ def run_trainer(trainer: Trainer, cfg: DictConfig, source: str, resume_command: 
         summary = f"{outcome} at step {trainer.step:,} after {trainer.seconds / 60:.1f} minutes"
         write_report_and_summary(trainer, cfg, resume_command, summary, echo)
     trainer.stop_reason = reason  # Ignore signals that arrived during the report.
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyError):
-        return f"{error} is missing"
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _out_of_memory(error: BaseException) -> bool:
@@ -347,41 +354,6 @@ def write_report_and_summary(trainer: Trainer, cfg: DictConfig, resume_command: 
             echo(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and resume_command:
         echo(f"resume:  {resume_command}")
-
-
-def resume(trainer: Trainer, cfg: DictConfig, path: Path, state: dict[str, Any], echo: Echo) -> None:
-    """Load a checkpoint into a trainer, and print settings and data that changed since it was written.
-
-    Args:
-        trainer: trainer of the run.
-        cfg: configuration of the run.
-        path: path of the checkpoint, for messages.
-        state: content of the checkpoint.
-        echo: function that prints a line.
-
-    Raises:
-        UserError: the checkpoint is invalid, or networks, players or optimizers do not match it.
-    """
-    changed: list[str] = []
-    try:
-        changed = describe_setting_changes(state.get("config", {}), OmegaConf.to_container(cfg, resolve=True))
-        if any("optimizer._target_" in change for change in changed):
-            raise CheckpointError("the optimizer was changed")
-        missing = trainer.load_state_dict(state["trainer"])
-        saving = trainer.callbacks["checkpoints"]
-        assert isinstance(saving, Checkpoints)
-        changed += describe_data_changes(state.get("data"), saving.extra_values["data"])
-    except Exception as error:  # Invalid values in an untrusted checkpoint may cause any exception.
-        what = f"; changed settings: {'; '.join(changed[:4])}" if changed else ""
-        advice = "choose another run_dir, or restore the old settings"
-        if (own := Path(cfg.run_dir) / "config.yaml").is_file():
-            advice += f", or resume with the settings of the run: audiogan train {shlex.quote(str(own))}{trust_flag()}"
-        raise UserError(f"{path}: cannot be resumed: {_reason(error)}{what}; {advice}") from error
-    echo(f"resuming from {path} at step {trainer.step:,}")
-    if changed:
-        echo(f"changed since that checkpoint: {'; '.join(changed)}")
-    for line in missing:
-        echo(f"warning: {line}")
 
 
 def describe_networks(trainer: Trainer) -> str:

@@ -27,13 +27,13 @@ from audiogan.utils.text import printable
 P = ParamSpec("P")
 R = TypeVar("R")
 MAX_MODULES, MAX_NAME = 16, 100
-"""Largest number of modules that a model may need, and largest length of a module name in characters."""
+"""Limits of the modules that a model may need: number of modules, and characters of a module name."""
 FRAMEWORKS = {
     *("audiogan", "torch", "torchaudio", "torchvision", "torchgen", "functorch", "numpy", "hydra", "omegaconf"),
     *("pip", "setuptools", "pkg_resources", "test"),
 }
 REFUSED = {name.lower() for name in {*sys.stdlib_module_names, *sys.builtin_module_names, *FRAMEWORKS}}
-"""Modules that cannot be trusted, in lower case, because some of their classes run programs or write files."""
+"""Names, in lower case, of modules that cannot be trusted because some of their classes run programs or write files."""
 
 
 @dataclass(frozen=True)

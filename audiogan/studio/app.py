@@ -13,18 +13,35 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from audiogan.errors import UserError
-from audiogan.studio import imitate, kits, sounds, watching
+from audiogan.studio import (
+    finding,
+    imitate,
+    kits,
+    listening,
+    mapping,
+    mixing,
+    opening,
+    patterns,
+    recordings,
+    sounds,
+    watching,
+)
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.security import RequestGuard
 from audiogan.studio.sounds import Studio
 
 if TYPE_CHECKING:
+    from audiogan.kits import Kit
     from audiogan.model.generator import Generator
 
-ROUTERS = (sounds.router, kits.router, imitate.router, watching.router)
+ROUTERS = (
+    *(sounds.router, kits.router, patterns.router, imitate.router, watching.router),
+    *(mixing.router, opening.router),
+    *(finding.router, recordings.router, mapping.router, listening.router),
+)
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-PAGES = {"/": "index.html", "/run": "run.html"}
+PAGES = {"/": "index.html", "/run": "run.html", "/blind": "blind.html"}
 """URL path -> file name of each HTML page. Every static file is also served at ``/static/NAME``."""
 
 
@@ -35,6 +52,9 @@ def create_app(
     token: str | None = None,
     runs_dir: str | Path = "runs",
     extra_run: str | Path | None = None,
+    recordings_dir: str | Path | None = None,
+    kit: Kit | None = None,
+    session: dict[str, Any] | None = None,
 ) -> FastAPI:
     """Return the ASGI application of the studio for one model.
 
@@ -46,6 +66,9 @@ def create_app(
             ``host``.
         runs_dir: folder that is searched for run folders. The page lists them.
         extra_run: run folder outside ``runs_dir`` that the page also lists.
+        recordings_dir: folder with sound files of the user, for the map of sounds and the listening test.
+        kit: kit that the page shows at first. By default a new kit.
+        session: patterns and tempo of this kit, see `audiogan.studio.opening.read_session`.
 
     Raises:
         UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.
@@ -59,6 +82,13 @@ def create_app(
         Slots(1, 2, limits.imitate_seconds),
     )
     app.state.watching = watching.Watching(Path(runs_dir), generator.checkpoint, Path(extra_run) if extra_run else None)
+    instrument, folder = app.state.studio.instrument, Path(recordings_dir) if recordings_dir else None
+    app.state.recordings = recordings.Recordings(generator, folder)
+    app.state.measures = mixing.MeasureCache(generator)
+    app.state.opened = None if kit is None else opening.to_page(instrument, kit, session)
+    app.state.directions = finding.DirectionCache(generator)
+    app.state.maps = mapping.SoundMaps(instrument, app.state.recordings)
+    app.state.listening = listening.ListeningTests(instrument, app.state.recordings)
     for router in ROUTERS:
         app.include_router(router)
     _serve_files(app)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,6 +15,7 @@ from starlette.responses import StreamingResponse
 
 from audiogan.errors import UserError
 from audiogan.modalities.reading import SoundReader, Unreadable
+from audiogan.modalities.wav import encode_wav
 from audiogan.studio.limits import read_body
 from audiogan.studio.sounds import Studio
 
@@ -32,9 +35,10 @@ async def imitate(
     """Search for the latent that gives the sound nearest to a recording. The request body is a sound file.
 
     The response is a stream of JSON lines. During the search, lines are ``{"progress": 0 ... 1}``. The last line is
-    ``{"recipe", "distance", "start"}`` or ``{"error"}``. Distances are in dB: ``start`` before the optimisation and
-    ``distance`` after it. A ``"note"`` is added if only the first part of the recording was used. The search stops when
-    the client closes the connection.
+    ``{"recipe", "distance", "start", "source"}`` or ``{"error"}``. Distances are in dB: ``start`` before the
+    optimisation and ``distance`` after it. ``source`` is the recording in the format of the model, as a WAV file in
+    Base64. A ``"note"`` is added if only the first part of the recording was used. The search stops when the client
+    closes the connection.
 
     Args:
         request: the request.
@@ -47,8 +51,8 @@ async def imitate(
         raise UserError(f"seconds={seconds:g} must be from 0.1 to {limit:g}")
     body = await read_body(request, studio.limits.upload_bytes, studio.limits.body_seconds)
     wave, sample_rate = await studio.renders.run(decode_recording, body, studio.limits.recording_seconds)
-    if label is not None and label not in studio.instrument.generator.labels:
-        raise UserError(f"label {label[:60]!r} is not a class of this model")
+    if label is not None:
+        studio.instrument.generator.game.get_input("classes").parse({label: 1.0})  # raises an error before the search
     limit = studio.limits.recording_seconds
     note = f"only its first {limit:g} seconds were used" if wave.shape[1] >= limit * sample_rate else ""
     # The slot is acquired before the response starts, because the status of a response cannot change to 503 (refused)
@@ -77,6 +81,8 @@ async def _lines(
             found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
             recipe = studio.instrument.to_wire(found.recipe)
             result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.initial_distance, 3))
+            source = encode_wav(found.target, generator.sample_rate, "FLOAT")
+            result["source"] = base64.b64encode(source).decode()
             result.update({"note": note} if note else {})
         except UserError as error:
             result["error"] = studio.instrument.error_message(error)
@@ -103,8 +109,8 @@ async def _lines(
     yield json.dumps(result) + "\n"
 
 
-def decode_recording(content: bytes, seconds: float) -> tuple[np.ndarray, int]:
-    """Decode the first ``seconds`` of a sound file. The rest is not decoded.
+def decode_recording(content: bytes | Path, seconds: float) -> tuple[np.ndarray, int]:
+    """Decode the first ``seconds`` of a sound file, given its content or path. The rest is not decoded.
 
     Returns:
         Samples, float32 ``[C, T]``, and the sample rate in Hz.

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
-from audiogan.model.bundle import shipped_models
 from audiogan.model.recipe import LONGEST, Recipe
+from audiogan.run.model_files import shipped_models
 from audiogan.studio.limits import StrictModel
 from audiogan.utils.text import printable
 
@@ -81,6 +81,7 @@ class Instrument:
             "fingerprint": self.fingerprint,
             "labels": g.labels,
             "knobs": list(g.knobs),
+            "knob_scales": {name: knob_scale(name, values) for name, values in g.knobs.items()},
             "sample_rate": g.sample_rate,
             "channels": channels,
             "samples": samples,
@@ -108,6 +109,16 @@ class Instrument:
         for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
             text = text.replace(path, self.name)
         return printable(text)[:300]
+
+
+def knob_scale(name: str, values: list[float]) -> dict[str, Any]:
+    """Return the ``values`` of a knob at evenly spaced settings from 0 to 1, their ``unit`` and the ``meaning`` of the
+    knob. Unit and meaning of knobs from outside the package are empty."""
+    from audiogan.data.sounds.knobs import KNOBS
+
+    known = KNOBS.get(name)
+    about = {"unit": known.unit, "meaning": known.meaning} if known else {"unit": "", "meaning": ""}
+    return {"values": [round(float(value), 5) for value in values], **about}
 
 
 def kit_formats() -> list[dict[str, str]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
-import zipfile
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -15,29 +12,16 @@ from pydantic import Field
 
 from audiogan.errors import UserError
 from audiogan.kits.names import file_stem
-from audiogan.studio.instrument import Name, Seed, WireRecipe
+from audiogan.kits.opening import KIT
+from audiogan.studio.archives import pack_files
+from audiogan.studio.instrument import Name, Seed
 from audiogan.studio.limits import StrictModel
+from audiogan.studio.opening import KitText, kit_text
+from audiogan.studio.pads import PADS, WirePad, in_page_order, pads_to_wire
+from audiogan.studio.patterns import NamedPattern
 from audiogan.studio.sounds import Studio
 
-if TYPE_CHECKING:
-    from audiogan.kits import Kit
-
 router = APIRouter(prefix="/api")
-PADS = 16
-FIRST_NOTE = 36
-"""MIDI note of the first pad, as on most pad controllers. Pads with lower notes are placed last."""
-ARCHIVE_TIME = (2020, 1, 1, 0, 0, 0)
-"""Modification time of the files in an archive. It is constant, so that exports of the same kit are identical byte for
-byte.
-"""
-
-
-class WirePad(StrictModel):
-    """Pad of a kit as a JSON object: its name, its General MIDI note and the recipe of its sound."""
-
-    name: Name
-    note: Annotated[int, Field(ge=0, le=127)]
-    recipe: WireRecipe
 
 
 class NewKit(StrictModel):
@@ -46,12 +30,10 @@ class NewKit(StrictModel):
     locked: Annotated[list[WirePad | None], Field(max_length=PADS)] = Field(default_factory=list)
 
 
-class KitFile(StrictModel):
-    pads: Annotated[list[WirePad], Field(min_length=1, max_length=PADS)]
+class KitFile(KitText):
+    patterns: Annotated[list[NamedPattern], Field(max_length=26)] = Field(default_factory=list)
     format: Name
     name: Annotated[str, Field(max_length=60)] = "kit"
-    sample_rate: Literal[44_100, 48_000] = 44_100
-    bits: Literal[16, 24] = 24
 
 
 @router.post("/kit")
@@ -66,10 +48,7 @@ async def new_kit(request: Request) -> dict[str, Any]:
         if pad is not None:
             instrument.from_wire(pad.recipe)
     made = await studio.renders.run(make_kit, instrument.generator, PADS, seed=want.seed, labels=want.labels)
-    pads: list[dict[str, Any]] = [
-        {"name": pad.name, "note": pad.note, "recipe": instrument.to_wire(pad.layers[0])} for pad in made.pads
-    ]
-    pads.sort(key=lambda pad: (pad["note"] < FIRST_NOTE, pad["note"]))
+    pads = in_page_order(pads_to_wire(instrument, made.pads))
     for i, kept in enumerate(want.locked[: len(pads)]):
         if kept is not None:
             pads[i] = kept.model_dump()
@@ -78,11 +57,10 @@ async def new_kit(request: Request) -> dict[str, Any]:
 
 @router.post("/kit.zip")
 async def export_kit(request: Request) -> Response:
-    """Export a kit in the requested file format and return the files as one ZIP archive."""
+    """Export a kit in the requested file format, with its patterns as MIDI files, and return one ZIP archive."""
     studio = Studio.from_request(request)
     want = await studio.parse_body(request, KitFile)
-    made = _kit(studio, want)
-    content = await studio.renders.run(_archive, studio, made, want)
+    content = await studio.renders.run(_archive, studio, want)
     return Response(content, media_type="application/zip", headers={"Content-Disposition": _disposition(want)})
 
 
@@ -99,29 +77,19 @@ def _disposition(want: KitFile) -> str:
     return f'attachment; filename="{plain}"{extended}'
 
 
-def _kit(studio: Studio, want: KitFile) -> Kit:
-    from audiogan.kits import FORMATS, Kit, Pad
+def _archive(studio: Studio, want: KitFile) -> bytes:
+    from audiogan.kits import FORMATS, save_kit
 
     if want.format not in FORMATS:
         raise UserError(f"format {want.format[:40]!r} must be one of {', '.join(FORMATS)}")
-    recipes = [replace(studio.instrument.from_wire(pad.recipe), model=studio.instrument.name) for pad in want.pads]
-    try:
-        pads = [Pad(pad.name, pad.note, (recipe,)) for pad, recipe in zip(want.pads, recipes, strict=True)]
-        return Kit(tuple(pads), studio.instrument.name)
-    except ValueError as error:  # The error is raised if a name is unprintable or a note occurs twice.
-        raise UserError(str(error)) from error
-
-
-def _archive(studio: Studio, made: Kit, want: KitFile) -> bytes:
-    from audiogan.kits import save_kit
-
+    made = want.to_kit(studio.instrument)
     with tempfile.TemporaryDirectory(prefix="audiogan-") as folder:
         out = Path(folder) / "kit"
         generator = studio.instrument.generator
         save_kit(generator, made, out, want.format, sample_rate=want.sample_rate, bits=want.bits, name=want.name)
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in sorted(path for path in out.rglob("*") if path.is_file()):
-                info = zipfile.ZipInfo(file.relative_to(out).as_posix(), ARCHIVE_TIME)
-                archive.writestr(info, file.read_bytes(), zipfile.ZIP_DEFLATED)
-        return packed.getvalue()
+        for pattern in want.patterns:
+            (out / f"pattern-{pattern.name}.mid").write_bytes(pattern.to_midi())
+        (out / KIT).write_text(kit_text(made, want.session), encoding="utf-8")
+        return pack_files(
+            {file.relative_to(out).as_posix(): file.read_bytes() for file in out.rglob("*") if file.is_file()}
+        )

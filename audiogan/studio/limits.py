@@ -34,6 +34,7 @@ class Limits:
     Attributes:
         json_bytes: largest size of a JSON request body, in bytes.
         upload_bytes: largest size of an uploaded recording, in bytes.
+        opened_bytes: largest size of a kit or sound that is opened, in bytes. Archives of kits contain sounds.
         recording_seconds: duration of the part of a recording that is decoded, from its beginning, in seconds.
         imitate_seconds: longest duration of a search by ``/api/imitate``, in seconds.
         body_seconds: time within which a request body must arrive, in seconds.
@@ -44,6 +45,7 @@ class Limits:
 
     json_bytes: int = 1 << 20
     upload_bytes: int = 16 << 20
+    opened_bytes: int = 64 << 20
     recording_seconds: float = 10.0
     imitate_seconds: float = 20.0
     body_seconds: float = 30.0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
+from audiogan.modalities.wav import encode_wav
 from audiogan.studio.instrument import RATES, Instrument, Name, Seed, Share, Truncation, Weight, WireRecipe, kit_formats
 from audiogan.studio.limits import MAX_SOUNDS, Limits, Refused, Slots, StrictModel, read_body
 
@@ -88,6 +87,7 @@ async def describe_model(request: Request) -> dict[str, Any]:
     studio = Studio.from_request(request)
     given = studio.limits
     limits = {"sounds": MAX_SOUNDS, "upload_bytes": given.upload_bytes, "seconds": given.imitate_seconds}
+    limits["opened_bytes"] = given.opened_bytes
     return {**studio.instrument.describe(), "formats": kit_formats(), "rates": RATES, "limits": limits}
 
 
@@ -120,7 +120,7 @@ async def render(request: Request) -> Response:
     def work() -> bytes:
         wave = studio.instrument.generator.render(recipe)[0]
         comment = json.dumps(studio.instrument.to_wire(recipe))
-        return encode_float_wav(wave, studio.instrument.generator.sample_rate, comment)
+        return encode_wav(wave, studio.instrument.generator.sample_rate, "FLOAT", comment)
 
     return Response(await studio.renders.run(work), media_type="audio/wav")
 
@@ -145,29 +145,3 @@ async def morph(request: Request) -> dict[str, Any]:
 
 def _listed(studio: Studio, recipes: list[Recipe]) -> dict[str, Any]:
     return {"recipes": [studio.instrument.to_wire(recipe) for recipe in recipes]}
-
-
-def encode_float_wav(wave: np.ndarray, sample_rate: int, comment: str = "") -> bytes:
-    """Encode one sound as a WAV file with 32-bit floating-point samples and return its bytes.
-
-    libsndfile is not used, because it stores the time in the file. This function always encodes the same sound to the
-    same bytes.
-
-    Args:
-        wave: samples ``[C, T]``.
-        sample_rate: sample rate in Hz.
-        comment: text of the comment field. By default the file has none.
-    """
-    channels, length = wave.shape
-    frame = 4 * channels
-    text = comment.encode() + b"\0"
-    chunks = _chunk(b"fmt ", struct.pack("<HHIIHHH", 3, channels, sample_rate, sample_rate * frame, frame, 32, 0))
-    chunks += _chunk(b"fact", struct.pack("<I", length))
-    if comment:
-        chunks += _chunk(b"LIST", b"INFO" + _chunk(b"ICMT", text))
-    chunks += _chunk(b"data", np.ascontiguousarray(wave.T, "<f4").tobytes())
-    return _chunk(b"RIFF", b"WAVE" + chunks)
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)

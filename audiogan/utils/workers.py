@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 PARTS = 4
-"""Number of work items per thread. Several small items per thread balance the load if some take longer."""
+"""Number of work items per thread. With several small items per thread, the load is balanced if some take longer."""
 MOST = 16
 """Maximum number of threads. More threads do not help, because Python runs the code between PyTorch operations in one
 thread at a time."""
@@ -56,7 +56,7 @@ class Workers:
                 future.cancel()
 
     def _part(self, function: Callable[[T], R], items: Sequence[T], stopped: threading.Event) -> list[R]:
-        if torch.get_num_threads() != 1:  # on some systems, all threads share one thread count
+        if torch.get_num_threads() != 1:  # On some systems, all threads share one thread count.
             torch.set_num_threads(1)
         results = []
         for item in items:
@@ -67,7 +67,7 @@ class Workers:
 
     def _enter(self) -> None:
         self._inside.yes = True
-        torch.get_num_threads()  # must precede the next line, because the first call resets the count
+        torch.get_num_threads()  # This call must precede the next line, because the first call resets the count.
         torch.set_num_threads(1)
 
     def _started(self) -> ThreadPoolExecutor:

@@ -1,4 +1,4 @@
-"""Every shipped configuration supports every command; see `every_command`."""
+"""Tests that every shipped configuration supports every command, see `every_command`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SMALL = {
 
 @pytest.fixture(scope="module")
 def run_of(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
-    """Return a function from the name of a configuration to its run, which is trained once."""
+    """Return a function from the name of a configuration to its run. Each configuration is trained once."""
     runs: dict[str, Run | None] = {}
 
     def train(name: str) -> Run:

@@ -1,4 +1,4 @@
-"""Servers that send too much, the wrong thing or nothing; and files of the user that stand in the way."""
+"""Tests of downloads from faulty servers, and of files of the user in the target folder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from audiogan.cli import main
+from audiogan.data.downloads.archive import ArchiveFiles
 from audiogan.data.downloads.download import download, get_data_set
 from audiogan.data.downloads.drum_kits import DrumKits
 from audiogan.data.downloads.fetch import Unfit, fetch
 from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
-from audiogan.data.downloads.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
 
 MOST = 300_000
@@ -84,7 +84,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Hostile], tuple
     def start(answer: Hostile) -> tuple[str, ThreadingHTTPServer]:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                with contextlib.suppress(OSError):  # the client has had enough
+                with contextlib.suppress(OSError):  # The client has closed the connection.
                     answer(self)
 
             def log_message(self, *args: object) -> None:
@@ -129,7 +129,7 @@ def test_every_set_has_a_bound_and_leaves_no_part(serve: Callable, tmp_path: Pat
         download(DrumKits(registry=registry(tmp_path / "list.csv")), tmp_path / "drums", url, retries=0, progress=False)
     for name in ("fsdd", "sc09"):
         data = get_data_set(name)
-        assert isinstance(data, SpokenDigits) and data.archive.max_bytes < 3e9
+        assert isinstance(data, ArchiveFiles) and data.archive.max_bytes < 3e9
         small = replace(data, archive=replace(data.archive, max_bytes=MOST))
         with pytest.raises(UserError, match="larger than the expected 300,000 bytes"):
             download(small, tmp_path / name, url, progress=False)

@@ -1,9 +1,11 @@
-"""Downloading MNIST-like data sets from a local server with tiny files of the same format."""
+"""Tests of downloads of data sets like MNIST, from a local server with tiny files of the same format."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
+import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,10 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from audiogan.data.downloads.archive import ArchiveFiles
+from audiogan.data.downloads.data_set import read_descriptions
 from audiogan.data.downloads.download import download, get_data_set
 from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
-from audiogan.data.images.sources import DOWNLOADED, open_images
+from audiogan.data.images.sources import DOWNLOADED, open_images, open_photos
 from audiogan.errors import UserError
 
 
@@ -107,13 +112,15 @@ def test_the_same_call_fetches_only_what_is_missing(site: Site, tmp_path: Path) 
     site.requests.clear()
     site.get(out, base_url=site.url)
     assert site.requests == []
-    (out / "train.npz").write_bytes((out / "train.npz").read_bytes()[:-40])  # cut short: made again
+    (out / "train.npz").write_bytes((out / "train.npz").read_bytes()[:-40])  # A truncated file is downloaded again.
     site.get(out, base_url=site.url)
     assert len(site.requests) == 2 and len(open_images(out)) == 6
 
 
 def test_what_cannot_be_done_is_one_clear_line(site: Site, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no data set 'cifar'; there are: drums, sc09, fsdd, mnist, fashion-mnist"):
+    with pytest.raises(
+        UserError, match="no data set 'cifar'; there are: drums, sc09, fsdd, flowers, pets, mnist, fashion-mnist"
+    ):
         get_data_set("cifar")
     with pytest.raises(UserError, match="nowhere: the server answered 404"):
         site.get(tmp_path / "o", base_url=site.url + "nowhere")
@@ -139,12 +146,37 @@ def test_files_of_another_format_are_refused(tmp_path: Path) -> None:
 
 def test_the_published_lists() -> None:
     digests = []
+    licences = {
+        "mnist": "CC BY-SA 3.0",
+        "fashion-mnist": "WITHOUT WARRANTY",
+        "flowers": "CC BY 2.0",
+        "pets": "CC BY-SA 4.0",
+    }
     for name in DOWNLOADED:
         source = get_data_set(name)
-        assert isinstance(source, IdxImages) and list(source.parts) == ["train.npz", "test.npz"]
+        assert isinstance(source, IdxImages | ArchiveFiles) and licences[name] in source.about
         for file in (file for part in source.parts.values() for file in part):
             assert file.sha256 is not None and len(file.sha256) == 64 and int(file.sha256, 16)
             assert len(file.urls) >= 2 and all(url.endswith(f"/{file.name}") for url in file.urls)
             digests.append(file.sha256)
-        assert ("CC BY-SA 3.0" if name == "mnist" else "WITHOUT WARRANTY") in source.about
-    assert len(set(digests)) == 8
+    assert len(set(digests)) == 10
+
+
+def test_photographs_arrive_in_folders_of_classes_and_are_opened_by_name(site: Site, tmp_path: Path) -> None:
+    entry = read_descriptions()["flowers"]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for i, label in enumerate(entry["labels"]):
+            picture = io.BytesIO()
+            Image.new("RGB", (20 + i, 16), (40 * i, 90, 10)).save(picture, "JPEG")
+            info = tarfile.TarInfo(f"flower_photos/{label}/{i}_0f.jpg")
+            info.size = picture.tell()
+            archive.addfile(info, io.BytesIO(picture.getvalue()))
+        archive.addfile(tarfile.TarInfo("flower_photos/LICENSE.txt"))
+    (site.root / entry["file"]).write_bytes(packed.getvalue())
+    entry |= {"sha256": hashlib.sha256(packed.getvalue()).hexdigest()}
+    folder = download(ArchiveFiles.from_description("flowers", entry), None, site.url, progress=False)
+    assert sorted(p.name for p in folder.iterdir()) == sorted([*entry["labels"], "README.md", "manifest.csv"])
+    images = open_images("flowers", size=16, cache=tmp_path)
+    assert images.labels == sorted(entry["labels"]) and len(images) == 5 and images.shape == (3, 16, 16)
+    assert len(open_photos("flowers", size=8, tiles=4, cache=tmp_path)) >= 5

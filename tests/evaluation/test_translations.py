@@ -1,4 +1,4 @@
-"""Sources as outputs: what doing nothing is measured on."""
+"""Tests of the evaluation of translations, including the scores of the unchanged sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from audiogan.evaluation import translations
-from audiogan.evaluation.translations import Translated, measure_samples, measure_way_back
+from audiogan.evaluation.translations import Translated, measure_samples, measure_source_preservation
 from audiogan.games.generative import Route
 from audiogan.inputs import Signal
 from audiogan.modalities import Image, Sound
@@ -60,6 +60,6 @@ def test_one_direction_has_edges_and_no_way_back() -> None:
     x = RNG(0).uniform(-1, 1, (4, 3, 16, 16)).astype(np.float32)
     game = SimpleNamespace(required_inputs={"source": None})
     made = Translated(-x, x, x, False, {"source": x})
-    report = measure_way_back(made, model((3, 16, 16), game=game), "there", 0)
+    report = measure_source_preservation(made, model((3, 16, 16), game=game), "there", 0)
     assert report.values == {"edge_correlation/source@4": pytest.approx(1)}
-    assert not measure_way_back(made._replace(paired=True), model((3, 16, 16), game=game), "there", 0).values
+    assert not measure_source_preservation(made._replace(paired=True), model((3, 16, 16), game=game), "there", 0).values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,15 @@ from audiogan.kits.kit import velocity_ranges
 def test_kit_comes_back_exactly(kit: Kit) -> None:
     again = Kit.from_json(kit.to_json())
     assert again == kit and again.to_json() == kit.to_json()
+
+
+def test_level_pan_and_tune_are_kept_and_may_be_missing(kit: Kit) -> None:
+    moved = Kit((replace(kit.pads[0], level=-3, pan=0.25, tune=-7.5), *kit.pads[1:]), kit.model)
+    assert Kit.from_json(moved.to_json()) == moved and moved != kit
+    old = json.loads(kit.to_json())
+    for pad in old["pads"]:
+        assert [pad.pop(key) for key in ("level", "pan", "tune")] == [0, 0, 0]
+    assert Kit.from_json(json.dumps(old)) == kit
 
 
 def _name(text: str) -> Callable[[Any], None]:
@@ -39,6 +49,11 @@ def _name(text: str) -> Callable[[Any], None]:
         (lambda c: c["pads"][0].update(layers=c["pads"][0]["layers"] * 9), "27 layers"),
         (lambda c: c["pads"][0]["layers"][0].update(latent="AADAfw=="), "finite"),
         (lambda c: c["pads"][0]["layers"][0].pop("latent"), "latent"),
+        (lambda c: c["pads"][0].update(level=12.1), "level=12.1 must be from -24 to 12"),
+        (lambda c: c["pads"][0].update(level=float("nan")), "level=nan"),
+        (lambda c: c["pads"][0].update(pan="left"), "pan='left' must be from -1 to 1"),
+        (lambda c: c["pads"][0].update(tune=True), "tune=True"),
+        (lambda c: c["pads"][0].update(tune=[0]), "tune"),
         (_name(""), "printable"),
         (_name("a\nb"), "printable"),
         (_name("\ud800"), "printable"),

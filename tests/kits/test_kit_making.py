@@ -13,7 +13,7 @@ from audiogan import Generator, Recipe, UserError
 from audiogan.data.sounds.knobs import measure_knobs
 from audiogan.features.embedding import LogMel, embed
 from audiogan.kits import Kit, make_kit
-from audiogan.kits.drums import NOTES, assign_notes, drum_role, substitute_note
+from audiogan.kits.drums import FAMILIES, NOTES, assign_notes, drum_role, find_pad
 from audiogan.kits.making import velocity_layers
 
 
@@ -85,13 +85,39 @@ def test_names_of_drums_are_understood(label: str, part: str | None) -> None:
     assert drum_role(label) == part
 
 
-def test_notes_a_kit_lacks_are_played_by_the_nearest_in_kind() -> None:
-    pads = {36: "kick", 38: "snare", 42: "closed hat", 45: "tom", 48: "tom", 49: "crash"}
-    wanted = {35: 36, 40: 38, 37: 38, 44: 42, 46: 49, 50: 48, 41: 45, 51: 49, 57: 49, 63: 48, 39: 38}
-    assert {note: substitute_note(note, pads) for note in wanted} == wanted
-    assert substitute_note(0, pads) == 36 and substitute_note(127, pads) == 49
-    assert substitute_note(38, {60: None, 61: None}) == 60
+FULL: dict[int, str | None] = {
+    36: "kick", 38: "snare", 42: "closed hat", 46: "open hat", 39: "clap", 37: "rim", 45: "tom", 48: "tom", 41: "tom",
+    49: "crash", 51: "ride", 60: "perc", 44: "closed hat",
+}  # fmt: skip
+SMALL: dict[int, str | None] = {36: "kick", 38: "snare", 42: "closed hat", 45: "tom", 48: "tom", 49: "crash"}
+
+
+@pytest.mark.parametrize(
+    ("pads", "wanted"),
+    [
+        (SMALL, {35: 36, 40: 38, 37: 38, 44: 42, 46: 42, 50: 48, 41: 45, 51: 42, 57: 49, 63: 48, 39: 38, 70: 42}),
+        (FULL, {22: 42, 26: 46, 58: 41, 43: 41, 53: 51, 52: 49, 28: 39, 31: 37, 82: 42, 54: 42, 33: 37, 61: 60}),
+        ({45: "tom", 48: "tom", 41: "tom"}, {60: 48, 64: 45, 86: 41, 87: 41, 58: 41}),  # pitch decides among toms
+        ({36: "kick"}, {35: 36, 38: None, 42: None, 0: None, 41: None, 127: None}),
+        ({36: "kick", 60: None, 61: None}, {38: 60, 99: 61, 35: 36}),  # pads that are no drums come last
+    ],
+)
+def test_notes_a_kit_lacks_are_played_by_a_similar_drum(
+    pads: dict[int, str | None], wanted: dict[int, int | None]
+) -> None:
+    assert {note: find_pad(note, pads) for note in wanted} == wanted
+
+
+def test_only_kick_notes_are_played_by_a_kick() -> None:
+    for pads in (FULL, SMALL, {36: "kick", 35: "kick", 40: "crash"}):
+        assert [note for note in range(128) if pads.get(find_pad(note, pads) or 0) == "kick"] == [35, 36]
+    assert set(range(27, 88)) | {22, 26} == set(FAMILIES)  # all of General MIDI 2's percussion
     assert set(range(35, 82)) == set(NOTES)  # all of General MIDI's percussion key map
+
+
+def test_note_58_is_a_tom_except_in_files_that_select_general_midi() -> None:
+    pads = {**FULL, 58: "perc"}
+    assert find_pad(58, pads) == 41 and find_pad(58, pads, general_midi=True) == 58
 
 
 def _residuals(drums: Generator, recipes: list[Recipe], means: dict[str, Any]) -> np.ndarray:
@@ -175,3 +201,10 @@ def test_without_the_knob_softer_strokes_are_found_among_neighbours(drums: Gener
 def test_bad_requests(drums: Generator, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         make_kit(drums, **arguments)
+
+
+def test_class_names_are_matched_as_people_write_them(drums: Generator) -> None:
+    kit = make_kit(drums, 2, seed=3, labels=["Kick", "closed hat"])
+    assert kit == make_kit(drums, 2, seed=3, labels=["kick", "hat_closed"])
+    with pytest.raises(UserError, match="no class 'kik'; did you mean 'kick'"):
+        make_kit(drums, 2, seed=3, labels=["kik"])

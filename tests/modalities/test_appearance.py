@@ -1,4 +1,4 @@
-"""Metrics of sharpness, colourfulness, edges and belonging, on images made by hand."""
+"""Tests of sharpness, colourfulness, edge correlation and match rate, on simple images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from audiogan.modalities import Image
 from audiogan.modalities.appearance import colourfulness, high_band_energy, sharpness
-from audiogan.modalities.references import edge_correlation, gmsd, luminance, match_share
+from audiogan.modalities.references import edge_correlation, gmsd, luminance, target_match_rate
 
 RNG = np.random.default_rng
 
@@ -53,7 +53,7 @@ def test_colourfulness_is_that_of_the_paper() -> None:
     assert colourfulness(colour(0, 0, 255, 0, 0, 255)[None]) == pytest.approx(0.3 * 255)
     greys = np.repeat(RNG(0).uniform(-1, 1, (4, 1, 8, 8)), 3, axis=1)
     assert colourfulness(greys) == pytest.approx(0)
-    assert colourfulness(np.concatenate([greys, np.full((4, 3, 8, 8), 0.0)])) == pytest.approx(0)  # a mean over images
+    assert colourfulness(np.concatenate([greys, np.full((4, 3, 8, 8), 0.0)])) == pytest.approx(0)  # Mean over images.
     with pytest.raises(ValueError, match="colour images"):
         colourfulness(greys[:, :1])
 
@@ -94,19 +94,20 @@ def test_edge_correlation_depends_on_outlines_only() -> None:
     assert edge_correlation(np.roll(square, 3, axis=(2, 3)), square) < 0.5
     assert edge_correlation(square, square[:, :1]) == pytest.approx(1)  # colour against grey
     both = np.concatenate([square, np.zeros_like(square)])
-    assert edge_correlation(both, np.concatenate([square, square])) == pytest.approx(1)  # the flat image is ignored
+    # The image of a single colour is ignored.
+    assert edge_correlation(both, np.concatenate([square, square])) == pytest.approx(1)
     assert np.isnan(edge_correlation(np.zeros_like(square), square))
 
 
 def test_match_share_says_whether_an_output_belongs_to_its_target() -> None:
     target = RNG(0).uniform(-1, 1, (200, 1, 6, 6))
     near = target + RNG(1).normal(0, 0.2, target.shape)
-    assert match_share(near, target) == 1
-    assert match_share(near, np.roll(target, 1, 0)) < 0.1
-    assert match_share(RNG(2).uniform(-1, 1, target.shape), target) == pytest.approx(1 / 16, abs=0.03)
-    assert match_share(target, np.zeros_like(target)) == 1  # Equal targets are equally near.
+    assert target_match_rate(near, target) == 1
+    assert target_match_rate(near, np.roll(target, 1, 0)) < 0.1
+    assert target_match_rate(RNG(2).uniform(-1, 1, target.shape), target) == pytest.approx(1 / 16, abs=0.03)
+    assert target_match_rate(target, np.zeros_like(target)) == 1  # Equal targets are equally near.
     with pytest.raises(ValueError, match="candidates=16 must be from 2"):
-        match_share(near[:15], target[:15])
+        target_match_rate(near[:15], target[:15])
 
 
 def test_match_share_is_the_mean_over_all_choices() -> None:
@@ -116,7 +117,7 @@ def test_match_share_is_the_mean_over_all_choices() -> None:
         for others in combinations([j for j in range(6) if j != i], 2):
             distances = [np.square(output[i] - target[j]).sum() for j in (i, *others)]
             found.append(distances[0] == min(distances))
-    assert match_share(output, target, 3) == pytest.approx(np.mean(found))
+    assert target_match_rate(output, target, 3) == pytest.approx(np.mean(found))
     assert 0 < np.mean(found) < 1
 
 

@@ -11,7 +11,8 @@ import torch
 import audiogan
 from audiogan.cli import main
 from audiogan.errors import UserError
-from audiogan.model.bundle import read_bundle, save_bundle
+from audiogan.model.bundle import save_bundle
+from audiogan.run.model_files import read_bundle
 
 STAGES = "+callbacks.first_stage={_target_: audiogan.core.FirstStage, fraction: 0.5}"
 SOURCE = np.random.default_rng(0).uniform(-1, 1, (1, 16, 16)).astype(np.float32)

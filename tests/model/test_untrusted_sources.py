@@ -1,4 +1,4 @@
-"""Bundles from strangers with models that need a signal: every fault is one line, before memory is allocated."""
+"""Tests of untrusted bundles of models that require a signal: errors in one line, before memory is allocated."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from audiogan.errors import UserError
 from audiogan.games import Generative
 from audiogan.inputs import Signal
 from audiogan.modalities import Image
-from audiogan.model.bundle import ABOUT, CARD, FORMAT, WEIGHTS
 from audiogan.networks.unet import UNet
 from audiogan.representations import Identity
+from audiogan.run.model_files import ABOUT, CARD, FORMAT, WEIGHTS
 
 IMAGE = {"_target_": "audiogan.modalities.Image"}
 UNET = {"_target_": "audiogan.networks.unet.UNet", "shape": [3, 8, 8], "source": [1, 8, 8], "width": 4}
@@ -36,7 +36,7 @@ SOUND = {"_target_": "audiogan.modalities.Sound", "sample_rate": 16000}
 
 
 def bundle(path: Path, changes: dict[str, Any] | None = None) -> Path:
-    """Write a bundle; ``changes`` are values by dotted key of its configuration."""
+    """Write a bundle. ``changes`` are values by dotted key of its configuration."""
     config: Any = copy.deepcopy(CONFIG)
     for key, value in (changes or {}).items():
         *parts, last = key.split(".")

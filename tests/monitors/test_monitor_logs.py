@@ -1,4 +1,4 @@
-"""Logs of other people: all tell of the same overpowering critic, however they are written."""
+"""Tests of logs of other programs: every format gives the same finding, an overpowering critic."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_tables(tmp_path: Path, name: str) -> None:
 def test_lines(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.log").write_text(LINES[name])
     remarks = check(diagnose(tmp_path / "a.log")).remarks
-    assert bool(remarks) == (name in ("cyclegan", "preamble")) and all("contain no figures" in line for line in remarks)
+    assert bool(remarks) == (name in ("cyclegan", "preamble")) and all("contain no metrics" in line for line in remarks)
 
 
 @pytest.mark.parametrize("name", [*JSON, *JSONL])
@@ -186,7 +186,7 @@ def test_cells_that_are_no_finite_numbers(tmp_path: Path) -> None:
     ("content", "says"),
     [
         (b"", "an empty file"),
-        (b"1,2,3\n4,5,6\n", "contains no figures"),
+        (b"1,2,3\n4,5,6\n", "contains no metrics"),
         (b"Dear diary, today I trained a GAN.\nIt went well.\n", "they contain no numbers"),
         (b"step,val_loss\n1,2\n", "contains only step, val_loss; doctor needs"),
         (b"PK\3\4 a workbook", "save it as CSV"),
@@ -196,8 +196,8 @@ def test_cells_that_are_no_finite_numbers(tmp_path: Path) -> None:
         (bytes(range(256)) * 10, "not text"),
         (b"[1, 2", "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
-        (b"{" * 100_000, "no figures|no numbers"),
-        (b"[[1, 2], [3, 4]]", "contains no figures|no numbers"),
+        (b"{" * 100_000, "no metrics|no numbers"),
+        (b"[[1, 2], [3, 4]]", "contains no metrics|no numbers"),
         (b'"' * 500_000 + b"\n1,2\n", "contains only"),
     ],
 )
@@ -283,7 +283,7 @@ def test_event_files_of_tensorboard(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-400])
     assert "in the middle of an event" in diagnose(file).remarks[0]
     data = bytearray(file.read_bytes())
-    first = 16 + struct.unpack("<Q", data[:8])[0]  # of the file's version
+    first = 16 + struct.unpack("<Q", data[:8])[0]  # End of the record with the version of the file.
     size = struct.unpack("<Q", data[first : first + 8])[0]
     data[first + 12 : first + 12 + size] = b"\xff" * size
     file.write_bytes(data)

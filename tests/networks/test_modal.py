@@ -27,7 +27,12 @@ def latents(n: int, seed: int = 1) -> Tensor:
 
 @pytest.mark.parametrize(
     ("length", "channels", "rate", "n_fft", "hop"),
-    [(2048, 1, 44100, 1024, 512), (11025, 2, 22050, 512, 200), (88200, 2, 44100, 1536, 768), (16384, 1, 16000, 512, 256)],
+    [
+        (2048, 1, 44100, 1024, 512),
+        (11025, 2, 22050, 512, 200),
+        (88200, 2, 44100, 1536, 768),
+        (16384, 1, 16000, 512, 256),
+    ],
 )
 def test_any_format_fits(length: int, channels: int, rate: int, n_fft: int, hop: int) -> None:
     network = generator(length, channels, rate, n_fft=n_fft, hop_length=hop)

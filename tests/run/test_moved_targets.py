@@ -1,4 +1,4 @@
-"""Names of earlier versions, in configurations and stored models, mean the present ones."""
+"""Tests that class names of earlier versions work in configurations and stored models."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audiogan.model.bundle import ABOUT, shipped_models
+from audiogan.run.model_files import ABOUT, shipped_models
 from audiogan.run.targets import MOVED, check_targets, find_targets, resolve_target, update_targets
 
 PLACES = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.studio.conftest import Served
 
 
-MASTER, ACCENT, ON = 0.8, 1.0, 0.62
+MASTER, ACCENT, ON = 0.8, 1.0, 79 / 127
 # What reaches the loudspeaker is kept (`tap`), and when sources are started (`started`).
 EAR = """
 window.started = [];
@@ -129,7 +129,7 @@ def test_keep_change_undo_and_share(opened: Callable[..., Page]) -> None:
     now = state(page)
     changed = Recipe.from_json(json.dumps(now["pads"][6]["recipe"]))
     assert changed.knobs["brightness"] == 0.9 and changed != second[6]
-    assert (now["tempo"], now["swing"], now["grid"][8][1]) == (97, 66, 1)
+    assert (now["tempo"], now["swing"], now["patterns"][0]["grid"][8][1]) == (97, 66, 79)
 
     other = opened(page.url[page.url.index("#") :])  # the link in another browser
     assert state(other) == now
@@ -179,8 +179,8 @@ def test_the_sequencer_is_in_time(opened: Callable[..., Page]) -> None:
           const { renderLoop } = await import("/static/sequencer.js");
           const click = new AudioBuffer({ length: 4, sampleRate: 16000 });
           click.copyToChannel(new Float32Array([0, 1, 0, 0]), 0);
-          const grid = Array.from({ length: 16 }, (_, pad) => Array(16).fill(pad === 3 ? 1 : 0));
-          grid[3][4] = 2;
+          const grid = Array.from({ length: 16 }, (_, pad) => Array(16).fill(pad === 3 ? 79 : 0));
+          grid[3][4] = 127;
           const loop = await renderLoop({ grid, tempo, swing, buffers: Array(16).fill(click), rate: 16000 });
           return [...loop.getChannelData(0)];
         }""",

@@ -54,11 +54,13 @@ class Degradation:
         raise NotImplementedError
 
     def bind(self, table: Table) -> Degradation:
-        """Return this degradation with parameters taken from the table, such as the sample rate."""
+        """Return a copy of this degradation with missing parameters filled in from the table, such as the sample
+        rate."""
         return self
 
     def column(self, table: Table) -> Column:
-        """Return the column of degraded signals for a table. Raise `UserError` if its signals are not supported."""
+        """Return a column with the degraded signals of a table. Raise `UserError` if the degradation does not support
+        them."""
         return Derived(self.input, self.bind(table))(table)
 
     def __call__(self, x: Any, rng: Rng | None = None) -> Any:

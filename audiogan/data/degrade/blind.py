@@ -24,7 +24,7 @@ SIZES = (7, 9, 11, 13, 15, 17, 19, 21)
 MODES = ("area", "bilinear", "bicubic")
 """Interpolations from which `RandomResize` draws one, with equal probabilities."""
 PHOTONS = 256
-"""Mean number of photons of a white pixel in `CameraNoise`. The Poisson noise is then multiplied by a random factor."""
+"""Mean number of photons of a white pixel from which `CameraNoise` computes Poisson noise."""
 
 
 @dataclass(eq=False)
@@ -105,7 +105,7 @@ def sinc_kernel(size: int, cutoff: float) -> NDArray[np.float64]:
 
     at = np.arange(size) - size // 2
     r = np.hypot(*np.meshgrid(at, at))
-    r[size // 2, size // 2] = 1.0  # The formula is undefined at the centre, so the value is set below.
+    r[size // 2, size // 2] = 1.0  # The formula divides by r, so the value at the centre is set below.
     kernel: NDArray[np.float64] = cutoff * j1(cutoff * r) / (2 * math.pi * r)
     kernel[size // 2, size // 2] = cutoff**2 / (4 * math.pi)
     return kernel / kernel.sum()
@@ -145,7 +145,8 @@ class RandomResize(Degradation):
         return self.resize(x, x.shape[-2], x.shape[-1], rng)
 
     def resize(self, x: Tensor, height: float, width: float, rng: Rng) -> Tensor:
-        """Return an image ``[C, H, W]`` resized to ``height`` and ``width`` in pixels, times a random factor."""
+        """Return an image ``[C, H, W]`` resized to ``height`` and ``width`` (in pixels), both multiplied by a random
+        factor."""
         draw, factor = rng.random(), 1.0
         if draw < self.up:
             factor = rng.uniform(1.0, self.largest)
@@ -166,7 +167,8 @@ class CameraNoise(Degradation):
 
     Args:
         std: standard deviation of the Gaussian noise on the scale from 0 to 255, 0 to 255.
-        poisson: factor on the Poisson noise of an image with 256 photons per white pixel, 0 to 10.
+        poisson: factor by which Poisson noise is multiplied, 0 to 10. With a factor of 1, a white pixel has 256 photons
+            on average.
         grey: probability of the same noise in all channels, 0 to 1.
 
     Source: Wang et al., "Real-ESRGAN", ICCV Workshops 2021, section 3.1.
@@ -199,10 +201,10 @@ class CameraNoise(Degradation):
 class BlindDegradation(Degradation):
     """Degrade and downsample an image as unknown cameras and web sites do, for training blind super-resolution.
 
-    The image is blurred, resized, made noisy and compressed as JPEG, all with random strengths. The second pass is
-    weaker. Finally, the image is resized to its height and width divided by `factor`, filtered with a sinc kernel
-    with probability 0.8, and rounded to 256 levels. The second JPEG compression precedes or follows the last two steps
-    at random. All probabilities and ranges are those of the paper's code.
+    The image is blurred, resized, made noisy and compressed as JPEG, all with random strengths. These steps are applied
+    twice, the second time more weakly. Finally, the image is resized to its height and width divided by `factor`,
+    filtered with a sinc kernel with probability 0.8, and rounded to 256 levels. The second JPEG compression precedes or
+    follows the last two steps at random. All probabilities and ranges are those of the paper's code.
 
     Args:
         factor: downsampling factor, 1 to 16. It must divide the height and the width.

@@ -57,8 +57,8 @@ class Grey(Degradation):
     """Convert an RGB image to a grey image ``[1, H, W]``, for training colourisation.
 
     Args:
-        lightness: return the grey image with the same CIE lightness L* as the colour image. Default: luma (ITU-R
-            BT.601), as in most conversions of files.
+        lightness: preserve the CIE lightness L* of the colour image. Default: preserve the luma (ITU-R BT.601), as most
+            image programs do.
 
     Examples:
         >>> import torch

@@ -12,7 +12,8 @@ from torch import Tensor
 from audiogan.data.degrade.base import Degradation, Range, Rng, column_sample_rate
 from audiogan.data.table import Table
 
-SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}  # Exponent k of the magnitude spectrum f**k of each noise.
+# Exponent k of the magnitude spectrum f**k, for each colour of noise.
+SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}
 QUIET = 1e-10  # Mean square below which a sound counts as silent.
 
 
@@ -84,7 +85,7 @@ class BandLimit(Degradation):
     """Limit the bandwidth of a sound by resampling it to a lower rate and back, for training bandwidth extension.
 
     Args:
-        rate: lower sample rate in Hz, 100 to 384,000. Rates of ``sample_rate`` or more change nothing.
+        rate: lower sample rate in Hz, 100 to 384,000. At ``sample_rate`` or more, the sound does not change.
         sample_rate: sample rate of the sounds in Hz. Default: the sample rate of the table.
 
     Examples:

@@ -15,11 +15,11 @@ from typing import Any
 from pooch import file_hash
 
 from audiogan.data.cache import downloads_folder
+from audiogan.data.downloads.archive import ArchiveFiles
 from audiogan.data.downloads.data_set import DataSet, File, read_descriptions
 from audiogan.data.downloads.drum_kits import DrumKits
 from audiogan.data.downloads.fetch import Progress, Unfit, failure_reason, fetch
 from audiogan.data.downloads.idx import IdxImages
-from audiogan.data.downloads.spoken_digits import SpokenDigits
 from audiogan.errors import UserError
 from audiogan.files import FileName, atomic_write
 
@@ -37,7 +37,7 @@ def get_data_set(name: str) -> DataSet:
     facts = found[name]
     if name == "drums":
         return DrumKits()
-    return SpokenDigits.from_description(name, facts) if "member" in facts else IdxImages.from_description(name, facts)
+    return ArchiveFiles.from_description(name, facts) if "member" in facts else IdxImages.from_description(name, facts)
 
 
 def download(
@@ -76,7 +76,7 @@ def download(
     finally:
         _tidy(data, parts)
         if new:
-            with suppress(OSError):  # A missing folder or one with files is left as it is.
+            with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
                 folder.rmdir()
     if failed:
         name, why = next(iter(failed.items()))
@@ -96,7 +96,7 @@ def _tidy(data: DataSet, parts: Path) -> None:
                 for name in (file.name, f"{file.name}.part"):
                     (parts / name).unlink(missing_ok=True)
     for folder in (*{(parts / file.name).parent for file in files} - {parts}, parts):
-        with suppress(OSError):  # A missing folder or one with files is left as it is.
+        with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
             folder.rmdir()
 
 
@@ -170,7 +170,7 @@ def _fetch_all(
             for why in pool.map(make, data.parts.items()) if many else map(make, data.parts.items()):
                 failed |= why
                 bar.update()
-        except BaseException:  # After Ctrl-C or a full disk, no new download starts.
+        except BaseException:  # Start no further downloads after Ctrl-C or a full disk.
             stop.set()
             raise
     return failed

@@ -39,7 +39,8 @@ _SHAPES = {
 
 @dataclass(frozen=True)
 class Source:
-    """Row of the CSV list of sounds: repository, commit, path, size, checksum, label, licence and kit of a file."""
+    """Sound file to download, a row of the CSV list: repository, commit, path, size, checksum, label, licence and
+    kit."""
 
     repo: str
     commit: str

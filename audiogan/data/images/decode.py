@@ -25,7 +25,7 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class Found:
-    """Result of decoding an image file.
+    """Outcome of decoding an image file.
 
     Attributes:
         reason: ``usable``, or the reason why the file cannot be used.

@@ -67,7 +67,7 @@ class PairScan(ImageScan):
         clips: number of pairs.
         shape: shape of a target, ``(C, H, W)``.
         source_shape: shape of a source, ``(C, H, W)``.
-        shift: usual shift of targets against their sources, to the right and down in pixels of the decoded images.
+        shift: median shift of targets against their sources, to the right and down, in pixels of the decoded images.
     """
 
     reasons: ClassVar[dict[str, str]] = REASONS
@@ -81,7 +81,7 @@ class PairScan(ImageScan):
         return f"{self.clips:,} pairs, {self.shape[2]}x{self.shape[1]}, {' to '.join(kinds)}"
 
     def hints(self) -> list[str]:
-        """Return remarks on reading the list of labels, and on a shift that most pairs have."""
+        """Return remarks for the user: on the list of labels, and on targets that are shifted against their sources."""
         right, down = self.shift
         shifted = f"in most pairs the target is shifted against its source: {describe_shift((right, down))}"
         return [*self.notes, *([shifted] if right or down else [])]

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from audiogan.modalities.reading.pictures import Pixels
 
-FARTHEST = 8  # The largest shift that is searched is the side of the image divided by this number.
+FARTHEST = 8  # Shifts are searched up to the side of the image divided by this number.
 BLUR = 0.15  # Standard deviation of the low-pass filter of the correlation, in cycles per pixel.
 LARGEST = 256  # Larger images are reduced to at most this side in pixels.
 # Lowest peak of the correlation at which a shift is reliable, in standard deviations. Unrelated images have peaks with
 # a median of 5 and a maximum of 11 (100 pairs of maps and 150 pairs of drawings).
 CLEAR = 9.0
 FEWEST = 3  # Smallest number of reliable shifts from which the usual shift of a folder is computed.
-DIFFERENT = 2  # Smallest difference from the usual shift at which a pair counts as misregistered, in pixels.
+# Smallest difference from the usual shift at which a pair counts as misaligned, in units of `PairShift.unit`.
+DIFFERENT = 2
 SURPLUS = 1.5  # A peak is reliable only if it is this many times as high as the next peak.
 
 
@@ -28,7 +29,7 @@ class PairShift(NamedTuple):
         right: number of pixels by which the target lies to the right of its source.
         down: number of pixels by which the target lies below its source.
         reliable: whether the images have enough common edges to measure the shift.
-        unit: resolution of the measurement in pixels.
+        unit: resolution of the measurement in pixels. It is more than 1 for large images, which are reduced first.
     """
 
     right: int
@@ -37,8 +38,8 @@ class PairShift(NamedTuple):
     unit: int = 1
 
     def differs_from(self, usual_shift: tuple[int, int]) -> bool:
-        """Return whether the shift is reliable and differs from the usual shift ``(right, down)`` by at least 2 pixels
-        of the measurement."""
+        """Return whether the shift is reliable and differs from the usual shift ``(right, down)`` by at least 2 times
+        `unit`."""
         most = max(abs(self.right - usual_shift[0]), abs(self.down - usual_shift[1]))
         return self.reliable and most >= DIFFERENT * self.unit
 
@@ -76,7 +77,8 @@ def find_shift(source: Pixels, target: Pixels) -> PairShift:
 
 
 def usual_shift(pair_shifts: Iterable[PairShift]) -> tuple[int, int]:
-    """Return the median of the reliable shifts, to the right and down in pixels. (0, 0) if there are fewer than 3."""
+    """Return the median of the reliable shifts, to the right and down in pixels, or (0, 0) if fewer than 3 are
+    reliable."""
     shifts = [(each.right, each.down) for each in pair_shifts if each.reliable]
     if len(shifts) < FEWEST:
         return 0, 0

@@ -174,7 +174,7 @@ def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Unit of an image scan: an image, a pair of source and target, or an entry that is neither.
+    """Item of an image scan: an image, a pair of source and target, or another file or folder.
 
     Attributes:
         files: one file, or the files of the source and of the target.
@@ -200,7 +200,7 @@ class Job:
         size: side length in pixels. ``None``: the most frequent value of min(height, width) of the images (for pairs:
             of the targets), at most 256.
         channels: number of channels for each file of an item. ``None``: 1 if all files are grey, else 3.
-        names: names of the cache files for the pixels of each file of an item, and for the class indices.
+        names: names of the cache files: one for the pixels of each file of an item, and one for the class indices.
         reasons: all outcomes of an item, ``usable`` or a reason to skip it, in the order of the summary.
         noun: word for an item in the progress bar.
         check_files: function that checks the decoded files of an item together and may reject them.
@@ -224,7 +224,7 @@ def replace_reason(results: Iterable[Found], reason: str, detail: str = "") -> t
 
 
 def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
-    """Decode the items of a job into the cache folder ``folder``.
+    """Decode all images of a scan, and write them with the table of files into a cache folder.
 
     Args:
         job: description of the scan.
@@ -281,7 +281,7 @@ def _quiet() -> Iterator[None]:
     """Suppress the warnings of Pillow, because they do not name the file."""
     from PIL import Image
 
-    with warnings.catch_warnings():  # These filters also apply to the decoding threads.
+    with warnings.catch_warnings():  # Warning filters also apply to the decoding threads.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         warnings.filterwarnings("ignore", module="PIL")
         yield

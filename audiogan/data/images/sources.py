@@ -14,7 +14,7 @@ from audiogan.data.toys.shapes import open_shapes
 from audiogan.data.verdicts import require_usable_files
 from audiogan.errors import UserError
 
-DOWNLOADED = ("mnist", "fashion-mnist")
+DOWNLOADED = ("mnist", "fashion-mnist", "flowers", "pets")
 """Names of the image data sets that ``audiogan data get`` downloads."""
 
 
@@ -34,8 +34,9 @@ def open_images(
 
     Args:
         root: folder of images, ``.npz`` file (format: `audiogan.data.images.folder.from_npz`), or name of a data set:
-            ``mnist`` or ``fashion-mnist`` (training images, after ``audiogan data get``), or ``digits`` (1,797 images
-            of 8x8 pixels, shipped with scikit-learn). Default: ``mnist`` if it is downloaded, else ``digits``.
+            ``mnist``, ``fashion-mnist`` (training images), ``flowers`` or ``pets``, after ``audiogan data get``, or
+            ``digits`` (1,797 images of 8x8 pixels, shipped with scikit-learn). Default: ``mnist`` if it is
+            downloaded, else ``digits``.
         size: side length in pixels, 4 to 4096. The central square of each image is resized. Default: the original
             size. For folders: the most frequent value of min(height, width) of the files, at most 256.
         channels: 1 (grey) or 3 (RGB). Default: the original channels, or for folders 1 if all files are grey, else 3.
@@ -68,10 +69,10 @@ def open_images(
     if str(root) in (*DOWNLOADED, "digits") and (named or not path.exists()):
         if str(root) == "digits":
             return digits_table(settings, labels, mirror)
-        path = downloads_folder() / str(root) / "train.npz"
-        if not path.is_file():
+        path = downloads_folder() / str(root)
+        if not any((path / name).is_file() for name in ("train.npz", "manifest.csv")):
             raise UserError(f"data.root={root}: not downloaded yet; run: audiogan data get {root}")
-    elif path.is_dir() and (path / "train.npz").is_file():  # The folder was written by `audiogan data get`.
+    if path.is_dir() and (path / "train.npz").is_file():  # `audiogan data get` writes folders with this file.
         path = path / "train.npz"
     if tiles is not None and not path.is_dir():
         raise UserError(f"data.tiles={tiles}: needs a folder of images as data.root")

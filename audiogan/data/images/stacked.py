@@ -1,4 +1,4 @@
-"""Stacked digits: colour images of three digits each, a data set with 1,000 known modes."""
+"""Stacked digits: colour images in which each colour channel shows a digit. The data set has 1,000 known modes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from audiogan.errors import UserError
 from audiogan.modalities.image import Image
 
 CHANNEL_LABELS = "channel_labels"
-"""Name of the column with the class of each colour channel. `audiogan evaluate` counts modes if the data has it."""
+"""Name of the column with the class of each colour channel. If the data has this column, `audiogan evaluate` counts
+modes."""
 
 
 class Stack:
@@ -46,8 +47,9 @@ def open_stacked_digits(
 ) -> Table:
     """Return a table of colour images. Their red, green and blue channels are three random grey images.
 
-    With ten classes of grey images there are 1,000 modes, the triples of classes, which are about equally frequent
-    (stacked MNIST). The images have no class. The column ``channel_labels`` has the class of each channel, ``[3]``.
+    Each combination of three classes is a mode. Ten classes of grey images give 1,000 modes, which are about equally
+    frequent (stacked MNIST). The images have no class. The column ``channel_labels`` has the class of each channel,
+    ``[3]``.
 
     Args:
         root: source of the grey images with classes, see `open_images`. Default: MNIST if it is downloaded, else

@@ -189,7 +189,8 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     facts.rest = facts.windows.estimate_offset(levels.OFFSET)
     start = _onset(f, facts, s) if crop else 0
     if longer and crop and facts.rest is None:
-        # Remove a small DC offset (below `levels.OFFSET`) only if it makes the onset more than 50 ms too early.
+        # A DC offset before a sound can be mistaken for its onset. Remove a small offset (below `levels.OFFSET`) only
+        # if the onset is otherwise more than 50 ms too early.
         facts.rest = facts.windows.estimate_offset(ONSET / 2)
         later = start if facts.rest is None else _onset(f, facts, s)
         start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)
@@ -208,7 +209,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
         or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate))
     ):
         return Decoded("silent", f"nothing audible in the used part at {s.sample_rate:,} Hz", **about)
-    return Decoded("usable", notes, flags, [finish_clip(y, s)], 1, **about)
+    return Decoded("usable", notes, flags, [crop_and_normalise(y, s)], 1, **about)
 
 
 def _ultrasonic(x: np.ndarray, y: np.ndarray, ratio: float) -> bool:
@@ -303,7 +304,7 @@ def _onset(f: SoundReader, facts: _Facts, s: DecodeSettings) -> int:
     return max(0, onset - round(s.lead * f.sample_rate))
 
 
-def finish_clip(x: np.ndarray, settings: DecodeSettings) -> np.ndarray:
+def crop_and_normalise(x: np.ndarray, settings: DecodeSettings) -> np.ndarray:
     """Convert samples ``[N, C]`` at the final rate to a clip ``[C, T]``: crop or pad, and normalise the level."""
     clip = np.zeros((settings.channels, settings.length), np.float32)
     n = min(len(x), settings.length)
@@ -347,4 +348,4 @@ def _slices(
             loud = np.abs(window).max() >= max(floor, levels.SILENCE)
             constant = len(window) > levels.CLICK_SAMPLES and levels.half_ranges(window).max() < levels.SILENCE
             if loud and not constant and not (ratio > 1 and levels.is_only_clicks(window, energy)):
-                yield finish_clip(window, s)
+                yield crop_and_normalise(window, s)

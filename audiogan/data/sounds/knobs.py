@@ -52,8 +52,8 @@ class Analysis:
     def frame_mean(self, values: np.ndarray, silent_value: float) -> Array:
         """Return the amplitude-weighted mean ``[N]`` over frames of ``values`` ``[N, 1, frames]``.
 
-        The weights are amplitudes, because the loudest frame would dominate with energies as weights, and the decay
-        would dominate with equal weights. The mean of a silent sound is ``silent_value``.
+        Amplitudes as weights are a compromise: with energies, the loudest frame would dominate, and with equal weights,
+        the decay. The mean of a silent sound is ``silent_value``.
         """
         weights = np.sqrt(np.square(self.magnitude).sum(axis=1))
         total = weights.sum(axis=1)
@@ -66,7 +66,7 @@ class Analysis:
 
         The sounds are padded with silence at both ends, so that leading silence does not change the envelope.
         """
-        from scipy.ndimage import uniform_filter1d  # Imported here because the import is slow.
+        from scipy.ndimage import uniform_filter1d  # Import SciPy here, because the import is slow.
 
         size = max(1, round(definitions.ENVELOPE_SECONDS / 2 * self.sample_rate))
         power = np.pad(np.square(self.waves).sum(axis=1), ((0, 0), (2 * size, 2 * size)))

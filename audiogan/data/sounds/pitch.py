@@ -12,7 +12,7 @@ WINDOW_SECONDS = 0.064
 STEADY = 0.1
 """Maximum pitch difference between adjacent voiced frames, in octaves. In noise, most differences are larger."""
 FAR = 0.6
-"""Maximum distance from the median pitch of the sound, in octaves. Pitches beyond it count as octave errors."""
+"""Maximum distance from the median pitch of the sound, in octaves. Pitches farther away count as octave errors."""
 QUIETEST_DB = -35.0
 """Minimum level of a voiced frame relative to the loudest frame, in dB."""
 AT_A_TIME = 64
@@ -43,7 +43,7 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     frame = 2 * round(WINDOW_SECONDS * sample_rate / 2)
     short = -waves.shape[1] % hop_length
     count = 1 + (waves.shape[1] + short) // hop_length
-    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # The rate is too low to detect a pitch, or no sounds.
+    if sample_rate < 4 * HIGHEST_HZ or not len(waves):  # No sounds, or too low a rate to detect a pitch.
         return np.full((len(waves), count), np.nan, np.float32)
     waves = np.pad(waves, ((0, 0), (0, short + frame)))
     with np.errstate(all="ignore"):  # Silence causes divisions by zero.

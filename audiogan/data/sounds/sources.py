@@ -13,7 +13,7 @@ from audiogan.errors import UserError
 
 SOUND_SETS = ("drums", "sc09", "fsdd")
 """Names of the sound data sets that ``audiogan data get`` downloads."""
-DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "digits")
+DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "flowers", "pets", "digits")
 """Names of data sets that ``data.root`` accepts instead of a path."""
 FEWEST = 20
 """Minimum number of examples in a data set with held-out examples. Smaller data sets are used only for training."""

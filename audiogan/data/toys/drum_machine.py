@@ -19,12 +19,13 @@ from audiogan.data.toys.synth import (
     Synth,
     bandpass,
     cymbal_partials,
-    drive,
     plate_modes,
+    saturate,
     square_harmonics,
 )
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
+from audiogan.utils.names import match_name, unknown_name
 
 PEAK = 0.95
 
@@ -44,7 +45,7 @@ def _kick(d: RandomValues, s: Synth) -> Array:
         )
     click = s.noise(d.loguniform(600, 2500), d.loguniform(3000, 12000), d.loguniform(0.008, 0.05))
     knock = s.partials(d.loguniform(300, 3500), 1, d.loguniform(0.01, 0.04))
-    return drive(body, d.loguniform(0.3, 4.0)) + d.loguniform(0.02, 0.5) * click + d.loguniform(0.02, 0.3) * knock
+    return saturate(body, d.loguniform(0.3, 4.0)) + d.loguniform(0.02, 0.5) * click + d.loguniform(0.02, 0.3) * knock
 
 
 def _snare(d: RandomValues, s: Synth) -> Array:
@@ -56,7 +57,7 @@ def _snare(d: RandomValues, s: Synth) -> Array:
     wires += d.loguniform(0.2, 1.0) * s.noise(low, high, long * d.uniform(0.3, 0.8), steep=False)
     wires += d.uniform(0, 1.5) * s.noise(low, high, d.loguniform(0.02, 0.08), steep=False)
     crack = s.noise(d.loguniform(900, 3000), d.loguniform(4000, 18000), d.loguniform(0.006, 0.025))
-    wave = drive(head, d.loguniform(0.2, 2.5)) + d.loguniform(0.03, 0.4) * wires + d.loguniform(0.05, 0.4) * crack
+    wave = saturate(head, d.loguniform(0.2, 2.5)) + d.loguniform(0.03, 0.4) * wires + d.loguniform(0.05, 0.4) * crack
     if d.chance(0.25):  # Rim shot: add the ringing of the hoop.
         ring = d.loguniform(500, 1500) * np.array([1, 1.51, 2.24, 3.1])
         wave += d.uniform(0.2, 0.7) * s.partials(ring, d.uniform(0.2, 1, 4), d.loguniform(0.05, 0.25, 4))
@@ -104,7 +105,7 @@ def _ride(d: RandomValues, s: Synth) -> Array:
     f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), TOP, d.uniform(-4, 0.5))
     each = t60 * (f / 2000) ** d.uniform(-0.4, 0.0) * d.loguniform(0.6, 1.5, len(f))
     wash = s.partials(f, amp, each, phase)
-    count = int(d.rng.integers(4, 9))  # Number of prominent modes. They form the ping.
+    count = int(d.rng.integers(4, 9))  # Number of prominent modes, which form the ping of the cymbal.
     ping = (
         d.loguniform(350, 900) * np.sort(d.loguniform(1, 9, count))
         if d.chance(0.6)
@@ -123,14 +124,14 @@ def _drum(d: RandomValues, s: Synth, f: float, t60: float, bend: float) -> Array
     amps = np.append(1.0, d.loguniform(0.04, 0.6, 5) / ratios[1:])
     tone = s.chirps(f * ratios, bend, d.loguniform(0.015, 0.08), t60 / ratios**1.3, amps, d.uniform(0, 1))
     slap = s.noise(f * d.loguniform(1.2, 4), d.loguniform(2500, 14000), d.loguniform(0.01, 0.1), steep=False)
-    return drive(tone, d.loguniform(0.2, 2.0)) + d.loguniform(0.05, 0.8) * slap
+    return saturate(tone, d.loguniform(0.2, 2.0)) + d.loguniform(0.05, 0.8) * slap
 
 
 def _tom(d: RandomValues, s: Synth) -> Array:
     if d.chance(0.3):  # Electronic tom: a pitch-swept sine and soft noise.
         tone = s.chirps(d.loguniform(75, 260), d.loguniform(1.3, 3.0), d.loguniform(0.02, 0.12), d.loguniform(0.3, 1.2))
         breath = s.noise(200, d.loguniform(1000, 5000), d.loguniform(0.05, 0.3))
-        return drive(tone, d.loguniform(0.2, 3)) + d.loguniform(0.01, 0.2) * breath
+        return saturate(tone, d.loguniform(0.2, 3)) + d.loguniform(0.01, 0.2) * breath
     buzz = s.noise(
         d.loguniform(250, 900), d.loguniform(1500, 9000), d.loguniform(0.2, 0.9), attack=0.004, steep=False
     )  # the kit rings along
@@ -300,10 +301,11 @@ def render(
     Raises:
         UserError: the class is unknown, or a setting is out of range.
     """
-    if label not in _VOICES:
-        raise UserError(f"drum machine: there is no class '{label}'; there are {', '.join(CLASSES)}")
+    name = match_name(label, CLASSES)
+    if name is None:
+        raise UserError(f"the drum machine has no class {unknown_name(label, CLASSES)}")
     _check(sample_rate, length, 1)
-    return _produce(label, sample_rate, length, 1, rng)[0]
+    return _produce(name, sample_rate, length, 1, rng)[0]
 
 
 def drum_machine(

@@ -11,7 +11,7 @@ from audiogan.modalities.points import Points as Plane
 
 MODES = {"grid": 25, "ring": 8}
 STD = {"grid": 0.05, "ring": 0.02}
-EDGE = 4.0  # Largest coordinate of the grid. With 25 modes, adjacent centres are 2 apart.
+EDGE = 4.0  # Largest coordinate of the grid's centres. With 25 modes, neighbouring centres are 2 apart.
 RADIUS = 2.0  # Radius of the ring.
 
 

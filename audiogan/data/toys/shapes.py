@@ -23,11 +23,12 @@ from audiogan.modalities.image import Image
 
 Array = NDArray[np.floating]
 COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square": (0.20, 0.43, 0.85)}
-"""Colour of each kind of figure in the data set ``pairs``, RGB from 0 to 1."""
+"""Colour of discs, triangles and squares for ``kind="pairs"`` in `open_shapes`, RGB from 0 to 1."""
 KINDS = tuple(COLOURS)
 CORNERS = {"triangle": 3, "square": 4}
 CHOICES = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
-"""For each kind of data set: maximum number of figures per image, and ``True`` if figures are nearly upright."""
+"""For each ``kind`` of `open_shapes`: largest number of figures (discs, triangles, squares) in an image, and whether
+they are nearly upright."""
 DOMAINS = ("dotted", "striped")
 MOST = 100_000_000  # Maximum number of images.
 LINE = 0.05  # Width of outlines.

@@ -21,7 +21,8 @@ Array = NDArray[np.floating]
 Num = float | Array
 
 _DECAY = np.log(1000.0)  # Amplitude decay by 60 dB, in nepers.
-TOP = 20_000.0  # Highest frequency in Hz of modes and noise. Noise has RMS 1 over this bandwidth.
+# Highest frequency in Hz of modes and noise. Noise is scaled to RMS 1 over the band from 0 to this frequency.
+TOP = 20_000.0
 _GRID = np.linspace(0.0, TOP, 200)
 # Frequency ratios of the modes of an ideal circular membrane (Fletcher & Rossing, table 3.1).
 MEMBRANE = np.array([1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])
@@ -69,7 +70,7 @@ def bandpass(freq: Num, low: float, high: float, steep: bool = True, tilt: float
     return magnitude * np.exp((tilt / 6.02) * np.log(freq / 1000.0)) if tilt else magnitude
 
 
-def drive(x: Array, gain: Num) -> Array:
+def saturate(x: Array, gain: Num) -> Array:
     """Return ``x`` after soft saturation (tanh). ``x`` should be low-pitched, because overtones may alias."""
     return np.tanh(gain * x) / np.tanh(gain)
 
@@ -136,7 +137,7 @@ class Synth:
                 np.concatenate([rate, rate + 2.0 / attack]),
             )
         step = np.exp((-rate + 2j * np.pi * freq) / self.sample_rate)
-        # z^(block*a + b) = z^(block*a) * z^b reduces the exponentials of all samples to a small matrix product.
+        # Because z^(block*a + b) = z^(block*a) * z^b, a small matrix product gives the exponentials of all samples.
         n = self._span(t60)
         block = int(np.ceil(np.sqrt(n)))
         inner = np.multiply.accumulate(np.vstack([np.ones_like(step), np.tile(step, (block, 1))]), axis=0)

@@ -23,17 +23,19 @@ WIDE = 1600
 WIDEST = 2400
 """Largest width in pixels of a comparison of several blocks."""
 GAP, BLOCK_GAP, EDGE = 6, 24, 14
-"""Distances in pixels: between two images of a sheet, between two blocks of rows, and between images and the edge."""
+"""Distances on a sheet in pixels: between two images (``GAP``), between two blocks of rows (``BLOCK_GAP``), and between
+images and the edge of the sheet (``EDGE``)."""
 MIN_BLOCK_ROWS = 6
 """Smallest number of rows of a block, if there are several blocks."""
 EMPTY_COST = 3.0
-"""Cost of the fraction of empty cells in a comparison, relative to the cost of a sheet that is not square."""
+"""Weight of empty cells relative to a shape that is not square, when `rows_per_block` chooses the shape of a
+comparison."""
 LAYOUT = "Layout"
 """Key of the text in a PNG file that holds the positions of the images of a comparison, as JSON."""
 MAX_LAYOUT_PIXELS = 1 << 28
 """Largest number of pixels of a PNG file that `read_layout` opens."""
 MAX_ROWS, MAX_COLUMNS = 4096, 16
-"""Largest number of rows and of columns of a comparison that `read_layout` returns."""
+"""Limits of the comparisons that `read_layout` accepts: number of rows and number of columns."""
 
 
 class Layout(NamedTuple):
@@ -94,12 +96,12 @@ def image_grid(x: np.ndarray, columns: int | None = None, scale: int = 1) -> np.
     pixels[broken] = 128
     pixels = pixels.repeat(scale, 1).repeat(scale, 2)
     count, height, width, _ = pixels.shape
-    across = int(np.ceil(np.sqrt(count))) if columns is None else columns
-    down = -(-count // across)
-    cells = np.full((down * across, height + border, width + border, 3), 26, np.uint8)
+    columns = int(np.ceil(np.sqrt(count))) if columns is None else columns
+    down = -(-count // columns)
+    cells = np.full((down * columns, height + border, width + border, 3), 26, np.uint8)
     cells[:count, border:, border:] = pixels
-    rows = cells.reshape(down, across, height + border, width + border, 3).transpose(0, 2, 1, 3, 4)
-    whole = rows.reshape(down * (height + border), across * (width + border), 3)
+    rows = cells.reshape(down, columns, height + border, width + border, 3).transpose(0, 2, 1, 3, 4)
+    whole = rows.reshape(down * (height + border), columns * (width + border), 3)
     return np.pad(whole, ((0, border), (0, border), (0, 0)), constant_values=26)
 
 
@@ -120,7 +122,7 @@ class Places:
         width: width of a cell in pixels.
         height: height of a cell in pixels.
         label: height in pixels of the title below a row or an image. 0 without titles.
-        across: number of cells per row.
+        columns: number of cells per row.
         down: number of rows per block. Blocks stand side by side.
         rows: number of rows of the sheet.
         top: distance of the first row from the upper edge of the sheet, in pixels.
@@ -129,7 +131,7 @@ class Places:
     width: int
     height: int
     label: int
-    across: int
+    columns: int
     down: int
     rows: int
     top: int
@@ -137,7 +139,7 @@ class Places:
     @property
     def block(self) -> int:
         """Distance between the left edges of two blocks, in pixels."""
-        return self.across * (self.width + GAP) - GAP + BLOCK_GAP
+        return self.columns * (self.width + GAP) - GAP + BLOCK_GAP
 
     @property
     def size(self) -> tuple[int, int]:
@@ -148,7 +150,7 @@ class Places:
 
     def cell(self, i: int) -> tuple[int, int]:
         """Return the position of the top left corner of cell ``i``."""
-        (block, row), column = divmod(i // self.across, self.down), i % self.across
+        (block, row), column = divmod(i // self.columns, self.down), i % self.columns
         left = EDGE + block * self.block + column * (self.width + GAP)
         return left, self.top + row * (self.height + self.label + GAP)
 
@@ -159,14 +161,14 @@ class Places:
                 "cell": [self.width, self.height],
                 "stride": self.width + GAP,
                 "columns": list(columns),
-                "rows": [self.cell(i * self.across) for i in range(self.rows)],
+                "rows": [self.cell(i * self.columns) for i in range(self.rows)],
                 "titles": list(titles or ()),
             }
         )
 
 
 def rows_per_block(rows: int, width: int, height: int) -> int:
-    """Return the number of rows of a block. The sheet is then near-square, not too wide, and has few empty places.
+    """Return the number of rows of a block for which the sheet is near-square, not too wide, and has few empty cells.
 
     Args:
         rows: number of rows.
@@ -185,7 +187,7 @@ def rows_per_block(rows: int, width: int, height: int) -> int:
 
 def draw_grid(
     cells: Sequence[tuple[np.ndarray, bool]],
-    across: int | None,
+    columns: int | None,
     title: str | None,
     titles: Sequence[str] | None,
     column_headers: Sequence[str] = (),
@@ -194,7 +196,7 @@ def draw_grid(
 
     Args:
         cells: uint8 pixels ``[H, W, 3]`` of each image, and True if the image is not finite.
-        across: number of columns. By default the grid is near-square.
+        columns: number of columns. By default the grid is near-square.
         title: headline of the picture.
         titles: one title per image. If ``column_headers`` is given, one title per row.
         column_headers: one header per column. Many rows are then drawn in several blocks side by side.
@@ -206,12 +208,12 @@ def draw_grid(
     factor = max(1, -(-CELL // max(tallest, widest)))
     height, width = factor * tallest, factor * widest
     label = 16 if titles is not None else 0
-    if across is None:
-        across = min(int(np.ceil(np.sqrt(len(cells)))), max(1, (WIDE - 2 * EDGE) // (width + GAP)))
-    across = min(across, len(cells))
-    top, rows = EDGE + (26 if title else 0) + (18 if column_headers else 0), -(-len(cells) // across)
-    down = rows_per_block(rows, across * (width + GAP), height + label + GAP) if column_headers else rows
-    places = Places(width, height, label, across, down, rows, top)
+    if columns is None:
+        columns = min(int(np.ceil(np.sqrt(len(cells)))), max(1, (WIDE - 2 * EDGE) // (width + GAP)))
+    columns = min(columns, len(cells))
+    top, rows = EDGE + (26 if title else 0) + (18 if column_headers else 0), -(-len(cells) // columns)
+    down = rows_per_block(rows, columns * (width + GAP), height + label + GAP) if column_headers else rows
+    places = Places(width, height, label, columns, down, rows, top)
     sheet = Pillow.new("RGB", places.size, BACKGROUND)
     pen = ImageDraw.Draw(sheet)
 
@@ -222,7 +224,7 @@ def draw_grid(
         write(EDGE, EDGE - 3, title, places.size[0] - 2 * EDGE, 15, TEXT)
     for first in range(0, rows if column_headers else 0, down):
         for column, name in enumerate(column_headers):
-            write(places.cell(first * across + column)[0], top - 17, name, width, 12, TEXT)
+            write(places.cell(first * columns + column)[0], top - 17, name, width, 12, TEXT)
     for i, (pixels, broken) in enumerate(cells):
         left, upper = places.cell(i)
         if broken:
@@ -232,7 +234,7 @@ def draw_grid(
         else:
             scale = max(1, min(height // pixels.shape[0], width // pixels.shape[1]))
             sheet.paste(Pillow.fromarray(pixels.repeat(scale, 0).repeat(scale, 1)), (left, upper))
-    step, room = (across, places.block - BLOCK_GAP) if column_headers else (1, width)
+    step, room = (columns, places.block - BLOCK_GAP) if column_headers else (1, width)
     for i, text in enumerate(titles or ()):
         left, upper = places.cell(i * step)
         write(left, upper + height + 1, text, room, 11, FAINT)

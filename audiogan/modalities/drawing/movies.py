@@ -20,7 +20,8 @@ Frame = NDArray[np.uint8]
 """One frame of a film: pixels ``[H, W, 3]``."""
 
 GREYS, COLOURS = 32, 128
-"""Largest numbers of colours of a GIF with grey frames, and of other GIFs. Few colours make small files."""
+"""Largest number of colours of a GIF: ``GREYS`` if all frames are grey, else ``COLOURS``. Few colours make small
+files."""
 TRANSPARENT = 255
 """Palette index of the pixels that have not changed since the previous frame."""
 LARGEST_PALETTE_SAMPLE = 1 << 20
@@ -73,7 +74,7 @@ def write_gif(
         open(temporary, "wb") as file,
     ):
         before: Any = None
-        waiting: tuple[Any, tuple[int, int], int] | None = None  # The picture, its corner and its duration.
+        waiting: tuple[Any, tuple[int, int], int] | None = None  # Frame to be written next: picture, corner, duration.
 
         def write_waiting() -> None:
             if waiting is not None:

@@ -95,7 +95,7 @@ class _Sheet:
     It is drawn with Pillow and NumPy, because matplotlib takes five times as long.
     """
 
-    # Width of the drawings of one sound, height of its waveform and height of its spectrogram, in pixels.
+    # Sizes in pixels of the drawing of a sound: width, height of the waveform, height of the spectrogram.
     cell, wave, picture = 330, 51, 127
     # Gaps between waveform and spectrogram, between columns and between rows, in pixels.
     inner, across, between = 6, 18, 31

@@ -15,24 +15,24 @@ OVERS = 32.0
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
 """Full scale of 8-, 16-, 24- and 32-bit integers."""
 OFFSET = 0.1
-"""Smallest significant DC offset, as a fraction of the largest half range of a window. Most recordings have smaller
+"""Smallest significant DC offset, as a fraction of the amplitude of the loudest window. Most recordings have smaller
 offsets."""
 STEADY = 0.1
-"""Largest difference between the means of neighbouring windows whose offset counts as steady, as a fraction of the
-mean.
+"""The offset counts as steady if the means of neighbouring windows differ by at most this fraction.
 """
 STEADY_SHARE = 0.25
-"""Smallest fraction of windows that must show a steady offset for a signal to have one."""
+"""A signal has a DC offset if at least this fraction of its windows has a steady offset."""
 QUIET = 0.1
-"""Largest half range of a quiet window, relative to the loudest window. Quiet windows give the best offset estimate."""
+"""A window counts as quiet if its range is at most this fraction of the range of the loudest window. Quiet windows give
+the best offset estimate."""
 MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In shorter sounds, the mean can differ from 0 without an
 offset."""
 ULTRASONIC = 1e-4
 """A sound counts as ultrasonic if resampling keeps less than this fraction of its energy (-40 dB)."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
-"""Criteria for a signal of clicks only: largest number of loud samples, largest fraction of loud samples, and smallest
-fraction of the energy in the loud samples."""
+"""A signal consists only of clicks if at most ``CLICK_SAMPLES`` samples, and at most the fraction ``CLICK_SHARE`` of
+all samples, are loud, and if these samples have at least the fraction ``CLICK_ENERGY`` of the energy."""
 
 
 def infer_full_scale(peak: float) -> float | None:
@@ -218,7 +218,7 @@ def _knots(at: np.ndarray, value: np.ndarray, size: int) -> tuple[np.ndarray, np
 
 
 def is_only_clicks(samples: np.ndarray, source_energy: float) -> bool:
-    """Return whether only clicks of the resampling filter are left of a sound.
+    """Return whether resampling has removed a sound except for clicks, which the resampling filter produces.
 
     This happens if all frequencies of the sound are above half the new sample rate.
 

@@ -107,7 +107,7 @@ def from_image(image: Any, source: Any = None) -> Picture:
     if layers is None:
         layers = _array(image)
     elif (key := image.info.get("transparency")) is not None and layers.shape[2] in (1, 3):
-        # The file declares one colour as transparent. Its pixels get an opacity of 0.
+        # If the file declares a colour as transparent, pixels of this colour get an opacity of 0.
         opaque = (layers != np.atleast_1d(key)).any(axis=2, keepdims=True)
         layers = np.concatenate([layers, np.where(opaque, 65535, 0).astype(np.uint16)], axis=2)
     # For TIFF files Pillow applies the orientation while decoding and removes the tag, so it is not applied again here.

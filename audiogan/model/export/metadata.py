@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from audiogan import __version__
 from audiogan.data.sounds.knobs import KNOBS
-from audiogan.model.bundle import shipped_models
+from audiogan.run.model_files import shipped_models
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator

@@ -149,8 +149,8 @@ def translate_sound_file(
 
     The sound is resampled to the sample rate of the model and back. If the sound has more channels than the model, each
     group of channels is translated separately. The result keeps the sample rate, the length and, if the format allows
-    it, the sample type of the source. If the model raises the sample rate, the sample rate of the result is the higher
-    of that of the source and that of the output of the model.
+    it, the sample type of the source. If the model raises the sample rate, the result has the sample rate of the
+    model's output, or that of the source if this is higher.
 
     Args:
         translation: the model.
@@ -208,7 +208,7 @@ def translate_sound_file(
                 for block in resample_blocks(levelled(), wide, made_rate, out_rate):
                     file.write(np.clip(block[:left], -1.0, 1.0))
                     left -= len(block[:left])
-                file.write(np.zeros((left, wide), np.float32))  # resampling twice can lose samples by rounding
+                file.write(np.zeros((left, wide), np.float32))  # Resampling twice may lose samples.
         except soundfile.SoundFileError as error:  # libsndfile reports a full disk as "System error"
             reason = getattr(error, "error_string", None) or str(error)
             raise UserError(f"{reason.strip().rstrip('.')}; is the disk full?") from error

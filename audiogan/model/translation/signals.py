@@ -22,9 +22,9 @@ def apply_signal(
 ) -> NDArray[np.float32]:
     """Translate one signal of any size.
 
-    A network with a known finite receptive field processes the signal in tiles with margins of that size, so the result
-    has no seams. A network without one processes overlapping windows of the training size, which are cross-faded. A
-    signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
+    If the receptive field of the network is known and finite, the signal is split into tiles with margins of this size,
+    so that the result has no seams. Otherwise, overlapping windows of the training size are processed and cross-faded.
+    A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
     Args:
         generator: the model.
@@ -200,7 +200,7 @@ class Translation:
         parts = torch.tensor(tile)[None].split(sizes, dim=1)
         others = {**self.others, **dict(zip(beside, parts[groups:], strict=True))}
         if self.mask in beside and not bool(others[self.mask].any()) and self.generator.shape[0] == self.channels:
-            return tile[: groups * self.channels]  # Nothing is missing, so the network would copy its source.
+            return tile[: groups * self.channels]  # No pixels are missing, so nothing is filled.
         results = []
         for part in parts[:groups]:
             out = self.game.generate({**others, self.source.name: part}, generator=self.route)[0].float().cpu().numpy()

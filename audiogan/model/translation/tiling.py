@@ -79,7 +79,7 @@ class Plan(NamedTuple):
         step: distance between the starts of neighbouring tiles, in samples.
         fade: overlap of neighbouring tiles, in samples. Tiles are cross-faded where they overlap.
         margin: additional samples on both sides that are cropped after processing.
-        size_multiple: number of samples of which each tile size without margins is a multiple.
+        size_multiple: each tile size without margins is a multiple of this number of samples.
     """
 
     step: int
@@ -173,7 +173,8 @@ def apply_tiled(
         trained_sizes: sizes used in training. None stands for any size.
         receptive_field: number of samples on each side of an output value that can affect it. None if unbounded or
             unknown.
-        size_multiple: numbers of which the tile sizes are multiples, because strided layers require divisible sizes.
+        size_multiple: for each dimension, the tile size is a multiple of this number, because strided layers require
+            divisible sizes.
         tile_size: tile sizes without margins for a finite receptive field, rounded up to multiples of
             ``size_multiple``.
 

@@ -38,7 +38,7 @@ def read_events(paths: Iterable[Path]) -> tuple[list[dict[str, float]], list[str
         paths: event files, oldest first.
 
     Returns:
-        A row of figures for each step in ascending order, and messages about content that could not be read.
+        A row of metrics for each step in ascending order, and messages about content that could not be read.
 
     Raises:
         UserError: a file cannot be opened.

@@ -40,17 +40,17 @@ def read_lines(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a name denotes a figure that rules read.
+        is_metric_name: function that returns whether a name denotes a metric that rules read.
 
     Returns:
-        The rows of figures, the names of all figures, and messages about lines that could not be read.
+        The rows of metrics, the names of all metrics, and messages about lines that could not be read.
     """
     lines = [line for part in text.splitlines() for line in part.split("\r") if line.strip()]
     pairs = [_pairs(line) for line in lines]
     mark = detect_decimal_mark((value for found in pairs[:500] for _, value in found), "")
     rows: list[dict[str, float]] = []
     names: dict[str, None] = {}
-    skipped = Skipped("they contain no figures")
+    skipped = Skipped("they contain no metrics")
     long = Skipped(f"only their first {LONGEST:,} characters were read")
     context: dict[str, float] = {}
     for line, found in zip(lines, pairs, strict=True):
@@ -71,11 +71,11 @@ def read_lines(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
 
 
 def has_metrics_in_lines(text: str, is_metric_name: Callable[[str], bool], max_lines: int = 40) -> bool:
-    """Return whether at least a third of the first lines contain a named figure.
+    """Return whether at least a third of the first lines contain a named metric.
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a name denotes a figure that rules read.
+        is_metric_name: function that returns whether a name denotes a metric that rules read.
         max_lines: number of lines to examine.
     """
     lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:max_lines]
@@ -116,5 +116,5 @@ def _is_counter(name: str) -> bool:
 
 
 def _bare(name: str) -> bool:
-    """Return whether a name denotes a player without a figure, such as D, G or D_A."""
+    """Return whether a name denotes a player without a metric, such as D, G or D_A."""
     return bool(re.fullmatch(r"[dg](_[a-z])?|net_?[dg]|discriminator|generator|critic", name, re.IGNORECASE))

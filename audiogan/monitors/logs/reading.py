@@ -48,7 +48,7 @@ class Log:
     Attributes:
         path: the file, or the folder of event files.
         rows: names and values of each row.
-        names: names of all figures.
+        names: names of all metrics.
         remarks: messages about content that could not be read.
     """
 
@@ -231,7 +231,7 @@ def _is_index(name: str) -> bool:
 
 
 def _flat(row: Mapping[str, Any], before: str = "", depth: int = 3) -> dict[str, Any]:
-    """Flatten nested objects; keys are joined by a slash. StyleGAN's ``{"num", "mean", "std"}`` stays one figure."""
+    """Flatten nested objects; keys are joined by a slash. StyleGAN's ``{"num", "mean", "std"}`` stays one metric."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping) and "mean" not in value and depth:

@@ -9,10 +9,10 @@ from audiogan.utils.text import printable
 
 @dataclass
 class Skipped:
-    """Log lines that were skipped for the same reason.
+    """Number and example of log lines that were skipped for the same reason.
 
     Attributes:
-        reason: reason why the lines were skipped, as a clause such as ``they contain no figures``.
+        reason: reason why the lines were skipped, as a clause such as ``they contain no metrics``.
         count: number of skipped lines.
         example: first skipped line.
     """

@@ -14,7 +14,7 @@ from audiogan.utils.text import printable
 DELIMITERS = "\t;|,"
 COMMENTS = ("#", "//", "%")
 SAMPLE, SAMPLE_CELLS = 500, 20_000
-"""Largest numbers of lines and of cells from which the decimal mark is inferred."""
+"""The decimal mark is inferred from at most ``SAMPLE`` lines and ``SAMPLE_CELLS`` cells."""
 Split = Callable[[str], list[str]]
 
 
@@ -23,10 +23,10 @@ def read_table(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a column name denotes a figure that rules read.
+        is_metric_name: function that returns whether a column name denotes a metric that rules read.
 
     Returns:
-        The rows of figures, the names of the columns, and messages about content that could not be read. There are no
+        The rows of metrics, the names of the columns, and messages about content that could not be read. There are no
         rows if the text is not a table.
     """
     lines = text.splitlines()
@@ -147,7 +147,7 @@ def _named(cell: str) -> bool:
 
 
 def _is_head(cells: Sequence[str], is_metric_name: Callable[[str], bool]) -> bool:
-    """Return whether a line replaces the column names: all cells are names, and at least one names a figure."""
+    """Return whether a line replaces the column names: all cells are names, and at least one names a metric."""
     return len(cells) > 1 and all(map(_named, cells)) and any(map(is_metric_name, cells))
 
 

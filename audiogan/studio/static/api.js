@@ -2,7 +2,7 @@
 
 const TRIES = 6;
 
-async function post(path, body, headers = { "Content-Type": "application/json" }, signal = null) {
+export async function post(path, body, headers = { "Content-Type": "application/json" }, signal = null) {
   for (let attempt = 1; ; attempt++) {
     let response;
     try {
@@ -21,7 +21,7 @@ async function post(path, body, headers = { "Content-Type": "application/json" }
   }
 }
 
-async function complaint(response) {
+export async function complaint(response) {
   try {
     return (await response.json()).error;
   } catch {
@@ -29,7 +29,7 @@ async function complaint(response) {
   }
 }
 
-const json = async (path, content) => (await post(path, JSON.stringify(content))).json();
+export const json = async (path, content) => (await post(path, JSON.stringify(content))).json();
 
 export async function model() {
   const response = await fetch("/api/model");
@@ -42,6 +42,8 @@ export const vary = async (recipe, amount) => (await json("/api/vary", { recipe,
 export const morph = async (a, b, steps) => (await json("/api/morph", { a, b, steps })).recipes;
 export const render = async (recipe) => (await post("/api/render", JSON.stringify({ recipe }))).arrayBuffer();
 export const kitFile = async (wanted) => (await post("/api/kit.zip", JSON.stringify(wanted))).blob();
+
+export const patternFile = async (wanted) => (await post("/api/pattern.mid", JSON.stringify(wanted))).blob();
 
 /** Find the sound nearest to a recording. Resolves to {recipe, distance}. `progress` is called with 0 ... 1. An aborted `signal` stops the search (AbortError). */
 export async function imitate(file, label, seconds, progress, signal) {

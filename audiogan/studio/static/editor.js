@@ -1,6 +1,8 @@
 // Editor of the selected pad: class, knobs, variations, morph to another pad, and imitation of a recording.
 
 import * as api from "./api.js";
+import { knobMeaning } from "./knobs.js";
+import { Mix } from "./mix.js";
 import { draw, element, fill, hue, icon, label, mixture, percent, plain, visible } from "./looks.js";
 
 const MORPH = 17; // Number of sounds of a morph, including both ends.
@@ -10,7 +12,7 @@ const find = (id) => document.getElementById(id);
 export class Editor {
   /** `studio`: model, store, choose(i), hit(i), change(i, recipe, what, kind), imitate(i, file), attempt(work), lock(i). */
   constructor(studio) {
-    Object.assign(this, { studio, i: 0, path: null });
+    Object.assign(this, { studio, i: 0, path: null, mix: new Mix(studio) });
     this.fill();
     this.wire();
   }
@@ -27,12 +29,10 @@ export class Editor {
       const field = element("div", { class: "field" }, element("label", { for: input.id }, plain(name)), input, output);
       input.addEventListener("input", () => {
         const { recipe } = this.pad, knobs = { ...recipe.knobs, [name]: input.valueAsNumber / 100 };
-        output.value = input.value;
-        fill(input);
         this.change({ ...recipe, knobs, seed: null }, `${plain(name)} of pad ${this.i + 1}`, `${name} ${this.i}`);
       });
       find("knobs").append(field);
-      return { name, input, output };
+      return { name, input, output, field };
     });
     find("morph").max = MORPH - 1;
   }
@@ -41,7 +41,7 @@ export class Editor {
 
   wire() {
     const { studio } = this;
-    find("scope").addEventListener("click", () => studio.hit(this.i, 0.9));
+    find("scope").addEventListener("click", () => studio.hit(this.i));
     find("pad-lock").addEventListener("click", () => studio.lock(this.i));
     find("pad-new").addEventListener("click", () => studio.attempt(() => this.fresh()));
     find("class").addEventListener("change", (event) => {
@@ -110,11 +110,14 @@ export class Editor {
     lock.setAttribute("aria-pressed", locked);
     lock.replaceChildren(icon(locked ? "i-lock" : "i-open"));
     this.classes(recipe);
-    for (const { name, input, output } of this.knobs) {
+    this.mix.show(i, this.pad);
+    for (const { name, input, output, field } of this.knobs) {
       input.value = Math.round(100 * recipe.knobs[name]);
       output.value = input.value;
       fill(input);
-      input.setAttribute("aria-valuetext", `${input.value} of 100`);
+      const { short, long } = knobMeaning(name, recipe.knobs[name], model.knob_scales?.[name]);
+      input.setAttribute("aria-valuetext", [`${input.value} of 100`, short].filter(Boolean).join(", "));
+      field.title = long;
     }
     const select = find("morph-to"), chosen = select.value;
     const others = store.state.pads.map((pad, at) => [at, pad]).filter(([at]) => at !== i);

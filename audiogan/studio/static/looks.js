@@ -18,6 +18,9 @@ export function mixture(recipe) {
     : names.map(([name, weight]) => `${plain(name)} ${percent(weight / sum)}`).join(" · ");
 }
 
+/** Return the choke group of a pad: the sounds of a hi-hat cut each other. */
+export const hatGroup = ({ recipe }) => (/hat/i.test(label(recipe)) ? "hat" : "");
+
 /** Return the hue of a recipe in degrees. Each class has a hue; a mixture gets the weighted circular mean. */
 export function hue(recipe, labels) {
   if (!labels.length) return 35;
@@ -74,10 +77,10 @@ export function icon(name) {
   return svg;
 }
 
-/** Move the keyboard focus within a group that has one tab stop. `next(key, index)` returns the index to focus, or undefined. */
-export function roving(cells, next) {
+/** Move the keyboard focus within a group that has one tab stop. `next(key, index)` returns the index to focus, or undefined. `first` is the index of the first tab stop. */
+export function roving(cells, next, first = 0) {
   cells.forEach((cell, i) => {
-    cell.tabIndex = i ? -1 : 0;
+    cell.tabIndex = i === first ? 0 : -1;
     cell.addEventListener("focus", () => {
       for (const other of cells) other.tabIndex = other === cell ? 0 : -1;
     });

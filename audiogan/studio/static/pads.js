@@ -2,24 +2,24 @@
 
 import { arrow, draw, element, hue, icon, mixture, roving, visible } from "./looks.js";
 
-export const CODES = [
+export const PAD_CODES = [
   "Digit1", "Digit2", "Digit3", "Digit4", "KeyQ", "KeyW", "KeyE", "KeyR",
   "KeyA", "KeyS", "KeyD", "KeyF", "KeyZ", "KeyX", "KeyC", "KeyV",
 ];
 const COLUMNS = 44;
 
-/** Return the velocity of a click, 0.3 ... 1. It increases towards the upper edge of the pad. */
-export function velocity(event, box) {
+/** Return the gain of a click, 0.09 ... 1. It increases towards the upper edge of the pad. */
+export function gainOfClick(event, box) {
   const height = Math.min(1, Math.max(0, (box.bottom - event.clientY) / box.height));
-  return Math.min(1, 0.3 + 0.8 * height);
+  return Math.min(1, 0.3 + 0.8 * height) ** 2;
 }
 
 export class Pads {
-  /** `on`: hit(i, velocity), choose(i), lock(i), drop(i, file). */
+  /** `on`: hit(i, gain), choose(i), lock(i). */
   constructor(root, labels, on) {
     this.labels = labels;
-    this.keys = CODES.map((code) => code.slice(-1));
-    this.pads = CODES.map((_, i) => this.build(i, on));
+    this.keys = PAD_CODES.map((code) => code.slice(-1));
+    this.pads = PAD_CODES.map((_, i) => this.build(i, on));
     root.replaceChildren(...this.pads.map((pad) => pad.box));
     roving(this.pads.map((pad) => pad.button), (key, i) => arrow(key, i, 4, 4));
     this.localKeys();
@@ -38,22 +38,13 @@ export class Pads {
     button.addEventListener("pointerdown", (event) => {
       if (event.button) return;
       on.choose(i);
-      on.hit(i, velocity(event, button.getBoundingClientRect()));
+      on.hit(i, gainOfClick(event, button.getBoundingClientRect()));
     });
     button.addEventListener("click", (event) => {
-      if (event.detail === 0) { on.choose(i); on.hit(i, 0.9); } // The click comes from Enter, Space or a screen reader.
+      if (event.detail === 0) { on.choose(i); on.hit(i); } // The click comes from Enter, Space or a screen reader.
     });
+    button.addEventListener("focus", () => on.choose(i));
     lock.addEventListener("click", () => on.lock(i));
-    box.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      box.classList.add("over");
-    });
-    box.addEventListener("dragleave", (event) => box.contains(event.relatedTarget) || box.classList.remove("over"));
-    box.addEventListener("drop", (event) => {
-      event.preventDefault();
-      box.classList.remove("over");
-      if (event.dataTransfer.files.length) on.drop(i, event.dataTransfer.files[0]);
-    });
     return { box, button, lock, bar, name, key, wave };
   }
 
@@ -61,7 +52,7 @@ export class Pads {
   async localKeys() {
     try {
       const map = await navigator.keyboard.getLayoutMap();
-      this.keys = CODES.map((code) => (map.get(code) ?? code.slice(-1)).toUpperCase());
+      this.keys = PAD_CODES.map((code) => (map.get(code) ?? code.slice(-1)).toUpperCase());
       this.pads.forEach((pad, i) => { pad.key.textContent = this.keys[i]; });
     } catch { /* The default letters are kept. */ }
   }

@@ -1,47 +1,46 @@
-// Timing of the sequencer, for live playback and for the exported file.
+// Timing of the sequencer, for live playback and for exported files.
 
 import { Voices } from "./audio.js";
 
-export const STEPS = 16;
-export const GAIN = [0, 0.62, 1]; // Gain of a step that is off, on or accented.
 const AHEAD = 0.15; // Time for which steps are scheduled in advance, in seconds.
 const HIDDEN = 1.6; // The same while the page is in the background, where timers run only once per second.
 const LATE = 0.03; // Steps later than this are skipped, in seconds.
 const TICK = 25; // Interval of the scheduler in milliseconds.
 
 export const stepSeconds = (tempo) => 15 / tempo;
+export const gainOf = (velocity) => velocity / 127; // As in kits and in `audiogan play`.
+
+/** Return the delay of a step in seconds. `swing` is the share of each pair of steps that the first one takes: 0.5 is straight, 0.67 triplets. */
+const delay = (step, tempo, swing) => (step % 2 ? (2 * swing - 1) * stepSeconds(tempo) : 0);
+
+/** Return the pads that sound at a step, as {pad, velocity}. `grid` is [pad][step] with MIDI velocities, or 0 for silence. */
+export function hits(grid, step) {
+  return grid.flatMap((row, pad) => (row[step] ? [{ pad, velocity: row[step] }] : []));
+}
+
+/** Return the notes of one round in order, as {pad, velocity, time} with the time in seconds. */
+export function notes({ grid, steps = grid[0].length, tempo, swing }) {
+  return Array.from({ length: steps }, (_, step) => step).flatMap((step) => hits(grid, step).map((hit) => (
+    { ...hit, time: step * stepSeconds(tempo) + delay(step, tempo, swing) })));
+}
 
 /**
- * Steps that begin before `until`, as {step, time}. `clock` is {step, time} of the next one, on the straight grid, and is
- * moved on. `swing` is the share of each pair of steps that the first one takes: 0.5 is straight, 0.67 triplets.
+ * Render the loop as an AudioBuffer. Sounds that last beyond its end are mixed into its beginning, so that it can be
+ * repeated. `mixes` are the settings {level, pan, tune} of the pads. Pads that are `silent` only cut other sounds.
  */
-export function* steps(clock, until, tempo, swing) {
-  while (clock.time < until) {
-    const length = stepSeconds(tempo), late = clock.step % 2 ? (2 * swing - 1) * length : 0;
-    yield { step: clock.step, time: clock.time + late };
-    clock.time += length;
-    clock.step = (clock.step + 1) % STEPS;
-  }
-}
-
-/** Return the pads that sound at a step, as {pad, gain}. `grid` is [pad][step] with 0 (off), 1 (on) or 2 (accent). */
-export function hits(grid, step) {
-  return grid.flatMap((row, pad) => (row[step] ? [{ pad, gain: GAIN[row[step]] }] : []));
-}
-
-/** Render the loop as an AudioBuffer. Sounds that last beyond its end are mixed into its beginning, so that it can be repeated. */
-export async function renderLoop({ grid, tempo, swing, buffers, chokes = [], rate }) {
-  const seconds = STEPS * stepSeconds(tempo), frames = Math.round(seconds * rate);
-  const longest = Math.max(0, ...buffers.map((buffer) => buffer?.duration ?? 0));
+export async function renderLoop({ grid, steps = grid[0].length, tempo, swing, buffers, chokes = [], mixes = [], silent = [], rate }) {
+  const seconds = steps * stepSeconds(tempo), frames = Math.round(seconds * rate);
+  const longest = Math.max(0, ...buffers.map((buffer, i) => (buffer?.duration ?? 0) * 2 ** (-(mixes[i]?.tune ?? 0) / 12)));
   const before = Math.ceil(longest / seconds); // Number of rounds that are rendered before the one that is kept.
-  const channels = Math.max(1, ...buffers.map((buffer) => buffer?.numberOfChannels ?? 1));
+  const stereo = mixes.some((mix) => mix?.pan);
+  const channels = Math.max(stereo ? 2 : 1, ...buffers.map((buffer) => buffer?.numberOfChannels ?? 1));
   const context = new OfflineAudioContext(channels, (before + 1) * frames, rate);
   const voices = new Voices(context);
-  for (let round = 0; round <= before; round++) {
+  const round = notes({ grid, steps, tempo, swing });
+  for (let i = 0; i <= before; i++) {
     // Every round begins on a whole sample, so that all rounds are equal.
-    const start = (round * frames) / rate;
-    for (const { step, time } of steps({ step: 0, time: 0 }, seconds - 1e-6, tempo, swing)) {
-      for (const { pad, gain } of hits(grid, step)) if (buffers[pad]) voices.play(buffers[pad], start + time, gain, chokes[pad]);
+    for (const { pad, velocity, time } of round) {
+      if (buffers[pad]) voices.play(buffers[pad], (i * frames) / rate + time, silent[pad] ? 0 : gainOf(velocity), chokes[pad], mixes[pad]);
     }
   }
   const whole = await context.startRendering();
@@ -50,17 +49,21 @@ export async function renderLoop({ grid, tempo, swing, buffers, chokes = [], rat
   return loop;
 }
 
-/** Sequencer for `pattern()` ({grid, tempo, swing}). It calls `play(pad, time, gain)` for each sound and `shown(step, time)` for each step. */
+/**
+ * Sequencer. `current()` returns {pattern, tempo, swing, sounding}: the index of the chosen pattern, and a function that
+ * returns the {grid, steps} of an index. `play(pad, time, velocity)` is called for each sound, and
+ * `shown(index, step, time)` for each step.
+ */
 export class Sequencer {
-  constructor(context, pattern, play, shown) {
-    Object.assign(this, { context, pattern, play, shown, timer: 0, clock: null });
+  constructor(context, current, play, shown) {
+    Object.assign(this, { context, current, play, shown, timer: 0, clock: null });
     document.addEventListener("visibilitychange", () => this.timer && this.tick());
   }
 
   get running() { return this.timer !== 0; }
 
   start() {
-    this.clock = { step: 0, time: this.context.currentTime + 0.06 };
+    this.clock = { step: 0, time: this.context.currentTime + 0.06, index: this.current().pattern };
     this.timer = setInterval(() => this.tick(), TICK);
     this.tick();
   }
@@ -71,11 +74,18 @@ export class Sequencer {
   }
 
   tick() {
-    const { grid, tempo, swing } = this.pattern(), now = this.context.currentTime;
-    for (const { step, time } of steps(this.clock, now + (document.hidden ? HIDDEN : AHEAD), tempo, swing)) {
-      if (time < now - LATE) continue; // A late step is skipped, because playing it would shift the beat.
-      this.shown(step, time);
-      for (const { pad, gain } of hits(grid, step)) this.play(pad, time, gain);
+    const now = this.context.currentTime, until = now + (document.hidden ? HIDDEN : AHEAD), { clock } = this;
+    const { pattern, tempo, swing, sounding } = this.current();
+    while (clock.time < until) {
+      if (clock.step >= sounding(clock.index).steps) clock.step = 0;
+      if (clock.step === 0) clock.index = pattern; // A chosen pattern begins when the current one ends.
+      const time = clock.time + delay(clock.step, tempo, swing);
+      if (time >= now - LATE) { // A late step is skipped, because playing it would shift the beat.
+        this.shown(clock.index, clock.step, time);
+        for (const { pad, velocity } of hits(sounding(clock.index).grid, clock.step)) this.play(pad, time, velocity);
+      }
+      clock.time += stepSeconds(tempo);
+      clock.step += 1;
     }
   }
 }

@@ -1,15 +1,14 @@
 // State of the page with its undo history. States are immutable.
+//
+// A state is {tempo, swing, pads, patterns, pattern}: tempo in BPM, swing in percent, sixteen pads {name, note, recipe,
+// locked, level, pan, tune, mute, solo}, the patterns A to D (see pattern.js), and the index of the chosen pattern.
 
 const MOST = 300;
 const TOGETHER = 900; // Time in milliseconds within which moves of one slider form one undo step.
 
 export class Store {
-  constructor(state) {
-    this.state = state;
-    this.past = [];
-    this.future = [];
-    this.listeners = [];
-    this.last = { kind: "", time: 0 };
+  constructor(state, past = [], future = []) {
+    Object.assign(this, { state, past, future, listeners: [], last: { kind: "", time: 0 } });
   }
 
   listen(listener) { this.listeners.push(listener); }
@@ -29,6 +28,14 @@ export class Store {
   pad(i, parts, what, kind = "") {
     this.change({ pads: this.state.pads.map((pad, at) => (at === i ? { ...pad, ...parts } : pad)) }, what, kind);
   }
+
+  /** Replace the pattern `i`, by default the chosen one. */
+  pattern(pattern, what, kind = "", i = this.state.pattern) {
+    this.change({ patterns: this.state.patterns.with(i, pattern) }, what, kind);
+  }
+
+  /** Show a state without an undo step, for example the chosen pattern. */
+  turn(parts) { this.become({ ...this.state, ...parts }); }
 
   undo() { return this.travel(this.past, this.future); }
   redo() { return this.travel(this.future, this.past); }

@@ -1,42 +1,50 @@
 // `Studio`, which connects state, sounds and user actions.
 
 import * as api from "./api.js";
-import { Voices, liveContext, toBuffer, wav24 } from "./audio.js";
+import { Voices, liveContext, toBuffer } from "./audio.js";
+import { readable } from "./decode.js";
+import { connectDrag } from "./drag.js";
+import { soundFile } from "./downloads.js";
 import { Editor } from "./editor.js";
-import { fill, label, plain, visible } from "./looks.js";
+import { hatGroup, label, plain, visible } from "./looks.js";
 import { Pads } from "./pads.js";
-import { Sequencer, renderLoop } from "./sequencer.js";
+import { MIX, PAGE, soundingPattern, withStep } from "./pattern.js";
+import { PatternBar } from "./patternbar.js";
+import { Sequencer, gainOf } from "./sequencer.js";
 import { StepGrid } from "./stepgrid.js";
 
 const KEPT = 400; // Number of sounds in memory.
+const PREVIEW = 0.81; // Gain of a pad that is played by a key or a button.
 const find = (id) => document.getElementById(id);
 const sameSound = (a, b) => a === b || key(a) === key(b);
 const key = ({ latent, classes, knobs, truncation }) => JSON.stringify([latent, classes, knobs, truncation]);
-const choke = (pad) => (/hat/i.test(label(pad.recipe)) ? "hat" : "");
 
 export class Studio {
   constructor(model, store) {
-    Object.assign(this, { model, store, chosen: 0, sounds: new Map(), loading: new Map(), flashes: [], wanted: -1, searches: new Set() });
+    Object.assign(this, { model, store, chosen: -1, page: 0, sounds: new Map(), loading: new Map(), flashes: [], wanted: -1, searches: new Set() });
     this.context = liveContext(model.sample_rate);
     this.voices = new Voices(this.context);
-    const on = {
-      hit: (i, velocity) => this.hit(i, velocity), choose: (i) => this.choose(i), lock: (i) => this.lock(i),
-      drop: (i, file) => this.imitate(i, file),
-    };
-    this.pads = new Pads(find("pads"), model.labels, on);
-    this.grid = new StepGrid(find("grid"), model.labels, {
-      hit: (i) => { this.choose(i); this.hit(i, 0.9); },
-      set: (pad, step, value) => this.set(pad, step, value),
+    this.pads = new Pads(find("pads"), model.labels, {
+      hit: (i, gain) => this.hit(i, gain), choose: (i) => this.choose(i), lock: (i) => this.lock(i),
     });
+    connectDrag(this, (i) => soundFile(this, i));
+    this.grid = new StepGrid(find("grid"), model.labels, {
+      hit: (i) => this.hit(i), choose: (i) => this.choose(i), page: (page) => this.turn(page),
+      set: (pad, step, velocity, kind) => store.pattern(withStep(this.pattern, pad, step, velocity), "steps", kind),
+      toggle: (pad, kind) => this.toggleSwitch(pad, kind),
+    });
+    this.bar = new PatternBar(this);
     this.loop = new Voices(this.context);
-    this.sequencer = new Sequencer(this.context, () => ({ ...store.state, swing: store.state.swing / 100 }), (i, time, gain) => this.scheduled(i, time, gain),
-      (step, time) => this.flashes.push({ step, time }));
+    const sounding = (index) => soundingPattern(store.state, index);
+    this.sequencer = new Sequencer(this.context, () => ({ ...store.state, swing: store.state.swing / 100, sounding }),
+      (i, time, velocity) => this.scheduled(i, time, gainOf(velocity)), (pattern, step, time) => this.flashes.push({ pattern, step, time }));
     this.editor = new Editor(this);
     store.listen((state, before) => this.show(state, before));
-    this.show(store.state, null);
     this.choose(0);
-    this.grid.at(null);
+    this.show(store.state, null);
   }
+
+  get pattern() { return this.store.state.patterns[this.store.state.pattern]; }
 
   // --- sounds
 
@@ -63,7 +71,7 @@ export class Studio {
       while (!this.buffer(i)) {
         const { recipe } = this.store.state.pads[i];
         const buffer = await this.sound(recipe);
-        if (this.wanted === i && !sameSound(recipe, this.store.state.pads[i].recipe)) this.play(buffer, i, 0.9); // The slider is still moving, so that this is an intermediate sound.
+        if (this.wanted === i && !sameSound(recipe, this.store.state.pads[i].recipe)) this.play(buffer, i, PREVIEW); // The slider is still moving, so that this is an intermediate sound.
       }
       this.arrived(i);
     } catch (error) {
@@ -76,28 +84,30 @@ export class Studio {
   arrived(i) {
     this.pads.wave(i, this.buffer(i));
     if (i === this.chosen) this.editor.wave(this.buffer(i));
-    if (this.wanted === i) { this.wanted = -1; this.hit(i, 0.9); }
+    if (this.wanted === i) { this.wanted = -1; this.hit(i); }
   }
 
   // --- playing
 
-  hit(i, velocity) {
+  /** Play a pad. `gain` is 0 ... 1, proportional to the amplitude. */
+  hit(i, gain = PREVIEW) {
     if (this.context.state !== "running") this.context.resume();
     const buffer = this.buffer(i);
-    if (buffer) this.play(buffer, i, velocity);
+    if (buffer) this.play(buffer, i, gain);
     else this.wanted = i;
   }
 
-  play(buffer, i, velocity) {
-    this.voices.play(buffer, this.context.currentTime, velocity * velocity, choke(this.store.state.pads[i]));
-    this.pads.flash(i, 0.35 + 0.65 * velocity);
+  play(buffer, i, gain) {
+    const pad = this.store.state.pads[i];
+    this.voices.play(buffer, this.context.currentTime, gain, hatGroup(pad), pad);
+    this.pads.flash(i, 0.35 + 0.65 * Math.sqrt(gain));
     if (i === this.chosen) this.editor.run(buffer.duration);
   }
 
   scheduled(i, time, gain) {
-    const buffer = this.buffer(i);
+    const buffer = this.buffer(i), pad = this.store.state.pads[i];
     if (!buffer) return;
-    this.loop.play(buffer, time, gain, choke(this.store.state.pads[i]));
+    this.loop.play(buffer, time, gain, hatGroup(pad), pad);
     this.flashes.push({ pad: i, time, gain });
   }
 
@@ -107,6 +117,7 @@ export class Studio {
       this.loop.silence();
       this.flashes = [];
       this.grid.at(null);
+      this.bar.playing(null);
     } else {
       await this.context.resume();
       if (this.sequencer.running) return;
@@ -126,7 +137,10 @@ export class Studio {
     const due = this.flashes.filter((flash) => flash.time <= heard);
     this.flashes = this.flashes.filter((flash) => flash.time > heard);
     for (const flash of due) {
-      if ("step" in flash) this.grid.at(flash.step);
+      if ("step" in flash) {
+        this.grid.at(flash.pattern === this.store.state.pattern ? flash.step : null);
+        this.bar.playing(flash);
+      }
       else if (heard - flash.time < 0.1) this.pads.flash(flash.pad, 0.3 + 0.6 * flash.gain);
     }
     requestAnimationFrame(() => this.animate());
@@ -135,17 +149,21 @@ export class Studio {
   // --- changes
 
   choose(i) {
+    if (i === this.chosen) return;
     this.chosen = i;
     this.pads.chosen(i);
+    this.grid.chosen(i);
     this.editor.show(i);
     this.editor.wave(this.buffer(i));
+    document.dispatchEvent(new CustomEvent("pad-chosen", { detail: i }));
   }
 
-  change(i, recipe, what, kind = "") {
+  /** Replace the sound of a pad, and other `parts` of the pad. */
+  change(i, recipe, what, kind = "", parts = {}) {
     this.wanted = i; // The sound is played as soon as it has loaded.
     const pad = this.store.state.pads[i];
     const name = label(recipe) === label(pad.recipe) ? pad.name : plain(label(recipe)) || pad.name;
-    this.store.pad(i, { recipe, name }, what, kind);
+    this.store.pad(i, { recipe, name, ...parts }, what, kind);
     if (this.buffer(i)) this.arrived(i);
   }
 
@@ -155,15 +173,44 @@ export class Studio {
     this.say(`Pad ${i + 1} ${locked ? "locked" : "unlocked"}`);
   }
 
-  set(pad, step, value) {
-    const grid = this.store.state.grid.map((row, i) => (i === pad ? row.with(step, value) : row));
-    this.store.change({ grid }, "steps", "steps");
+  toggleSwitch(i, kind) {
+    const on = !this.store.state.pads[i][kind];
+    this.store.pad(i, { [kind]: on }, `${kind} of pad ${i + 1}`);
+    this.say(`Pad ${i + 1}: ${kind} ${on ? "on" : "off"}`);
+  }
+
+  /** Copy the sound and the settings of a pad to another pad. */
+  copy(from, to) {
+    const { recipe, level, pan, tune } = this.store.state.pads[from];
+    this.choose(to);
+    this.change(to, recipe, `copy of pad ${from + 1} on pad ${to + 1}`, "", { level, pan, tune });
+    this.say(`Pad ${from + 1} copied to pad ${to + 1}`);
+  }
+
+  /** Show another page of the pattern, or another pattern. */
+  turn(page, pattern = this.store.state.pattern) {
+    this.page = page;
+    if (pattern !== this.store.state.pattern) this.store.turn({ pattern });
+    else this.steps(this.store.state);
+  }
+
+  /** Undo or redo the last change and say which one it was. */
+  travel(direction) {
+    const what = this.store[direction]();
+    if (what) this.say(`${direction === "undo" ? "Undone" : "Redone"}: ${what}`);
+  }
+
+  steps(state) {
+    this.page = Math.min(this.page, Math.ceil(state.patterns[state.pattern].steps / PAGE) - 1);
+    this.grid.show(state, this.page);
+    this.bar.show(state, this.page);
   }
 
   async newKit(seed = crypto.getRandomValues(new Uint32Array(1))[0]) {
     const before = this.store.state.pads;
     const { pads } = await api.kit(seed, before.map(({ name, note, locked, recipe }) => (locked ? { name, note, recipe } : null)));
-    this.store.change({ pads: pads.map((pad, i) => (before[i].locked ? before[i] : { ...pad, locked: false })) }, "new kit");
+    const mix = ({ level, pan, mute, solo }) => ({ ...MIX, level, pan, mute, solo }); // The transposition belongs to the old sound.
+    this.store.change({ pads: pads.map((pad, i) => (before[i].locked ? before[i] : { ...pad, ...mix(before[i]), locked: false })) }, "new kit");
     const kept = before.filter((pad) => pad.locked).length;
     this.say(kept ? `New kit, ${kept} locked ${kept === 1 ? "pad" : "pads"} kept` : "New kit");
   }
@@ -183,8 +230,9 @@ export class Studio {
     says.textContent = `analysing ${file.name} …`;
     this.say(`Pad ${i + 1} imitates ${file.name}`);
     try {
-      const found = await api.imitate(file, null, Math.min(8, limits.seconds), step, search.signal);
+      const found = await api.imitate(await readable(file), null, Math.min(8, limits.seconds), step, search.signal);
       this.change(i, found.recipe, `imitation on pad ${i + 1}`);
+      document.dispatchEvent(new CustomEvent("imitated", { detail: { i, ...found } }));
       const far = `${found.distance.toFixed(1)} dB apart`;
       says.textContent = `${far} (best of random sounds: ${found.start.toFixed(1)})${found.note ? `; ${found.note}` : ""}`;
       this.say(`Pad ${i + 1} imitates ${file.name}, ${far}`);
@@ -199,14 +247,6 @@ export class Studio {
     }
   }
 
-  /** Render the current loop as a WAV file: {blob, gain}. */
-  async loopFile() {
-    const { pads, grid, tempo, swing } = this.store.state;
-    const buffers = await Promise.all(pads.map((pad, i) => (grid[i].some(Boolean) ? this.sound(pad.recipe) : null)));
-    const rate = this.model.sample_rate;
-    return wav24(await renderLoop({ grid, tempo, swing: swing / 100, buffers, chokes: pads.map(choke), rate }));
-  }
-
   // --- the page
 
   show(state, before) {
@@ -217,17 +257,13 @@ export class Studio {
       this.pads.wave(i, this.buffer(i));
       if (!this.buffer(i)) this.fetch(i);
     });
-    this.grid.show(state.pads, state.grid, before);
+    this.steps(state);
     if (!before || before.pads !== state.pads) {
       this.editor.show(this.chosen);
       this.editor.wave(this.buffer(this.chosen));
     }
     find("undo").disabled = !this.store.past.length;
     find("redo").disabled = !this.store.future.length;
-    find("tempo").value = state.tempo;
-    find("swing").value = state.swing;
-    fill(find("swing"));
-    find("swing").nextElementSibling.value = `${state.swing} %`;
   }
 
   /** Show a message and announce it to screen readers. */

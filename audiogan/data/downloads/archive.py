@@ -1,4 +1,4 @@
-"""`SpokenDigits`: recordings of spoken digits (SC09 and FSDD), unpacked to the folders ``zero`` to ``nine``."""
+"""`ArchiveFiles`: recordings or images in one archive, unpacked to a folder for each class."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ from audiogan.data.downloads.data_set import DataSet, File
 from audiogan.errors import UserError
 from audiogan.utils.archives import open_zip
 
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-LARGEST = 1 << 20
-"""Maximum size of a recording in bytes. Published recordings have up to 37 kB."""
+LARGEST = 8 << 20
+"""Maximum size of an unpacked file in bytes."""
 MOST = 100_000
-"""Maximum number of recordings. SC09 has 39 thousand."""
+"""Maximum number of files in an archive. The largest data set, SC09, has 39 thousand."""
 MARK = ".audiogan"
 """Name of the file that marks a temporary folder as created by audiogan, so that audiogan may delete it."""
 # zipfile raises RuntimeError for encrypted files and for unknown compression methods.
@@ -37,34 +36,37 @@ _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, 
 
 
 @dataclass(frozen=True)
-class SpokenDigits(DataSet):
-    """Data set of the recordings in an archive (`.zip` or `.tar.gz`), with ``README.md`` and ``manifest.csv``.
+class ArchiveFiles(DataSet):
+    """Data set of the files in an archive (`.zip` or `.tar.gz`), with ``README.md`` and ``manifest.csv``.
 
     Only matching members of the archive are unpacked. The target folder appears only when it is complete.
 
     Attributes:
         archive: archive to download. Without a SHA-256, ``names`` and ``sample_rate`` are checked instead.
-        member: regular expression for the paths of recordings in the archive, with the groups ``digit`` (0 to 9, or
-            the English word), ``name`` (file name) and ``speaker``.
+        member: regular expression for the paths of the files in the archive. Its groups are ``name`` (file name),
+            ``label`` (class, or its index in ``labels``), and optionally ``speaker``.
         about: description, author and licence.
-        names: expected file names of all recordings. Empty: not checked.
-        sample_rate: expected sample rate of the recordings in Hz. ``None``: not checked.
+        labels: expected classes. The archive must have files of each class.
+        names: expected file names of all files. Empty: not checked.
+        sample_rate: expected sample rate of recordings in Hz. ``None``: not checked.
     """
 
     name: str
     archive: File
     member: str
     about: str
+    labels: tuple[str, ...]
     names: frozenset[str] = frozenset()
     sample_rate: int | None = None
 
     @staticmethod
-    def from_description(name: str, entry: dict[str, Any]) -> SpokenDigits:
+    def from_description(name: str, entry: dict[str, Any]) -> ArchiveFiles:
         """Return the data set described by an entry of `downloads.yaml`."""
         archive = File(entry["file"], tuple(entry["urls"]), entry["max_bytes"], entry.get("sha256"))
         known = itertools.product(range(10), entry.get("speakers", ()), range(entry.get("takes", 0)))
         names = frozenset(f"{digit}_{speaker}_{take}.wav" for digit, speaker, take in known)
-        return SpokenDigits(name, archive, entry["member"], entry["about"], names, entry.get("sample_rate"))
+        labels = tuple(entry["labels"])
+        return ArchiveFiles(name, archive, entry["member"], entry["about"], labels, names, entry.get("sample_rate"))
 
     @property
     def parts(self) -> dict[str, tuple[File, ...]]:  # type: ignore[override]
@@ -104,39 +106,45 @@ class SpokenDigits(DataSet):
                 if (left / MARK).is_file():
                     shutil.rmtree(left, ignore_errors=True)
 
-    def _unpack(self, archive: Path, draft: Path, progress: bool) -> list[tuple[str, str, str]]:
-        """Unpack the recordings to the folder ``draft``. Return (path, word, speaker) of each, sorted by path."""
-        found: dict[str, tuple[str, str, str]] = {}
+    def _unpack(self, archive: Path, draft: Path, progress: bool) -> list[tuple[str, ...]]:
+        """Unpack the files to the folder ``draft``. Return (path, label) or (path, label, speaker) of each, sorted."""
+        found: dict[str, tuple[str, ...]] = {}
         try:
             for member, size, data in _members(archive, progress):
                 match = re.fullmatch(self.member, member)
                 if match is None:
                     continue
-                word = WORDS[int(match["digit"])] if match["digit"].isdecimal() else match["digit"]
-                path = f"{word}/{match['name']}"
+                label = self.labels[int(match["label"])] if match["label"].isdecimal() else match["label"]
+                path = f"{label}/{match['name']}"
                 if path in found or size > LARGEST or len(found) >= MOST:
                     raise _unfit(archive, f"{member} is repeated, too large ({size:,} bytes) or one too many")
-                (draft / word).mkdir(exist_ok=True)
+                (draft / label).mkdir(exist_ok=True)
                 (draft / path).write_bytes(data.read())
                 if self.sample_rate is not None:
                     _check_sound(archive, member, draft / path, self.sample_rate)
-                found[path] = path, word, match["speaker"]
+                found[path] = path, label, *(match.groupdict()[key] for key in self._columns()[2:])
         except _DAMAGED as error:
             raise _unfit(archive, str(error) or type(error).__name__) from error
         names = {path.partition("/")[2] for path in found}
-        odd = sorted(self.names ^ names if self.names else set(WORDS) - {word for _, word, _ in found.values()})
+        odd = sorted(
+            self.names ^ names if self.names else set(self.labels) ^ {label for _, label, *_ in found.values()}
+        )
         if odd:
-            raise _unfit(archive, f"{len(found):,} recordings; missing or unknown: {', '.join(odd[:3])}")
+            raise _unfit(archive, f"{len(found):,} files; missing or unknown: {', '.join(odd[:3])}")
         return sorted(found.values())
 
-    def _describe(self, archive: Path, found: list[tuple[str, str, str]], draft: Path) -> None:
+    def _columns(self) -> tuple[str, ...]:
+        """Return the names of the columns of ``manifest.csv``."""
+        return ("path", "label", *(name for name in re.compile(self.member).groupindex if name == "speaker"))
+
+    def _describe(self, archive: Path, found: list[tuple[str, ...]], draft: Path) -> None:
         """Write ``manifest.csv`` and ``README.md`` to the folder ``draft``."""
         with open(draft / "manifest.csv", "w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream, lineterminator="\n").writerows([("path", "label", "speaker"), *found])
-        counts = Counter(word for _, word, _ in found)
-        listed = "\n".join(f"- {word}: {counts[word]:,}" for word in WORDS)
+            csv.writer(stream, lineterminator="\n").writerows([self._columns(), *found])
+        counts = Counter(label for _, label, *_ in found)
+        listed = "\n".join(f"- {label}: {counts[label]:,}" for label in self.labels)
         origin = f"Unpacked from {self.archive.urls[0]} or a mirror;\nSHA-256 of the download: {file_hash(archive)}"
-        page = f"{self.about}\n{len(found):,} recordings:\n\n{listed}\n\n{origin}\n"
+        page = f"{self.about}\n{len(found):,} files:\n\n{listed}\n\n{origin}\n"
         (draft / "README.md").write_text(page, encoding="utf-8")
 
 
