@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from states import assert_same, state_at
 
 import audiogan
 from audiogan.cli import main
+from audiogan.core import load_newest_checkpoint
 from audiogan.inputs import Signal, Text
 from audiogan.modalities.wav import save_wav
 from audiogan.model.generator import Generator
@@ -220,9 +222,24 @@ def doctored(run: Run) -> None:
     assert "verdict" in run.command("doctor", run.path).lower()
 
 
+def fine_tuned(run: Run) -> None:
+    """A run that starts from a trained one has all its weights, and trains on."""
+    folder = run.folder / "fine-tuned"
+    start = ["trainer.steps=0", f"run_dir={folder}", "callbacks.previews=null"]
+    printed = run.command("train", run.config, *run.overrides, f"init={run.path}", *start)
+    assert f"init: {run.path}; trained: " in printed and "with new weights" not in printed, printed
+    state = load_newest_checkpoint(folder / "checkpoints")[1]["trainer"]
+    for name, value in run.generator.game.nets.state_dict().items():
+        assert name.endswith(".level") or torch.equal(state["game"][f"nets.{name}"], value), name
+    run.command("train", run.config, *run.overrides, f"init={run.path}", *start[1:])
+    assert audiogan.load(folder, trust=run.trust).step == STEPS
+    shutil.rmtree(folder)
+
+
 COMMANDS: dict[str, Callable[[Run], None]] = {
     "train": trained,
     "resume": resumed,
+    "fine-tune": fine_tuned,
     "sample": sampled,
     "apply": applied,
     "walk": walked,

@@ -99,7 +99,6 @@ EXCEPTIONS = {
         run.training.train
         run.training.run_trainer
         run.training.write_report_and_summary
-        run.training.resume
         run.training.describe_networks
     """,
 }

@@ -226,7 +226,7 @@ def test_settings_out_of_range_are_named(settings: dict[str, int], said: str) ->
 
 
 def test_unknown_class_and_bad_fraction() -> None:
-    with pytest.raises(UserError, match="no class 'gong'; there are clap, cowbell"):
+    with pytest.raises(UserError, match="no class 'gong'; it has clap, cowbell"):
         render("gong", rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"fraction=1\.5"):
         drum_machine(11, length=256).split(1.5)

@@ -64,6 +64,11 @@ def test_a_translation_in_onnx(tmp_path: Path) -> None:
         np.testing.assert_allclose(found, model.render(recipes), atol=1e-5)
 
 
+def test_a_generator_is_found_by_the_name_of_its_target_class() -> None:
+    routes = cycle().routes
+    assert routes.find("pear") == routes.find("Pear") == "a_to_b"
+
+
 def test_a_generator_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(audiogan.UserError, match=r"unknown generator 'c'; choose one of .*a_to_b \(apple -> pear\)"):
         save_pt2(tmp_path / "a.pt2", cycle(), route="c")
