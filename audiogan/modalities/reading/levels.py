@@ -47,7 +47,7 @@ def infer_full_scale(peak: float) -> float | None:
     return next((float(scale) for scale in SCALES if peak <= 2 * scale), None)
 
 
-def half_ranges(x: np.ndarray) -> NDArray[np.float64]:
+def half_peak_to_peak(x: np.ndarray) -> NDArray[np.float64]:
     """Return half the peak-to-peak range of each channel of ``x`` ``[N, C]``, as float64 ``[C]``."""
     return (x.max(axis=0).astype(np.float64) - x.min(axis=0)) / 2 if len(x) else np.zeros(x.shape[1])
 
