@@ -5,8 +5,9 @@
 
 FOLDER contains real sounds in one sub-folder per class. The script measures levels, offset, silence before the attack,
 near-duplicates and copies of real sounds, and for drums spectral lines, swells, high frequencies and the accuracy of a
-classifier of real and generated sounds (`benchmarks/defects.py`). It also measures how well the knobs work, with definitions that differ from
-those used in training. `audiogan evaluate MODEL --data FOLDER` measures distances to real sounds.
+classifier of real and generated sounds (`benchmarks/defects.py`). It also measures how well the knobs work, with
+definitions that differ from those used in training. `audiogan evaluate MODEL --data FOLDER` measures distances to real
+sounds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+import defects
 import librosa
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -21,7 +23,6 @@ from scipy.signal import butter, sosfilt
 from scipy.stats import spearmanr
 
 import audiogan
-import defects
 from audiogan.data.sounds.folder import open_audio_folder
 from audiogan.features.embedding import LogMel, embed
 from audiogan.metrics.neighbours import nearest
