@@ -18,8 +18,8 @@ OFFSET = 0.1
 """Smallest significant DC offset, as a fraction of the amplitude of the loudest window. Most recordings have smaller
 offsets."""
 STEADY = 0.1
-"""The offset counts as steady if the means of neighbouring windows differ by at most this fraction.
-"""
+"""The DC offset counts as steady if the offsets of two neighbouring windows differ by at most this fraction of the
+smaller one."""
 STEADY_SHARE = 0.25
 """A signal has a DC offset if at least this fraction of its windows has a steady offset."""
 QUIET = 0.1
