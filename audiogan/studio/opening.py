@@ -43,7 +43,8 @@ async def opened_kit(request: Request) -> dict[str, Any] | None:
 async def open_file(request: Request) -> dict[str, Any]:
     """Open a file. The request body is ``kit.json``, a ZIP archive of a kit, or a WAV file with a recipe.
 
-    The response is ``{"recipe", "note"}`` for a WAV file. ``recipe`` is null if the file has none. For a kit, it is:
+    The response is ``{"recipe", "note"}`` for a WAV file. Without a usable recipe, ``recipe`` is null and
+    ``note`` is the reason. For a kit, it is:
 
     - ``pads``: exactly sixteen pads. Missing ones are new sounds.
     - ``layers``: largest number of velocity layers of a pad.
@@ -106,7 +107,10 @@ def _open(instrument: Instrument, body: bytes) -> dict[str, Any]:
     from audiogan.kits import Kit
 
     if body[:4] in (b"RIFF", b"RF64"):
-        return _open_sound(instrument, body)
+        try:
+            return {"recipe": _read_recipe(instrument, body), "note": ""}
+        except UserError as error:
+            return {"recipe": None, "note": instrument.error_message(error)}
     try:
         content = read_kit_file(io.BytesIO(body), LARGEST_KIT_FILE)
     except UserError as error:
@@ -116,7 +120,7 @@ def _open(instrument: Instrument, body: bytes) -> dict[str, Any]:
     return to_page(instrument, kit, read_session(content))
 
 
-def _open_sound(instrument: Instrument, body: bytes) -> dict[str, Any]:
+def _read_recipe(instrument: Instrument, body: bytes) -> dict[str, Any]:
     from audiogan.model.recipe import Recipe
 
     try:
@@ -125,11 +129,11 @@ def _open_sound(instrument: Instrument, body: bytes) -> dict[str, Any]:
     except (OSError, ValueError, RuntimeError) as error:  # `soundfile.LibsndfileError` is a RuntimeError.
         raise UserError(f"not a WAV file that can be read ({printable(str(error))[:100]})") from error
     if not text:
-        return {"recipe": None, "note": "the WAV file has no recipe; drop it on a pad to imitate it"}
+        raise UserError("the WAV file has no recipe; drop it on a pad to imitate it")
     recipe = Recipe.from_json(text)
     _check_model(instrument, recipe.model)
     instrument.generator.input_values([recipe])  # Raises an error if it does not fit.
-    return {"recipe": instrument.to_wire(recipe), "note": ""}
+    return instrument.to_wire(recipe)
 
 
 def _check_model(instrument: Instrument, name: str) -> None:

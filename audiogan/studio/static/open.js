@@ -6,7 +6,7 @@ import { unpackSession } from "./share.js";
 
 const find = (id) => document.getElementById(id);
 const isKit = ({ name }) => /\.(json|zip)$/i.test(name);
-const isSound = ({ name }) => /\.wav$/i.test(name);
+const isWav = async (file) => (await file.slice(0, 4).text()) === "RIFF";
 
 /** Return the state of an opened kit. `before` is the current state or null; its patterns stay if the kit has none. */
 export function openedState({ pads, session }, before) {
@@ -48,8 +48,8 @@ function fetchOpened({ model }, file) {
 /** Open a file that was dropped on a pad: a kit, a sound with its recipe, or else a recording to imitate. */
 async function drop(studio, i, file) {
   if (isKit(file)) return openKit(studio, file);
-  if (isSound(file)) {
-    const found = await fetchOpened(studio, file).catch(() => ({})); // A damaged file is reported by the imitation.
+  if (file.size <= studio.model.limits.opened_bytes && await isWav(file)) {
+    const found = await fetchOpened(studio, file);
     if (found.recipe) return openSound(studio, found, file, i);
   }
   return studio.imitate(i, file);
