@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
+from audiogan.utils.names import match_name, unknown_name
 
 LOGIT = 5.0
 """Initial logit of a class with weight 1, when class weights are optimised by gradient descent."""
@@ -138,6 +139,8 @@ class Classes(Input):
     def parse(self, value: Any) -> Tensor:
         """Return class weights for a name or a mixture, such as ``{"kick": 0.7, "tom": 0.3}`` or ``kick:0.7,tom:0.3``.
 
+        Case, separators and the order of words in a name are ignored: ``closed hat`` means ``hat_closed``.
+
         Raises:
             UserError: a name is not a class, or a weight is invalid.
         """
@@ -151,9 +154,14 @@ class Classes(Input):
 
     def _weights(self, value: Mapping[str, float]) -> Tensor:
         weights = np.zeros(len(self.labels), np.float32)
-        for name, weight in value.items():
-            if name not in self.labels:
-                raise UserError(f"the model has no class {name!r}; it has {', '.join(self.labels)}")
+        seen: set[str] = set()
+        for text, weight in value.items():
+            name = match_name(str(text), self.labels)
+            if name is None:
+                raise UserError(f"the model has no class {unknown_name(str(text), self.labels)}")
+            if name in seen:
+                raise UserError(f"classes {dict(value)}: {name!r} is given twice; remove one of them")
+            seen.add(name)
             if (
                 isinstance(weight, bool)
                 or not isinstance(weight, int | float | np.number)

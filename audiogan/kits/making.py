@@ -14,6 +14,7 @@ from audiogan.errors import UserError
 from audiogan.kits.drums import assign_notes, drum_role
 from audiogan.kits.kit import MOST_LAYERS, Kit, Pad
 from audiogan.model.recipe import Recipe
+from audiogan.utils.names import match_name
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def make_kit(
         raise UserError(f"layers={layers} must be from 1 to {MOST_LAYERS}")
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0])
-    wanted = [labels] if isinstance(labels, str) else list(dict.fromkeys(labels or ()))
+    given = [labels] if isinstance(labels, str) else labels or ()
+    wanted = list(dict.fromkeys(match_name(label, generator.labels) or label for label in given))
     if "" in wanted:
         raise UserError("labels: one of the names is empty")
     if len(wanted) > pads:

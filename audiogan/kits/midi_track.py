@@ -134,9 +134,9 @@ class TrackReader:
             if found and start >= min(found) + 4:
                 break
             trial = TrackReader(self.data[start:], self.size - start)
-            if trial._read_events(CLEAN) is None and trial.track.notes and not trial.high:
-                if trial.track.ended or trial.at < len(trial.data):
-                    found[start] = TrackReader(trial.data, 0)._number()
+            clean = trial._read_events(CLEAN) is None and (trial.track.ended or trial.at < len(trial.data))
+            if clean and trial.track.notes and not trial.high:
+                found[start] = TrackReader(trial.data, 0)._number()
         self.status = 0
         return min(found, key=lambda start: found[start], default=None)
 

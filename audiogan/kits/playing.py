@@ -260,6 +260,6 @@ def _bars(path: Path, clock: Clock, last: int, end: int) -> tuple[int, float]:
         raise UserError(f"{path}: cannot be a loop of whole bars: {error}; remove --loop") from error
     if not SHORTEST_LOOP <= duration <= LONGEST:
         raise UserError(
-            f"{path}: its {bars:,} bars last {duration:,.3g} seconds; a loop lasts {SHORTEST_LOOP} to {LONGEST:g} seconds"
+            f"{path}: its {bars:,} bars last {duration:,.3g} seconds; a loop must last {SHORTEST_LOOP} to {LONGEST:g}"
         )
     return bars, duration

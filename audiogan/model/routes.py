@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audiogan.errors import UserError
+from audiogan.utils.names import match_name
 from audiogan.utils.text import printable
 
 
@@ -33,7 +34,9 @@ class Routes(dict[str, Any]):
         """
         if generator is None:
             return next(iter(self))
-        by_class = [name for name, route in self.items() if self._class_name(route.target) == generator]
+        classes = {name: target for name, route in self.items() if (target := self._class_name(route.target))}
+        wanted = match_name(generator, list(classes.values()))
+        by_class = [name for name, target in classes.items() if target == wanted]
         found = [generator] if generator in self else by_class
         if len(found) != 1:
             raise UserError(f"{self.model}: unknown generator {printable(generator)!r}; choose one of {self._listed()}")

@@ -16,9 +16,10 @@ LONGEST, MOST_NAMES = 60, 30
 
 
 def match_name(text: str, names: Sequence[str]) -> str | None:
-    """Return the name that a text means, or None if there is no such name or the text is ambiguous.
+    """Return the existing name that matches a text, or None if no name matches or the text is ambiguous.
 
-    An identical name is found first. Then case, separators such as ``_`` and ``-``, and the order of words are ignored.
+    An identical name has precedence. Otherwise, case, separators such as ``_`` and ``-``, and the order of words are
+    ignored.
 
     Args:
         text: text from a user.
@@ -45,15 +46,11 @@ def unknown_name(text: str, names: Sequence[str]) -> str:
         >>> unknown_name("kik", ["kick", "snare"])
         "'kik'; did you mean 'kick'? It has kick, snare"
     """
-    simple = {" ".join(_words(name)): name for name in reversed(names)}
-    near = difflib.get_close_matches(" ".join(_words(text)), list(simple), 1, SIMILAR)
-    shown = f"{shorten_text(printable(text), LONGEST)!r}"
+    simple = {" ".join(_words(name)): printable(name) for name in reversed(names)}
+    near = difflib.get_close_matches(" ".join(_words(text[:LONGEST])), list(simple), 1, SIMILAR)
+    shown = f"'{shorten_text(printable(text), LONGEST)}'"
     listed = join_names([printable(name) for name in names], MOST_NAMES) or "none"
-    return (
-        f"{shown}; did you mean {printable(simple[near[0]])!r}? It has {listed}"
-        if near
-        else f"{shown}; it has {listed}"
-    )
+    return f"{shown}; did you mean '{simple[near[0]]}'? It has {listed}" if near else f"{shown}; it has {listed}"
 
 
 def _words(text: str) -> tuple[str, ...]:

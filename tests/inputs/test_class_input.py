@@ -1,4 +1,4 @@
-"""Classes: names and mixtures, draws, previews, exported models, target classes that are drawn in training."""
+"""Tests of the class input: names and mixtures, random classes, previews, export, target classes drawn in training."""
 
 from __future__ import annotations
 
@@ -41,6 +41,35 @@ def test_what_people_write() -> None:
     assert classes().parse("kick:1,snare:3").tolist() == [0.25, 0.75, 0]
     assert classes().parse({"kick": np.float32(2), "snare": 2}).tolist() == [0.5, 0.5, 0]
     assert classes().to_json(torch.tensor([0.25, 0.75, 0])) == {"kick": 0.25, "snare": 0.75}
+
+
+@pytest.mark.parametrize("text", ["hat_closed", "Hat_Closed", "closed hat", "hat closed", "Closed-Hat", "HATCLOSED"])
+def test_case_separators_and_the_order_of_words_do_not_matter(text: str) -> None:
+    drums = Classes(labels=["kick", "hat_closed", "hat_open"])
+    assert drums.parse(text).tolist() == [0, 1, 0]
+    assert drums.parse(f"Kick:1,{text}:3").tolist() == [0.25, 0.75, 0]
+    assert drums.to_json(drums.parse({text: 1})) == {"hat_closed": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kik", "no class 'kik'; did you mean 'kick'[?] It has kick, hat_closed"),
+        ("closed hi-hat", "did you mean 'hat_closed'"),
+        ({"kick": 1, "Kick": 1}, "'kick' is given twice"),
+        ("gong", "no class 'gong'; it has kick, hat_closed"),
+    ],
+)
+def test_a_near_miss_is_suggested(text: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Classes(labels=["kick", "hat_closed"]).parse(text)
+
+
+def test_ambiguous_names_must_be_exact() -> None:
+    numbers = Classes(labels=["0_1", "1_0", "A", "a"])
+    assert numbers.parse("1_0").tolist() == [0, 1, 0, 0] and numbers.parse("a").tolist() == [0, 0, 0, 1]
+    with pytest.raises(UserError, match="no class '1 0'"):
+        numbers.parse("1 0")
 
 
 @pytest.mark.parametrize(

@@ -201,3 +201,10 @@ def test_without_the_knob_softer_strokes_are_found_among_neighbours(drums: Gener
 def test_bad_requests(drums: Generator, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(UserError, match=says):
         make_kit(drums, **arguments)
+
+
+def test_class_names_are_matched_as_people_write_them(drums: Generator) -> None:
+    kit = make_kit(drums, 2, seed=3, labels=["Kick", "closed hat"])
+    assert kit == make_kit(drums, 2, seed=3, labels=["kick", "hat_closed"])
+    with pytest.raises(UserError, match="no class 'kik'; did you mean 'kick'"):
+        make_kit(drums, 2, seed=3, labels=["kik"])

@@ -240,7 +240,7 @@ MANY = b"".join(hit(TICKS, 36 + i % 4) for i in range(12))
         (smf(b"\0\xf5" + TWO), "undefined status byte 0xf5.; 2 bytes are left out; later notes may be early"),
         (smf(b"\0\xff\3\x7fname" + TWO), "event of 127 bytes is longer"),
         (smf(TWO + b"\0\x24\5"), "3 bytes follow its end-of-track event; 3 bytes after"),
-        (smf(TWO).replace(b"MTrk", b"MTrk" + struct.pack(">I", 0) + b"MTrk"), "the file should have 1 tracks and has 2"),
+        (smf(TWO).replace(b"MTrk", b"MTrk" + bytes(4) + b"MTrk"), "the file should have 1 tracks and has 2"),
         (smf(TWO, count=2) + chunk(b"MTrx", TWO), "should have 2 tracks and has 1 .skipped chunks: 'MTrx'"),
     ],
 )  # fmt: skip

@@ -130,6 +130,18 @@ def test_an_archive_is_called_as_the_kit_is(client: TestClient, name: str, plain
     assert set(kit) == {"kit", "model", "pads"}  # nothing about where the model lies
 
 
+def test_class_names_may_be_typed_freely(client: TestClient) -> None:
+    assert made(client, seed=1, label="Closed Hat") == made(client, seed=1, label="hat_closed")
+    assert made(client, seed=1, label={"KICK": 1, "snare": 3}) == made(client, seed=1, label={"kick": 1, "snare": 3})
+    kits = [client.post("/api/kit", json={"seed": 1, "labels": [name]}).json() for name in ("Kick", "kick")]
+    assert kits[0] == kits[1] and kits[0]["pads"]
+    file = io.BytesIO()
+    soundfile.write(file, np.sin(np.arange(4000)), 16000, format="WAV")
+    imitated = client.post("/api/imitate?seconds=0.1&label=snaer", content=file.getvalue())
+    for answer in (imitated, client.post("/api/sounds", json={"label": "snaer"})):
+        assert answer.status_code == 422 and "did you mean 'snare'" in answer.text
+
+
 def test_an_imitation_reports_on_its_way_and_comes_near(client: TestClient, drums: Generator) -> None:
     wave = drums.sample(1, seed=11, label="snare")[0]
     file = io.BytesIO()

@@ -25,6 +25,7 @@ from audiogan.data.toys.synth import (
 )
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
+from audiogan.utils.names import match_name, unknown_name
 
 PEAK = 0.95
 
@@ -300,10 +301,11 @@ def render(
     Raises:
         UserError: the class is unknown, or a setting is out of range.
     """
-    if label not in _VOICES:
-        raise UserError(f"drum machine: there is no class '{label}'; there are {', '.join(CLASSES)}")
+    name = match_name(label, CLASSES)
+    if name is None:
+        raise UserError(f"the drum machine has no class {unknown_name(label, CLASSES)}")
     _check(sample_rate, length, 1)
-    return _produce(label, sample_rate, length, 1, rng)[0]
+    return _produce(name, sample_rate, length, 1, rng)[0]
 
 
 def drum_machine(

@@ -1,4 +1,4 @@
-"""Exported models that translate a signal: inputs by name, one of several generators, any batch size."""
+"""Tests of exported models that translate a signal: inputs by name, one of several generators, any batch size."""
 
 from __future__ import annotations
 
@@ -62,6 +62,11 @@ def test_a_translation_in_onnx(tmp_path: Path) -> None:
         recipes = example_recipes(model, n)
         found = session.run(None, input_arrays(model, recipes))[0]
         np.testing.assert_allclose(found, model.render(recipes), atol=1e-5)
+
+
+def test_a_generator_is_found_by_the_name_of_its_target_class() -> None:
+    routes = cycle().routes
+    assert routes.find("pear") == routes.find("Pear") == "a_to_b"
 
 
 def test_a_generator_that_there_is_not(tmp_path: Path) -> None:
