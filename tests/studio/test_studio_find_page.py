@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import Served, serve
-from studio_pages import Pages
+from studio_pages import Pages, page_wave
 from test_studio_finding import hit
 
 from audiogan.model.recipe import Recipe
@@ -105,7 +105,7 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     page.wait_for_selector(".found:nth-child(2)[aria-pressed=true]")
     kept = recipe_of(pads(page)[2])
     assert kept != before and kept.label == before.label
-    assert np.abs(drums.render(kept)[0, 0] - heard).max() < 1e-6  # what was heard is what was kept
+    assert np.abs(page_wave(drums, kept)[0] - heard).max() < 1e-6  # what was heard is what was kept
     page.wait_for_timeout(500)
     assert page.locator(".found:nth-child(2)[aria-pressed=true]").count() == 1  # the other seven stay
     page.locator(".found").nth(4).click()
@@ -121,7 +121,7 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     heard = page.evaluate(LAST)
     page.keyboard.press("Enter")
     page.wait_for_selector(".found:nth-child(6)[aria-pressed=true]")
-    assert np.abs(drums.render(recipe_of(pads(page)[2]))[0, 0] - heard).max() < 1e-6
+    assert np.abs(page_wave(drums, recipe_of(pads(page)[2]))[0] - heard).max() < 1e-6
 
     page.click("#find-more")
     page.wait_for_selector(".found.centre[aria-pressed=true]")
@@ -211,7 +211,7 @@ def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Gene
     point.click(force=True)
     recipe = drums.recipes(240, seed=0)
     chosen = page.evaluate("() => [...document.querySelectorAll('.point')].findIndex((p) => p.matches('.chosen'))")
-    assert plays(page, drums.render(recipe[chosen])[0])
+    assert plays(page, page_wave(drums, recipe[chosen]))
     page.locator(".point").nth(40).drag_to(page.locator("#pad-6"))
     page.wait_for_timeout(600)
     assert recipe_of(pads(page)[5]) in recipe
