@@ -15,4 +15,14 @@ from audiogan.losses.shared_spectrum import Spectrum
 
 __all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "Glide", "GradientPenalty", "Hinge"]
 __all__ += ["LeastSquares", "MidSideDistance", "ModeFrequencies", "Noisiness", "NonSaturating"]
-__all__ += ["OrthogonalRegularisation", "PartialTracks", "Pitch", "RelativisticPairing", "SpectralDistance", "Spectrum", "Wasserstein", "WeightClip", "Width"]
+__all__ += [
+    "OrthogonalRegularisation",
+    "PartialTracks",
+    "Pitch",
+    "RelativisticPairing",
+    "SpectralDistance",
+    "Spectrum",
+    "Wasserstein",
+    "WeightClip",
+    "Width",
+]

@@ -302,7 +302,9 @@ class ModalNoiseGenerator(nn.Module):
         factor = self.glide_factor(glide, self.times)
         height, constant = factor[:, :1] - 1, GLIDE_TIMES[0]
         with torch.no_grad():
-            constant = math.log(GLIDE_TIMES[0]) + math.log(GLIDE_TIMES[1] / GLIDE_TIMES[0]) * torch.sigmoid(glide[:, 1:])
+            constant = math.log(GLIDE_TIMES[0]) + math.log(GLIDE_TIMES[1] / GLIDE_TIMES[0]) * torch.sigmoid(
+                glide[:, 1:]
+            )
             constant = constant.exp().float()
             warped = self.times + height * constant * (1 - (-self.times / constant).exp())
         return octaves, amounts, factor, warped

@@ -106,7 +106,18 @@ def playing(page: Page) -> bool:
 
 
 def test_space_is_the_transport_after_every_click(page: Page) -> None:
-    for target in ("#pad-5", "#pad-new", "#vary", "#keys", "#keys", "#undo", "#class", "#knob-decay", "#swing", "#tempo"):
+    for target in (
+        "#pad-5",
+        "#pad-new",
+        "#vary",
+        "#keys",
+        "#keys",
+        "#undo",
+        "#class",
+        "#knob-decay",
+        "#swing",
+        "#tempo",
+    ):
         page.click(target)
         page.wait_for_timeout(50)
         page.keyboard.press("Escape")  # closes a menu
@@ -151,7 +162,16 @@ def test_pads_by_place_and_shortcuts_by_letter(page: Page) -> None:
 def test_pad_keys_are_live_after_every_control(page: Page) -> None:
     page.wait_for_selector(READY)
     page.select_option("#morph-to", index=2)
-    for target in ("#morph-to", "#copy-to", "#format", "#knob-attack", "#pad-level", "#vary-amount", "#clear", "#steps"):
+    for target in (
+        "#morph-to",
+        "#copy-to",
+        "#format",
+        "#knob-attack",
+        "#pad-level",
+        "#vary-amount",
+        "#clear",
+        "#steps",
+    ):
         page.locator(target).focus()
         sounds(page)
         page.keyboard.press("f")
@@ -185,7 +205,14 @@ def test_midi_plays_pads_with_velocity(page: Page) -> None:
           window.GainNode = Node;
           return [started.length, document.getElementById("pad-title").textContent];
         }""",
-        [[0x99, notes[6], 127], [0x90, notes[6], 0], [0x80, notes[6], 64], [0xB0, 1, 64], [0x9F, notes[3], 40], [0x90, 127, 90]],
+        [
+            [0x99, notes[6], 127],
+            [0x90, notes[6], 0],
+            [0x80, notes[6], 64],
+            [0xB0, 1, 64],
+            [0x9F, notes[3], 40],
+            [0x90, 127, 90],
+        ],
     )
     assert gains[0] == 2 and gains[1].startswith("Pad 4")
     mapped = page.evaluate(
@@ -386,7 +413,9 @@ def test_knobs_say_what_a_percentile_means(page: Page) -> None:
 
 
 def test_pads_and_pattern_are_visible_together_on_a_desktop(page: Page) -> None:
-    sizes = page.evaluate("() => [document.documentElement.scrollHeight, innerHeight, document.documentElement.scrollWidth, innerWidth]")
+    sizes = page.evaluate(
+        "() => [document.documentElement.scrollHeight, innerHeight, document.documentElement.scrollWidth, innerWidth]"
+    )
     assert sizes[0] <= sizes[1] and sizes[2] <= sizes[3]
     for target in ("#pad-1", "#pad-16", "#transport"):
         assert page.locator(target).is_visible()
