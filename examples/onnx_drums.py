@@ -1,4 +1,4 @@
-"""A drum from an exported model, with numpy and onnxruntime only.
+"""Generate a drum sound with an exported ONNX model. Only NumPy and onnxruntime are required.
 
 audiogan export drums drums.onnx
 python onnx_drums.py drums.onnx snare snare.wav --seed 7 --knob brightness=0.9 --knob decay=0.2
@@ -24,7 +24,7 @@ about = session.get_modelmeta().custom_metadata_map
 names = {"classes": json.loads(about["labels"]), "knobs": [knob["name"] for knob in json.loads(about["knobs"])]}
 asked = {"classes": [part.split(":") for part in args.label.split(",")], "knobs": [k.split("=") for k in args.knob]}
 
-shapes = {node.name: node.shape[1] for node in session.get_inputs()}  # the first size is the batch
+shapes = {node.name: node.shape[1] for node in session.get_inputs()}  # The first dimension is the batch.
 rng = np.random.default_rng(args.seed)
 noise = rng.standard_normal if about["latent"] == "normal" else lambda shape: rng.uniform(-1, 1, shape)
 inputs = {"latent": noise((1, shapes["latent"])).astype(np.float32)}

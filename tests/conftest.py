@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests. Real data lives outside the project; a test that needs it skips where it is absent."""
+"""Fixtures that all tests share. Tests that need real data are skipped if the data is missing."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from tiny import TINY
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run beside each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # Tests run in parallel processes.
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """librosa compiles some functions when it is imported first, and caches them; processes that do so at the same time
-    can mix up each other's (and crash). So it is done once, before there are several.
-    """
+    """Import librosa once before the test processes start. librosa compiles functions at the first import and caches
+    them. If several processes do this at the same time, they can corrupt the cache and crash."""
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         import librosa.core.audio
         import librosa.core.pitch
@@ -29,7 +28,7 @@ def _shared() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real data (`AUDIOGAN_TEST_DATA`, else `../shared/data` beside the checkout)."""
+    """Return the folder of real data: `AUDIOGAN_TEST_DATA`, or `../shared/data` beside the checkout."""
     root = _shared()
     if not root.is_dir():
         pytest.skip(f"real data is not here: {root} (set AUDIOGAN_TEST_DATA)")
@@ -38,13 +37,13 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def real_drums(shared_data: Path) -> Path:
-    """Folder of real drum one-shots, 16 kHz mono WAV, ten classes in sub-folders."""
+    """Return a folder of real one-shot drums, 16 kHz mono WAV, with ten classes as sub-folders."""
     return shared_data / "drums"
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout."""
+    """Return the path of a wheel that was built from this checkout."""
     for name in ("build", "hatchling"):
         pytest.importorskip(name, reason="pip install 'audiogan[dev]'")
     out, root = tmp_path_factory.mktemp("wheel"), Path(__file__).resolve().parents[1]
@@ -55,20 +54,20 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test away from the user's own cache."""
+    """Use an empty cache folder for each test instead of the user's cache folder."""
     monkeypatch.setenv("AUDIOGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, which is the current one."""
+    """Change to an empty working folder and return it."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture(scope="session")
 def tiny_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 40 short drum-machine sounds in two classes."""
+    """Return a folder of 40 short sounds of the drum machine in two classes."""
     import numpy as np
 
     from audiogan.data.toys.drum_machine import render
@@ -84,7 +83,7 @@ def tiny_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a training of four steps."""
+    """Return the folder of a run of four training steps."""
     from audiogan.run import config
     from audiogan.run.training import train
 

@@ -1,4 +1,4 @@
-"""Every command on one small run: what any trained model must support, whatever its game, inputs and networks are."""
+"""Checks of every command on one small run. Every trained model must pass them, for all games, inputs and networks."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from states import assert_same, state_at
 
 import audiogan
 from audiogan.cli import main
+from audiogan.core import load_newest_checkpoint
 from audiogan.inputs import Signal, Text
 from audiogan.modalities.wav import save_wav
 from audiogan.model.generator import Generator
@@ -36,13 +38,13 @@ OFTEN = (
 
 
 class Run:
-    """A training of five steps.
+    """Run of five training steps.
 
     Args:
-        folder: where the run and all files of the commands go.
+        folder: folder of the run and of all files that the commands write.
         config: name or file of the configuration.
-        overrides: what makes it small.
-        trust: names of modules that every command is given with ``--trust``.
+        overrides: settings that make the run small.
+        trust: names of modules that every command gets as ``--trust``.
     """
 
     def __init__(self, folder: Path, config: str, overrides: Sequence[str] = (), trust: Sequence[str] = ()) -> None:
@@ -70,7 +72,7 @@ class Run:
         return self._generator
 
     def given(self, *, odd: bool = False) -> dict[str, str]:
-        """Return a value for each input that must be given; signals are files, of an odd size or of the trained one."""
+        """Return a value for each required input. Signals are files, of an odd size or of the trained size."""
         values = {}
         for name, each in self.generator.game.required_inputs.items():
             if isinstance(each, Text):
@@ -81,7 +83,7 @@ class Run:
 
 
 def trained_once(runs: dict[str, Run | None], name: str, make: Callable[[], Run]) -> Run:
-    """Return a run from ``runs``, or make it. If training failed in an earlier test, fail at once."""
+    """Return a run from ``runs``, or train it. If training failed in an earlier test, fail at once."""
     if name not in runs:
         runs[name] = None
         runs[name] = make()
@@ -102,7 +104,7 @@ def _signal(path: Path, given: Signal, odd: bool) -> Path:
 
 
 def trained(run: Run) -> None:
-    """The run folder has previews, measures of the monitors, findings, a report."""
+    """The run folder contains previews, metrics of the monitors, findings and a report."""
     rows = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     assert max(row["step"] for row in rows) == STEPS
     named = {name for row in rows for name in row}
@@ -116,7 +118,7 @@ def trained(run: Run) -> None:
 
 
 def resumed(run: Run) -> None:
-    """A run that was killed after its third step ends with the same bits as one that was not."""
+    """A run that is killed after its third step ends with the same bits as an uninterrupted run."""
     again = run.folder / "again"
     shutil.copytree(run.path, again)
     for step in range(KILLED + 1, STEPS + 1):
@@ -127,7 +129,7 @@ def resumed(run: Run) -> None:
 
 
 def sampled(run: Run) -> None:
-    """``sample`` writes files of two samples, from given signals where the model needs some."""
+    """``sample`` writes the files of two samples, from given signals if the model needs them."""
     out, values = run.folder / "samples", run.given()
     flags = [f"--input={name}={value}" for name, value in values.items() for _ in range(2)]
     if len(run.generator.routes) > 1:
@@ -139,7 +141,8 @@ def sampled(run: Run) -> None:
 
 
 def applied(run: Run) -> None:
-    """``apply`` translates a file of an odd size, with each generator; a model without a source says so."""
+    """``apply`` translates a file of an odd size with each generator. For a model without a source, it prints an
+    error."""
     values = run.given(odd=True)
     signals = {name: value for name, value in values.items() if isinstance(run.generator.inputs[name], Signal)}
     if not signals:
@@ -164,7 +167,8 @@ def applied(run: Run) -> None:
 
 
 def walked(run: Run) -> None:
-    """``walk`` writes an animation, from given signals where the model needs some, or says that nothing moves."""
+    """``walk`` writes an animation, from given signals if the model needs them. Without random inputs, it prints an
+    error."""
     out = run.folder / "walk.gif"
     flags = [f"--input={name}={value}" for name, value in run.given().items()]
     if not has_random_inputs(run.generator):
@@ -175,7 +179,7 @@ def walked(run: Run) -> None:
 
 
 def inputs_listed(run: Run) -> None:
-    """``inputs`` names each input, each of several generators, and the output."""
+    """``inputs`` lists each input, each of several generators, and the output."""
     lines = run.command("inputs", run.path).splitlines()
     named = [line.split()[0] for line in lines]
     routes = list(run.generator.routes) if len(run.generator.routes) > 1 else []
@@ -183,7 +187,7 @@ def inputs_listed(run: Run) -> None:
 
 
 def evaluated(run: Run) -> None:
-    """``evaluate`` measures finite values and draws a sheet."""
+    """``evaluate`` prints finite values and draws a sheet."""
     sheet = run.folder / "sheet.png"
     run.command("evaluate", run.path, "-n", 20, "--no-classifier", "--sheet", sheet)
     values = json.loads((run.path / "evaluation.json").read_text())["values"]
@@ -191,7 +195,7 @@ def evaluated(run: Run) -> None:
 
 
 def exported_audiogan(run: Run) -> None:
-    """A bundle makes the same bits as the run with weights of half precision."""
+    """A bundle gives the same bits as the run with weights in half precision."""
     file = run.folder / "model.audiogan"
     run.command("export", run.path, file)
     loaded, rounded = audiogan.load(file, trust=run.trust), audiogan.load(run.path, trust=run.trust)
@@ -204,7 +208,7 @@ def exported_audiogan(run: Run) -> None:
 
 
 def exported_onnx(run: Run) -> None:
-    """The command compares the exported model with the run itself; models of points cannot be exported."""
+    """The command compares the exported model with the run. Models of points cannot be exported."""
     file = run.folder / "model.onnx"
     if run.generator.modality.output_name is None:
         assert "cannot be exported" in run.command("export", run.path, file, code=2)
@@ -214,13 +218,28 @@ def exported_onnx(run: Run) -> None:
 
 
 def doctored(run: Run) -> None:
-    """``doctor`` gives a verdict."""
+    """``doctor`` prints a verdict."""
     assert "verdict" in run.command("doctor", run.path).lower()
+
+
+def fine_tuned(run: Run) -> None:
+    """A run that starts from a trained one has all its weights, and trains on."""
+    folder = run.folder / "fine-tuned"
+    start = ["trainer.steps=0", f"run_dir={folder}", "callbacks.previews=null"]
+    printed = run.command("train", run.config, *run.overrides, f"init={run.path}", *start)
+    assert f"init: {run.path}; trained: " in printed and "with new weights" not in printed, printed
+    state = load_newest_checkpoint(folder / "checkpoints")[1]["trainer"]
+    for name, value in run.generator.game.nets.state_dict().items():
+        assert name.endswith(".level") or torch.equal(state["game"][f"nets.{name}"], value), name
+    run.command("train", run.config, *run.overrides, f"init={run.path}", *start[1:])
+    assert audiogan.load(folder, trust=run.trust).step == STEPS
+    shutil.rmtree(folder)
 
 
 COMMANDS: dict[str, Callable[[Run], None]] = {
     "train": trained,
     "resume": resumed,
+    "fine-tune": fine_tuned,
     "sample": sampled,
     "apply": applied,
     "walk": walked,

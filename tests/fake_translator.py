@@ -1,4 +1,4 @@
-"""A generator that translates signals, for tests of `audiogan.model.translation`: it needs no training."""
+"""A generator that translates signals without training, for tests of `audiogan.model.translation`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiogan.representations import Identity
 
 
 class AnySize(Identity):
-    """Signals as they are, also of open sizes."""
+    """Signal input for signals of any size."""
 
     def __init__(self, shape: tuple[int | None, ...]) -> None:
         nn.Module.__init__(self)
@@ -26,7 +26,7 @@ class AnySize(Identity):
 
 
 class Net(nn.Module):
-    """Negates the source; ``made`` replaces that. It keeps the shapes of the tiles in ``shapes``."""
+    """Network that negates the source, or returns ``made`` instead. It stores the shapes of the tiles in ``shapes``."""
 
     def __init__(self, takes: frozenset[str], field: int | None, multiple: int) -> None:
         super().__init__()
@@ -41,14 +41,14 @@ class Net(nn.Module):
 
 
 class Translator(Generator):
-    """A generator of signals like its source.
+    """Generator of signals like its source.
 
     Args:
-        shape: of the source, such as ``[3, 64, 64]``.
-        field: receptive field; ``None``: windows.
+        shape: shape of the source, such as ``[3, 64, 64]``.
+        field: receptive field. ``None``: overlapping windows.
         more: further inputs.
         k: factor of the resolution.
-        routes: names of several generators and what they translate, numbers of ``labels``.
+        routes: source and target class, as indices of ``labels``, by the name of the generator.
     """
 
     def __init__(

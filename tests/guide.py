@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md: files and commands by section."""
+"""The examples of CONTRIBUTING.md: files and commands of each section."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE |
 
 @dataclass
 class Example:
-    """The blocks of a section.
+    """Code blocks of a section.
 
     Attributes:
-        files: text of each file to write, by its name.
-        diffs: changes of files of the package, by their name.
-        commands: lines of the shell that begin with ``audiogan``.
-        code: Python that is run after the commands.
+        files: text of each file to write, by file name.
+        diffs: changes of files of the package, by file name.
+        commands: shell lines that begin with ``audiogan``.
+        code: Python code to run after the commands.
     """
 
     files: dict[str, str] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Example:
 
     @property
     def modules(self) -> list[str]:
-        """Names of the modules beside the data."""
+        """Names of the Python modules among the files."""
         return [name.removesuffix(".py") for name in self.files if name.endswith(".py") and "/" not in name]
 
 
@@ -59,7 +59,7 @@ def write(example: Example, folder: Path) -> None:
 
 
 def patched(text: str, diff: str) -> str:
-    """Return a text with the changes of a diff; each of its hunks must fit at exactly one place."""
+    """Return a text with the changes of a diff. Each hunk must match at exactly one place."""
     for hunk in diff.split("@@\n"):
         lines = hunk.splitlines(keepends=True)
         old, new = ("".join(line[1:] for line in lines if line[0] in marks) for marks in (" -", " +"))

@@ -1,4 +1,4 @@
-"""Modules and configurations as a person writes them beside their data: games that the package does not know."""
+"""Modules and configurations of users, with games, inputs and data that are not part of the package."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ game:
 
 
 def guide(section: str) -> tuple[str, str]:
-    """Return an example of CONTRIBUTING.md: its module, and its configuration with MODULE for the module's name."""
+    """Return an example of CONTRIBUTING.md: its module, and its configuration with MODULE as the name of the module."""
     example = examples()[section]
     (module,) = example.modules
     config = next(text for name, text in example.files.items() if name.endswith(".yaml"))

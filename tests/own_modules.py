@@ -1,4 +1,4 @@
-"""Modules as a person writes them beside their data, for tests of ``--trust``."""
+"""Modules of users for tests of ``--trust``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _NUMBERS = itertools.count()
 
 
 def write_module(folder: Path, text: str) -> str:
-    """Write a module that no other test has imported, and return its name."""
+    """Write a module with a new name, and return its name."""
     name = f"own_module_{next(_NUMBERS)}"
     (folder / f"{name}.py").write_text(text)
     return name

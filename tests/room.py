@@ -1,4 +1,4 @@
-"""A disk that is nearly full."""
+"""Simulation of a disk that is nearly full."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def room(size: int) -> Iterator[None]:
-    """No file can grow beyond this many bytes, which programs meet as they meet a full disk."""
+    """Limit the size of files inside the block. Programs then fail as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -17,7 +17,7 @@ from audiogan.representations import Identity, SoundFormat, Waveform
 
 
 class Filter(nn.Module):
-    """From sounds `[B, 1, T]` and latents `[B, 2]` to sounds `[B, 1, T]`."""
+    """Network from sounds `[B, 1, T]` and latents `[B, 2]` to sounds `[B, 1, T]`."""
 
     takes = frozenset({"source", "latent"})
     latent_dim = 2
@@ -31,21 +31,21 @@ class Filter(nn.Module):
 
 
 def filtering() -> Generator:
-    """A model that makes a sound of a sound and of random numbers."""
+    """Return a model that filters sounds, with random numbers as a second input."""
     torch.manual_seed(0)
     source, sound = Signal("source", (1, 2048), Sound(16000)), Sound(16000)
     return _translator("filter", Generative(Filter().eval(), Waveform(SoundFormat(2048)), {"source": source}), sound)
 
 
 def pix2pix(noise: int = 0) -> Generator:
-    """A model that makes a picture of a grey one, and of random numbers if ``noise`` is more than 0."""
+    """Return a model from grey pictures to colour pictures, with a latent if ``noise`` is more than 0."""
     torch.manual_seed(0)
     network = UNet((3, 8, 8), (1, 8, 8), latent_dim=noise, width=4)
     return _translator("pix2pix", Generative(network.eval(), Identity((3, 8, 8)), {"source": _source(1)}))
 
 
 def cycle() -> Generator:
-    """A model that translates pictures both ways."""
+    """Return a model that translates pictures in both directions."""
     torch.manual_seed(0)
     networks = {name: ResNetGenerator((3, 8, 8), (3, 8, 8), width=4, blocks=1).eval() for name in ("a_to_b", "b_to_a")}
     routes = {"a_to_b": Route(0, 1), "b_to_a": Route(1, 0)}

@@ -1,4 +1,4 @@
-"""States of training runs: compared bit for bit, and changed."""
+"""States of training runs: comparison bit for bit, and changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiogan.core import load_newest_checkpoint, load_state
 
 
 def final(run: Path) -> dict[str, Any]:
-    """Return the newest state of the trainer of a run, without what depends on the clock."""
+    """Return the newest trainer state of a run, without values that depend on the clock."""
     _, state, damaged = load_newest_checkpoint(run / "checkpoints")
     assert not damaged
     return comparable(state["trainer"])
@@ -34,7 +34,7 @@ def with_value(config: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
 
 
 def comparable(trainer: dict[str, Any]) -> dict[str, Any]:
-    trainer["engine"]["rng"] = trainer["engine"]["rng"]["torch"]  # nothing draws from the others
+    trainer["engine"]["rng"] = trainer["engine"]["rng"]["torch"]  # The other random number generators are not used.
     return {key: value for key, value in trainer.items() if key != "seconds"}
 
 

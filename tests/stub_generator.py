@@ -1,4 +1,4 @@
-"""A generator for tests of what commands write: it needs no network and no time."""
+"""A stub of a generator for tests of written files. It needs no network and no time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from audiogan.model.recipe import Recipe
 
 
 class Stub:
-    """What `write_samples` and `write_morph` ask of a generator. Classes take turns; the level tells the seed."""
+    """Stub with the attributes that `write_samples` and `write_morph` use. Classes alternate. The level encodes the
+    seed."""
 
     def __init__(self, labels: Sequence[str] = ("kick", "snare"), name: str = "stub", modality: Any = None) -> None:
         self.labels, self.name, self.step, self.shape = labels, name, 1, (1, 64)

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md: every example is written to an empty folder, and its commands are run."""
+"""Tests of CONTRIBUTING.md: every example is written to an empty folder, and its commands are run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def check_game() -> None:
 def check_input() -> None:
     first, second = sorted(Path("out").glob("*.png"))[-2:]
     with Image.open(first) as a, Image.open(second) as b:
-        assert a.tobytes() == b.tobytes()  # the angle is the only input
+        assert a.tobytes() == b.tobytes()  # The angle is the only input.
 
 
 def check_column() -> None:
@@ -92,7 +92,7 @@ CHECKS = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working folder of a test, which imports modules of its own: other tests have some of the same names."""
+    """Change to a working folder whose modules are forgotten afterwards, because tests use the same module names."""
     monkeypatch.chdir(tmp_path)
     for name in [name for example in EXAMPLES.values() for name in example.modules]:
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -120,7 +120,7 @@ def test_an_example_with_files_of_ones_own(section: str, folder: Path) -> None:
 
 
 def overlay(example: Example, folder: Path) -> Path:
-    """Return a folder with a copy of the package, changed as an example says."""
+    """Return a folder with a copy of the package, changed according to an example."""
     home = Path(audiogan.__file__).parents[1]
     for name in ("audiogan", "configs"):
         if (home / name).is_dir():
@@ -135,7 +135,7 @@ def overlay(example: Example, folder: Path) -> Path:
 
 
 def run(example: Example, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run the commands of an example with its copy of the package and return what they print."""
+    """Run the commands of an example with its copy of the package, and return the output."""
     write(example, folder)
     monkeypatch.setenv("PYTHONPATH", str(overlay(example, folder / "source")))
     code = [sys.executable, "-c", RUN, json.dumps(example.commands)]

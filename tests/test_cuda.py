@@ -1,4 +1,4 @@
-"""The promises of the core on a machine that has CUDA; skipped where there is none."""
+"""Tests of the core on CUDA. They are skipped on machines without CUDA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The documentation: its commands parse, its links lead somewhere, and every command and configuration has a page."""
+"""Tests of the documentation: commands, links, and pages for every command and configuration."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def check(arguments: list[str]) -> None:
     assert not rest or (args.command == "train" and not any(word.startswith("-") for word in rest)), rest
     if args.command != "train":
         return
-    if args.config not in shipped_configs():  # a file of the reader's own
+    if args.config not in shipped_configs():  # A configuration file of the reader.
         assert args.config.endswith(".yaml"), args.config
         to_hydra_overrides(overrides, multirun=args.multirun)
         return
@@ -112,7 +112,7 @@ def test_commands_parse(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
                 assert arguments[0] in cli.COMMANDS, line
                 continue
             if f'title="audiogan/commands/{arguments[0]}.py"' in page.read_text(encoding="utf-8"):
-                continue  # an example of a new command
+                continue  # An example of a new command.
             try:
                 check(arguments)
             except (Exception, SystemExit) as error:

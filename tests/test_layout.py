@@ -1,4 +1,4 @@
-"""Rules of the package's source: names are unique and public across modules, modules are short."""
+"""Tests of the layout of the package: unique names, no private names across modules, short modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom where only the wheel is installed."""
+"""Tests that the notebooks run if only the wheel is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_notebook(name: str, wheel: Path, tiny_sounds: Path, tmp_path: Path, mon
         pytest.skip("the models that it plays are not shipped")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))  # comes before this checkout
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))  # This folder precedes the checkout.
     monkeypatch.setenv("SOUNDS", str(tiny_sounds))
     monkeypatch.setenv("MINUTES", "0.02")
     book = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)

@@ -1,4 +1,4 @@
-"""Games, networks, inputs and data of one's own, in one Python file and one YAML file, support every command."""
+"""Tests that games, networks, inputs and data of users support every command."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiogan.errors import UserError
 
 @pytest.fixture(scope="module")
 def run_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, pytest.MonkeyPatch], Run]:
-    """Return a function from the name of a game to its run, which is trained once, and enter its folder."""
+    """Return a function from the name of a game to its run. Each game is trained once. The working folder changes."""
     runs: dict[str, Run | None] = {}
     folders: dict[str, Path] = {}
 

@@ -1,4 +1,4 @@
-"""The sounds in `samples/` are what the shipped models make: their recipes make them again."""
+"""Tests that the recipes of the sounds in `samples/` reproduce these sounds with the shipped models."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def test_samples_are_made_again_by_their_recipes(name: str) -> None:
     for file in files[::4]:
         recipe = read_recipe(file)
         assert recipe.model == name
-        # On the machine that made them they are equal; another one may round differently.
+        # On the machine that made the samples, the bits are equal. Other machines may round differently.
         assert np.abs(model.render(recipe)[0] - load_wav(file)[0]).max() < 1e-3, file.name

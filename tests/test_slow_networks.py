@@ -1,4 +1,4 @@
-"""Trainings long enough to be judged: every network learns real drums. Run with: pytest -m slow"""
+"""Tests that every network learns real drums in longer runs. Run them with: pytest -m slow"""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ pytestmark = pytest.mark.slow
 def test_training_beats_the_untrained_self(
     overrides: list[str], steps: int, share: float, real_drums: Path, tmp_path: Path
 ) -> None:
-    """The Fréchet distance to held-out drums falls to ``share`` of the untrained network's, and sounds stay diverse."""
+    """The Fréchet distance to held-out drums falls to ``share`` of that of the untrained network, and samples stay
+    diverse."""
     found = []
     for budget in (0, steps):
         settings = [f"data.root={real_drums}", f"run_dir={tmp_path / str(budget)}", f"trainer.steps={budget}"]

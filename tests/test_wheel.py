@@ -1,4 +1,4 @@
-"""What is installed: the files of the wheel, and the packages that it requires."""
+"""Tests of the wheel: its files, and the packages that it requires."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         }
     assert len(names) == len(set(names))
     assert want <= set(names)
-    extra = set(names) - want  # files that are not committed yet
+    extra = set(names) - want  # Files that are not committed yet.
     assert all((ROOT / name).exists() or (ROOT / name.removeprefix("audiogan/")).exists() for name in extra)
     assert {Path(name).suffix for name in names} <= SUFFIXES
     assert "audiogan/py.typed" in names and "audiogan/configs/drums.yaml" in names
@@ -50,7 +50,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
 
 
 def imported(folders: Iterable[str]) -> set[str]:
-    """Return the top-level packages that Python files import, without the standard library."""
+    """Return the top-level packages that Python files import, except the standard library."""
     found = set()
     for path in (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -62,7 +62,7 @@ def imported(folders: Iterable[str]) -> set[str]:
 
 
 def normal(requirement: str) -> str:
-    """Return the name of a requirement, in the spelling that `packages_distributions` is normalised to."""
+    """Return the normalised name of a requirement."""
     return re.split(r"[^A-Za-z0-9_.-]", requirement)[0].lower().replace("-", "_")
 
 
@@ -76,7 +76,7 @@ def test_what_is_imported_is_declared() -> None:
     package, tests = imported(["audiogan"]), imported(["benchmarks", "examples", "tests"])
     extra = {normal(line) for name in ("onnx", "video") for line in extras[name]}
     assert {name for name in package if not homes.get(name, {name}) & (required | extra)} == set()
-    installed = {name for name in tests if name in homes}  # the others are modules beside the tests
+    installed = {name for name in tests if name in homes}  # All other names are modules of the tests.
     assert {name for name in installed if not homes[name] & (required | optional)} == set()
     used = {home for name in package | tests for home in homes.get(name, {name})}
     assert (required | optional) - used - UNUSED_HERE == set()

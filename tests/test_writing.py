@@ -1,4 +1,4 @@
-"""Where commands write and what they read: judged before the work, in one line."""
+"""Tests that commands check their input and output paths first, with errors in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, never through a link, and errors name them."""
+"""Tests of atomic writing: complete or unchanged files, no writing through links, names in errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """Every write beyond `size` bytes of a file fails, as on a full disk."""
+    """Make every write beyond `size` bytes of a file fail, as on a full disk."""
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -38,7 +38,7 @@ def test_a_replaced_file_has_the_permissions_of_a_new_one(umask: int, tmp_path: 
     before = os.umask(umask)
     try:
         with atomic_write(tmp_path / "a") as temporary:
-            temporary.unlink()  # as a library does that writes a file of its own and renames it
+            temporary.unlink()  # Some libraries replace the temporary file.
             temporary.write_text("new")
             temporary.chmod(0o600)
     finally:

@@ -1,7 +1,7 @@
-"""What makes the network of the tests small."""
+"""Overrides that make training runs small."""
 
 TINY = (
-    "network=stftgan",  # the smallest of those for sounds
+    "network=stftgan",  # The smallest network for sounds.
     "data.length=2048",
     "data.holdout=0.25",
     "batch_size=4",

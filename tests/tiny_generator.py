@@ -1,4 +1,4 @@
-"""A generator with a small, untrained network."""
+"""A small, untrained model."""
 
 from __future__ import annotations
 

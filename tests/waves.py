@@ -1,4 +1,4 @@
-"""Sound files, read for comparison."""
+"""Reading of sound files for comparisons."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from audiogan.kits.playing import read_pattern
     from audiogan.modalities.wav import save_wav
 
-    # The pattern and the map are read before the model, to report errors quickly.
+    # Read the pattern and the map before the model, to report errors quickly.
     pattern = read_pattern(args.pattern, loop=args.loop)
     note_map = None if args.map is None else read_note_map(args.map)
     if args.kit:

@@ -47,7 +47,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     if args.recordings is not None:
         from audiogan.studio.recordings import sound_files
 
-        sound_files(Path(os.path.expanduser(args.recordings)))  # A bad folder is reported before the model is loaded.
+        # Check the folder before loading the model, to report errors quickly.
+        sound_files(Path(os.path.expanduser(args.recordings)))
     listener = _listen(args.host, args.port)  # A bad port is reported before the model is loaded.
     try:
         _serve(args, listener)

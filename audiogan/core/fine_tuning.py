@@ -55,7 +55,7 @@ class FineTuning(Callback):
             generators: names of the generators.
         """
         self.loaded = tuple(loaded)
-        # In the first stage of `FirstStage` there is no critic, so the generators need no protection.
+        # No protection is needed while players such as the critic are paused (`FirstStage`).
         new = not trainer.paused and set(trainer.game.nets) - set(loaded)
         self.held = tuple(name for name in generators if name in loaded) if new else ()
         self.on_step(trainer)
@@ -74,7 +74,7 @@ class FineTuning(Callback):
             if not {*player.nets} & {*self.loaded}:
                 continue
             for group in trainer.optimizers[player.name].param_groups:
-                if not annealed:  # `Anneal` has just set the rate for this step; otherwise the last factor is in it.
+                if not annealed:  # Without `Anneal`, the rates still contain the factor of the previous step.
                     group["lr"] = group.setdefault("initial_lr", group["lr"])
                 group["lr"] *= factor
 

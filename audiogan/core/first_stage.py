@@ -16,10 +16,10 @@ from audiogan.core.trainer import Callback, Trainer
 class FirstStage(Callback):
     """Callback that divides a run into two stages. Some players are trained only in the second stage.
 
-    Usually, the critic is paused in the first stage. The generator then learns only from distances between its outputs
-    and the targets. SRGAN (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021,
-    section 4.1) begin with such a stage. The callback stores the weights at the end of the first stage. After training,
-    these weights and the final ones can be interpolated.
+    Usually, the critic is paused in the first stage. The other networks then learn only from distances between outputs
+    and targets. SRGAN (Ledig et al., CVPR 2017, section 3.2) and Real-ESRGAN (Wang et al., ICCV Workshops 2021, section
+    4.1) begin with such a stage. The callback stores the weights at the end of the first stage. After training, these
+    weights and the final ones can be interpolated.
 
     Put this callback after `EMA`. If the run averages weights with `EMA`, this callback stores the averages.
 

@@ -27,8 +27,8 @@ class Player:
         active: pair ``(start, stop)``: the player is updated from step ``start`` until step ``stop`` (exclusive). If
             ``stop`` is ``None``, it is updated until the end of the run.
         clip: largest norm of the player's gradient. ``None`` disables clipping.
-        order: players with a smaller number move earlier in a step. Players with equal numbers move in the order of the
-            configuration.
+        order: position of the player's update within a step. Players with smaller numbers are updated first. Players
+            with equal numbers are updated in the order of the configuration.
         role: ``generator``, ``critic`` or ``other``. Monitors use it to interpret the losses and logits.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Numbers about the files of a data folder, read from a manifest: the CSV file ``manifest.csv`` in this folder."""
+"""Numbers about the files of a data folder, read from its manifest, the CSV file ``manifest.csv``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 MANIFEST = "manifest.csv"
-LISTED_KNOBS = ("velocity",)
-"""Names of the knobs that are read from the manifest, because they cannot be measured on a sound."""
 
 
 def read_manifest(table: Table, name: str) -> NDArray[np.float32] | None:
-    """Return the values ``[rows]`` of one column of the manifest for all rows of a table, NaN where there is none.
+    """Return the values ``[rows]`` of one column of the manifest for all rows of a table. Missing values are NaN.
 
     Paths in the manifest are relative to the data folder or to its parent.
 
@@ -59,7 +57,7 @@ def read_manifest(table: Table, name: str) -> NDArray[np.float32] | None:
 
 
 class WithListed(Values):
-    """Column of numbers that appends values from a manifest to the values of another column.
+    """Column with the values of another column, followed by values from a manifest.
 
     Args:
         measured: column ``[N, K]``; ``None``: there are no other values.

@@ -53,9 +53,8 @@ class Adversarial(Generative):
             2020).
         through_signal: whether to decode the generator's output to signals and encode them again before the critic.
             ``augment`` then transforms signals. The representation must be differentiable.
-        reuse_samples: whether the critic judges the samples that the generator made earlier in the same step, which saves
-            the time of generating others. It has no effect if the generator does not move before the critic, see
-            `audiogan.core.Player.order`.
+        reuse_samples: whether the critic receives the samples of the generator's update in the same step, which saves
+            time. It has no effect if the generator is updated after the critic, see `audiogan.core.Player.order`.
         constraint: function that is called with the critic after each of its optimizer steps, such as weight clipping.
 
     Raises:
@@ -122,7 +121,7 @@ class Adversarial(Generative):
             if self.reuse_samples and context.has_stored("samples"):
                 inputs = {name: context.get_stored(f"samples.{name}") for name in self.inputs}
                 fake = context.get_stored("samples")
-                return self._critic_losses(real, fake, inputs, self.inputs_of_real(batch, inputs), context)
+                return self._critic_losses(real, fake, inputs, self.inputs_for_real_examples(batch, inputs), context)
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call_network(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()

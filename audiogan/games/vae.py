@@ -92,8 +92,9 @@ class VAEGAN(Adversarial):
         if listener is not None:
             self.nets["listener"] = listener
         self.class_weight, self.knob_weight, self.knob_noise_std = class_weight, knob_weight, knob_noise_std
-        self._knobs: Any = dict(self.inputs.items()).get("knobs")
-        if isinstance(knobs := self._knobs, Knobs):
+        self._masked_column: str | None = None
+        if isinstance(knobs := dict(self.inputs.items()).get("knobs"), Knobs):
+            self._masked_column = knobs.column if knobs.missing == "mask" else None
             knobs.spread.fill_(knob_noise_std if sampling_knob_std is None else sampling_knob_std)
         losses = name_terms(knob_losses, "knob_losses", lambda term: term.knob)
         self.knob_losses = {name: term for name, term in losses.items() if term.index is not None}
@@ -106,8 +107,8 @@ class VAEGAN(Adversarial):
             return self._autoencoder(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)
-            # Examples without a measured knob have NaN in this column of the data set.
-            known = batch[self._knobs.column].isfinite() if getattr(self._knobs, "missing", "") == "mask" else None
+            # Knobs without a measured value are NaN in this column.
+            known = batch[self._masked_column].isfinite() if self._masked_column else None
             return self._classifier_terms(signal, given, 1.0, 1.0, known)
         requested = given
         if "knobs" in given and self.knob_noise_std:

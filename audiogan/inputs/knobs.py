@@ -41,9 +41,9 @@ class Knobs(Input):
         column: name of the data column with the measured values.
         class_input: name of the input with the classes of the examples.
         size: number of knobs. It is ignored, because the number follows from ``scale``.
-        missing: treatment of training examples without a measured value. ``median`` replaces the value by the median.
-            ``mask`` does the same for the inputs of networks, but the data set keeps NaN, so that games can leave
-            these examples out of losses. Stored examples then receive the value of another example of their class.
+        missing: treatment of training examples without a measured value. With ``median``, networks receive the median
+            instead. With ``mask``, they receive the median too, but the data set keeps NaN, so that games can exclude
+            these examples from losses. In `examples`, the value of another example of the same class is used.
 
     Attributes:
         names: names of the knobs.

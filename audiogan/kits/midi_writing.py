@@ -16,10 +16,13 @@ DRUM_ON, DRUM_OFF = 0x99, 0x89
 def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: float) -> bytes:
     """Return a drum pattern as the content of a MIDI file of format 0, with all notes on channel 10.
 
+    A pattern that does not consist of bars in 4/4 is one bar of sixteenths, so that `audiogan play --loop` repeats it
+    without a rest.
+
     Args:
         notes: time in beats, MIDI note (0 ... 127) and velocity (1 ... 127) of each note. A note is moved to the
             nearest of 480 ticks in a beat.
-        beats: duration of the pattern in beats.
+        beats: duration of the pattern in beats, at most 63.
         tempo: tempo in beats per minute, 4 or more.
 
     Examples:
@@ -38,6 +41,8 @@ def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: floa
         following[note] = tick
     # At one tick, the end of a note stands before the start of the next one, because its status byte is smaller.
     track = b"\0\xff\x51\x03" + round(60e6 / tempo).to_bytes(3, "big")
+    if beats % 4 and beats * 4 % 1 == 0:  # Otherwise, the pattern consists of bars in 4/4, which is the default.
+        track += b"\0\xff\x58\x04" + bytes([round(beats * 4), 4, 24, 8])
     now = 0
     for tick, message in [*sorted(events), (max([end, *(tick for tick, _ in events)]), b"\xff\x2f\0")]:
         track += _variable_length(tick - now) + message

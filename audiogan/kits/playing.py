@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from numpy.typing import NDArray
 from audiogan.errors import UserError
 from audiogan.files import read_small_file
 from audiogan.kits.drums import drum_role, find_pad
-from audiogan.kits.kit import Kit, velocity_ranges
+from audiogan.kits.kit import Kit
 from audiogan.kits.midi import Clock, Song, read_midi
 from audiogan.kits.midi_track import BadMidi
+from audiogan.kits.mixing import limit_peak, mix_loop, mix_strokes, place_strokes
 from audiogan.kits.note_map import NoteMap, resolve_note_map
 from audiogan.kits.rendering import render_pads
-from audiogan.kits.saving import hat_type
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -33,16 +32,10 @@ LARGEST_FILE, MOST_NOTES, LONGEST = 1 << 20, 100_000, 900.0
 LONGEST_REST = 15.0
 """Maximum rest after the last drum note, in seconds. A longer rest is cut, because usually only other instruments play
 during it."""
-CHOKE = 0.01
-"""Fade-out of a sound that is choked, in seconds."""
-CYMBALS = ("crash", "ride", "open hat")
-"""Drum roles that polyphonic aftertouch chokes."""
 SHORTEST_LOOP = 0.01
 """Minimum duration of a loop, in seconds."""
 MOST_REMARKS = 8
 """Maximum number of remarks about defects of a file."""
-PEAK_DB = -1.0
-"""Maximum sample peak of the result, in dB of full scale. A louder result is attenuated as a whole."""
 
 
 @dataclass(frozen=True)
@@ -125,39 +118,13 @@ def play_pattern(
     played = _assign_pads(pattern, kit, resolve_note_map(note_map or {}, kit), [*pattern.remarks], echo, midi_path)
     # All pads are rendered, because the balance of a kit depends on all of them.
     sounds = render_pads(generator, kit, sample_rate=sample_rate, loudness=loudness)
-    index = {pad.note: i for i, pad in enumerate(kit.pads)}
-    strokes = [
-        _Stroke(round(seconds * sample_rate), index[played[note]], note, velocity)
-        for seconds, note, velocity in pattern.strokes
-        if note in played
-    ]
+    notes = [(seconds, played[note], note, velocity) for seconds, note, velocity in pattern.strokes if note in played]
     length = round(pattern.seconds * sample_rate)
-    period = length if loop else None
-    _choke(strokes, kit, [(round(seconds * sample_rate), note) for seconds, note in pattern.chokes], period)
+    strokes = place_strokes(kit, notes, pattern.chokes, sample_rate, length if loop else None)
     if loop:
-        ringing = max(wave.shape[1] for layers in sounds for wave in layers)
-        return _limited(_wrap(_mix(strokes, sounds, length + ringing, sample_rate), length))
+        return limit_peak(mix_loop(strokes, sounds, length, sample_rate))[0]
     ring = round(tail * sample_rate)
-    return _limited(_mix(strokes, sounds, max(length + ring, strokes[-1].start + ring, 1), sample_rate))
-
-
-@dataclass
-class _Stroke:
-    """One stroke on a kit.
-
-    Attributes:
-        start: first sample.
-        pad: index of the pad.
-        note: MIDI note in the pattern.
-        velocity: MIDI velocity, 1 ... 127.
-        choke: sample at which the sound is choked, or None.
-    """
-
-    start: int
-    pad: int
-    note: int
-    velocity: int
-    choke: int | None = None
+    return limit_peak(mix_strokes(strokes, sounds, max(length + ring, strokes[-1].start + ring, 1), sample_rate))[0]
 
 
 def _assign_pads(
@@ -202,80 +169,6 @@ def _assign_pads(
         listed = ", ".join(map(str, sorted(counts)))
         raise UserError(f"{path}: the kit has no pad for its notes {listed}; assign them to pads with --map")
     return played
-
-
-def _choke(strokes: list[_Stroke], kit: Kit, messages: list[tuple[int, int]], period: int | None) -> None:
-    """Set the sample at which hi-hats and cymbals are choked.
-
-    Args:
-        strokes: the strokes.
-        kit: the kit.
-        messages: sample and MIDI note of each message that chokes a cymbal, sorted by time.
-        period: length of a loop, None for other patterns. The first hi-hat of a loop chokes an open hi-hat at its end.
-    """
-
-    def repeated(samples: Iterable[int]) -> list[int]:
-        one = sorted(set(samples))
-        return one if period is None else [*one, *(sample + period for sample in one)]
-
-    hats = [hat_type(pad) for pad in kit.pads]
-    cymbals = [drum_role(pad.layers[-1].label) in CYMBALS for pad in kit.pads]
-    closing = repeated(stroke.start for stroke in strokes if hats[stroke.pad])
-    by_note = {note: repeated(at for at, its in messages if its == note) for note in {note for _, note in messages}}
-    for stroke in strokes:
-        times = [closing] if hats[stroke.pad] == "open" else []
-        times += [by_note.get(stroke.note, [])] if cymbals[stroke.pad] else []
-        later = [samples[i] for samples in times if (i := bisect_right(samples, stroke.start)) < len(samples)]
-        stroke.choke = min(later, default=None)
-
-
-def _mix(
-    strokes: list[_Stroke], sounds: list[list[NDArray[np.float32]]], length: int, sample_rate: int
-) -> NDArray[np.float32]:
-    """Return the sum of all strokes ``[C, length]``. If a sound is cut at the end, the sum is faded out."""
-    fade = max(1, round(CHOKE * sample_rate))
-    out = np.zeros((sounds[0][0].shape[0], length), np.float32)
-    cut = False
-    for stroke in strokes:
-        borders = velocity_ranges(len(sounds[stroke.pad]))
-        layer = next(i for i, (_, high) in enumerate(borders) if stroke.velocity <= high)
-        wave = sounds[stroke.pad][layer] * np.float32(stroke.velocity / borders[layer][1])
-        if stroke.choke is not None:
-            wave = _choked(wave, stroke.choke - stroke.start, fade)
-        room = length - stroke.start
-        if wave.shape[1] > room:
-            wave, cut = wave[:, : max(room, 0)], True
-        out[:, stroke.start : stroke.start + wave.shape[1]] += wave
-    if cut:
-        fade = min(fade, length)
-        out[:, length - fade :] *= np.linspace(1, 0, fade, dtype=np.float32)
-    return out
-
-
-def _wrap(wave: NDArray[np.float32], period: int) -> NDArray[np.float32]:
-    """Return one period ``[C, period]`` of a wave that is repeated with this period and added up."""
-    out = wave[:, :period].copy()
-    for start in range(period, wave.shape[1], period):
-        part = wave[:, start : start + period]
-        out[:, : part.shape[1]] += part
-    return out
-
-
-def _limited(wave: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a wave with a sample peak of at most `PEAK_DB`."""
-    peak, ceiling = float(max(wave.max(), -wave.min())), 10 ** (PEAK_DB / 20)
-    if peak > ceiling:
-        wave *= np.float32(ceiling / peak)  # in place, because a copy of a long result would take hundreds of megabytes
-    return wave
-
-
-def _choked(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32]:
-    """Return a wave ``[C, T]`` that fades out from sample ``at``."""
-    if at >= wave.shape[1]:
-        return wave
-    wave = wave[:, : at + fade].copy()
-    wave[:, at:] *= np.linspace(1, 0, wave.shape[1] - at, dtype=np.float32)
-    return wave
 
 
 def read_pattern(path: str | os.PathLike[str], *, loop: bool = False) -> Pattern:

@@ -12,9 +12,10 @@ COMPONENTS = 32
 PERPLEXITY = 20.0
 """Perplexity of t-SNE: about the number of neighbours that each point stays close to."""
 STEPS = 500
-"""Number of optimisation steps of t-SNE. More steps change the layout of 300 sounds hardly at all."""
+"""Number of optimisation steps of t-SNE. With more steps, the layout of 300 sounds hardly changes."""
 EVENNESS = 0.5
-"""Weight of the ranks of the coordinates. 0 keeps the positions of t-SNE, 1 spaces the coordinates of each axis evenly."""
+"""Weight of the ranks of the coordinates, 0 to 1. With 0, points keep their t-SNE positions. With 1, their coordinates
+are spaced evenly on each axis."""
 SPACING = 0.75
 """Smallest distance between two points, relative to that of a square grid with the same number of points."""
 ROUNDS = 40
@@ -25,8 +26,9 @@ def arrange(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return positions in the unit square at which examples with similar features are close together.
 
     The features are projected to 32 principal components. From these, t-SNE computes the positions, in 500 steps with a
-    perplexity of 20. It starts at the first two components. The mean of each coordinate and its rank reduces empty areas.
-    Points closer than 0.75 times the spacing of a square grid are then moved apart. Each axis is scaled to 0 ... 1.
+    perplexity of 20. It starts at the first two components. To reduce empty areas, each coordinate is replaced by the
+    mean of the coordinate and its rank. Points closer than 0.75 times the spacing of a square grid are then moved
+    apart. Each axis is scaled to 0 ... 1.
 
     No step draws random numbers, so equal features give equal positions on the same machine. For 300 sounds of the
     shipped drums, the trustworthiness (5 neighbours) is 0.98. That of the first two principal components is 0.93.
@@ -82,7 +84,7 @@ def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the points after moving apart those that are too close. Equal points move in different directions."""
     count = len(points)
     least = SPACING / np.sqrt(count)
-    # The angles are multiples of the golden angle, so that many equal points move in directions spaced evenly.
+    # The angles are multiples of the golden angle, so that equal points move apart in evenly spaced directions.
     angles = np.arange(count) * np.pi * (3 - np.sqrt(5))
     points = points + 1e-6 * np.column_stack([np.cos(angles), np.sin(angles)])
     for _ in range(ROUNDS):

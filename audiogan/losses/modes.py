@@ -15,7 +15,8 @@ from audiogan.representations.views import LogMelView
 
 
 class ModeFrequencies(AuxiliaryTarget):
-    """Mean absolute difference in octaves between predicted frequencies of modes and the lines that `ModeMeter` finds.
+    """Mean absolute difference in octaves between predicted mode frequencies and the spectral lines that `ModeMeter`
+    finds.
 
     The prediction is ``[B, K]`` in octaves above 1 Hz. Stronger lines have larger weights.
 
@@ -59,7 +60,8 @@ class Glide(AuxiliaryTarget):
 class MidSideDistance(nn.Module):
     """Spectral distance between two batches of sounds `[B, C, T]` with C = 1 or 2. It ignores phases.
 
-    The loss is the sum of these terms, all but the first on the mid signal:
+    The loss is the sum of the following terms. The first term uses the mid and the side signal, the others the mid
+    signal:
 
     * the mean absolute difference of log-mel spectrograms of the mid and side signals;
     * 0.5 times the spectral convergence (relative error of magnitudes), over the whole batch;

@@ -58,8 +58,8 @@ def save_wav(
 def encode_wav(wave: np.ndarray, sample_rate: int, subtype: str = "PCM_16", comment: str | None = None) -> bytes:
     """Return a sound as the content of a WAV file. The same sound always gives the same bytes.
 
-    The comment stands in a ``LIST`` chunk after the samples, so that simple readers, which expect the samples directly
-    after the header, can read the file.
+    The comment is in a ``LIST`` chunk after the samples, because simple readers expect the samples directly after the
+    header.
 
     Args:
         wave: samples ``[C, T]`` in -1 ... 1. Integer formats clip samples outside this range.

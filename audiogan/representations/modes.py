@@ -1,8 +1,8 @@
 """Modes: damped sinusoids over the whole range of hearing, their synthesis as STFT frames, and their measurement.
 
-A struck body rings in modes, each with its own frequency and decay. `window_transform` and `ModeBands` let a network add
-modes to an STFT as a matrix product, as in Rodet & Depalle, "Spectral envelopes and inverse FFT synthesis", AES 1992.
-The phases continue from frame to frame, so a mode is a sharp spectral line however long it rings.
+A struck body rings in modes, each with its own frequency and decay. `window_transform` and `ModeBands` let a network
+add modes to an STFT as a matrix product, as in Rodet & Depalle, "Spectral envelopes and inverse FFT synthesis", AES
+1992. The phases continue from frame to frame, so that a mode is a sharp spectral line for its whole duration.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from audiogan.representations.sound_format import SoundFormat
 
 LOWEST_HZ, MIDDLE_HZ, HIGHEST_HZ = 40.0, 1000.0, 16000.0
-"""Lower edge of the lowest band, border between wide and narrow bands, and upper edge of the highest band, in Hz."""
+"""Frequencies in Hz: lower edge of the lowest band, border between wide and narrow bands, and upper edge of the highest
+band."""
 LOW_PER_OCTAVE, HIGH_PER_OCTAVE = 3, 8
 """Number of bands per octave below and above `MIDDLE_HZ`. Each band contains one mode."""
 ANALYSIS_SECONDS = 0.37
@@ -31,6 +32,9 @@ class ModeBands:
     Args:
         sample_rate: sample rate in Hz. Bands above 0.45 times this rate are left out.
 
+    Raises:
+        ValueError: the sample rate is below 16 kHz.
+
     Attributes:
         edges: lower and upper edges of the bands, ``[K, 2]``, in octaves above 1 Hz.
         low: number of bands below 1 kHz.
@@ -42,6 +46,8 @@ class ModeBands:
     """
 
     def __init__(self, sample_rate: int) -> None:
+        if sample_rate < 16000:
+            raise ValueError(f"modes need a sample rate of at least 16000 Hz, got {sample_rate}; use network=tonenoise")
         low = math.log2(LOWEST_HZ) + torch.arange(math.ceil(math.log2(MIDDLE_HZ / LOWEST_HZ) * LOW_PER_OCTAVE) + 1) / 3
         low[-1] = math.log2(MIDDLE_HZ)
         top = math.log2(min(HIGHEST_HZ, 0.45 * sample_rate) / MIDDLE_HZ)
@@ -72,7 +78,7 @@ def window_transform(places: Tensor, bins: int) -> Tensor:
         True
     """
     k = torch.arange(bins, device=places.device)
-    # Frequencies on the grid are moved by a thousandth of a bin, so that no denominator is 0.
+    # Frequencies at the centre of a bin are moved by a thousandth of a bin, so that no denominator is 0.
     near = (places - places.round()).abs() < 1e-3
     x = k - torch.where(near, places.round() + 1e-3, places)[..., None]
     signs = 1 - 2 * (k % 2)
@@ -113,11 +119,11 @@ class ModeMeter(nn.Module):
         (torch.Size([2, 46]), torch.Size([2, 46]))
     """
 
-    context = 24
-    """Smallest number of bins whose mean power a line is compared with."""
+    context = 96
+    """A line is compared with the mean power of at least this number of bins around it."""
     floor_db, range_db = 8.0, 12.0
-    """Level of a peak over the mean power around it at which it begins to count, and further rise at which it counts
-    fully, in dB. Peaks of noise lie about 7 dB above its mean power."""
+    """Weighting of peaks by their level over the mean power around them. The weight is 0 up to ``floor_db``, and rises
+    to 1 over the next ``range_db``. In noise, peaks are about 7 dB above the mean power."""
 
     def __init__(self, format: SoundFormat) -> None:
         super().__init__()
@@ -173,7 +179,8 @@ class GlideMeter(nn.Module):
     """
 
     low_hz, high_hz, smooth = 25.0, 450.0, 9
-    """Range of the low tone in Hz, and number of samples over which its phase advance is averaged."""
+    """Frequency range of the low tone in Hz (``low_hz``, ``high_hz``), and number of samples over which its phase
+    advance is averaged (``smooth``)."""
 
     def __init__(self, format: SoundFormat) -> None:
         super().__init__()
@@ -187,7 +194,8 @@ class GlideMeter(nn.Module):
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
         """Return the ratios of the frequency to its later value, in octaves, and their weights, both ``[B, 9]``.
 
-        The times are `GLIDE_SECONDS`. A weight is 1 if the low tone is at its loudest and the sound consists of it only.
+        The times are `GLIDE_SECONDS`. The weight is 1 if the low tone has its maximum level and the sound contains
+        nothing else.
         """
         full = self.spectrum(signal)
         band = full[:, self.first : self.last]

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 KEPT = ("nets.", "representation.")
-"""Prefixes of the names of weights that a run takes from a model. Other tensors describe the data or the progress of
-the old run, such as class frequencies, pools of images and augmentation probabilities."""
+"""Prefixes of the names of weights that a run takes over from a model. Other tensors belong to the data or the progress
+of the old run, such as class frequencies, image pools and augmentation probabilities."""
 TRAINING = SHIPPED / "training"
 """Folder with training bundles of shipped models, which also contain critics. Not every shipped model has one."""
 
@@ -48,7 +48,7 @@ class Initial:
     Attributes:
         name: value of ``init``, for messages.
         config: configuration of the model.
-        weights: state dict of its game. Weights with a moving average are averaged.
+        weights: state dict of its game. Networks with a moving average have the averaged weights.
         first_stage: state dict of its networks at the end of the first stage, see `audiogan.core.FirstStage`. Empty if
             there was none.
     """
@@ -75,6 +75,11 @@ def read_initial(init: str) -> Initial:
 
     Raises:
         UserError: the model does not exist, cannot be read or is damaged.
+
+    Examples:
+        >>> from audiogan.run.initial import read_initial
+        >>> read_initial("drums").facts("signal_shape")
+        [1, 16384]
     """
     path = find_model(init)
     if path == shipped_models().get(init) and (TRAINING / path.name).is_file():
@@ -102,8 +107,8 @@ def read_initial(init: str) -> Initial:
 
 
 def adopt_facts(cfg: DictConfig, initial: Initial) -> None:
-    """Check that a model fits the data, and replace the scales of knobs in ``cfg.facts`` by those of the model, because
-    its networks have learned them.
+    """Check that a model fits the data, and copy the scales of its knobs to ``cfg.facts``, because its networks have
+    learned these scales.
 
     Args:
         cfg: configuration whose facts are set.
@@ -159,17 +164,19 @@ def load_initial(
             else:
                 copied[name] = fitted
     game.load_state_dict({**own, **copied})
-    loaded = [
-        name for name, net in game.nets.items() if all(f"nets.{name}.{k}" in copied for k, _ in net.named_parameters())
-    ]
-    generators = tuple(getattr(game, "generators", ()))
-    if not any(name.startswith(tuple(f"nets.{net}." for net in generators)) for name in copied):
+    needed = tuple(f"nets.{name}." for name in _generators(game) or game.nets)
+    if not any(name.startswith(needed) for name in copied):
         raise UserError(
             f"init={initial.name}: its weights fit no generator of this configuration; choose the configuration and "
             "the network with which the model was trained"
         )
-    new = [name for name in game.nets if name not in loaded]
-    echo(f"init: {initial.name}; trained: {', '.join(loaded) or 'none'}; with new weights: {', '.join(new) or 'none'}")
+    parts: dict[str, list[str]] = {"trained": [], "partly trained": [], "with new weights": []}
+    for name, net in game.nets.items():
+        names = [f"nets.{name}.{key}" for key, _ in net.named_parameters()]
+        count = sum(each in copied for each in names)
+        kind = "trained" if count == len(names) else "partly trained" if count else "with new weights"
+        parts[kind].append(name)
+    echo(f"init: {initial.name}; " + "; ".join(f"{kind}: {', '.join(nets)}" for kind, nets in parts.items() if nets))
     for line in [line for c in channels if (line := c.describe())]:
         echo(f"init: {line}")
     shapes = [list(shape or []) for shape in (cfg.facts.signal_shape, initial.facts("signal_shape"))]
@@ -177,7 +184,7 @@ def load_initial(
         echo(f"init: the shape of signals is {shapes[0]}, in the model {shapes[1]}")
     if other:
         echo(f"init: new weights, because the shape differs: {join_names(other, 4, '; ')}")
-    return loaded
+    return parts["trained"]
 
 
 def begin_fine_tuning(trainer: Trainer, initial: Initial, loaded: Sequence[str]) -> None:
@@ -198,7 +205,12 @@ def begin_fine_tuning(trainer: Trainer, initial: Initial, loaded: Sequence[str])
             callback.on_resume(trainer)
     for callback in trainer.callbacks.values():
         if isinstance(callback, FineTuning):
-            callback.begin(trainer, loaded, tuple(getattr(trainer.game, "generators", ())))
+            callback.begin(trainer, loaded, _generators(trainer.game))
+
+
+def _generators(game: Game) -> tuple[str, ...]:
+    """Return the names of the generators of a game. Empty if it is not a subclass of `Generative`."""
+    return tuple(getattr(game, "generators", ()))
 
 
 @dataclass(frozen=True)

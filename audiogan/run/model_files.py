@@ -194,7 +194,7 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
         raise UserError(f"{path}: {error}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # zipfile, json and safetensors raise errors of many classes
+    except Exception as error:  # zipfile, json and safetensors raise errors of many classes.
         raise UserError(f"{path}: not a bundle of audiogan, or damaged ({printable(error)[:120]})") from error
 
 

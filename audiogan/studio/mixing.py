@@ -10,10 +10,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from audiogan.errors import UserError
+from audiogan.kits.names import ascii_stem
 from audiogan.modalities.wav import COMMENT_BYTES, encode_wav
 from audiogan.studio.archives import pack_files
 from audiogan.studio.limits import StrictModel
 from audiogan.studio.pads import PADS, PadSound, WireKit
+from audiogan.studio.patterns import WirePattern
 from audiogan.studio.sounds import Studio
 
 if TYPE_CHECKING:
@@ -66,6 +68,11 @@ class KitPads(StrictModel):
 
 class SoundFile(WireKit):
     pad: Annotated[int, Field(ge=0, lt=PADS)]
+
+
+class LoopFile(WireKit):
+    pattern: WirePattern
+    stems: bool = False
 
 
 @router.post("/pad.wav")
@@ -130,3 +137,47 @@ async def export_sound(request: Request) -> Response:
         return Response(pack_files(files), media_type="application/zip")
 
     return await studio.renders.run(work)
+
+
+@router.post("/loop")
+async def export_loop(request: Request) -> Response:
+    """Play a pattern on a kit as a seamless loop, as ``audiogan play --loop`` plays its MIDI file.
+
+    The response is a WAV file, or a ZIP archive with one WAV file for each pad that sounds. The header
+    ``X-Attenuation`` is the reduction of the level that keeps the peak of the loop at or below -1 dB, in dB.
+    """
+    studio = Studio.from_request(request)
+    want = await studio.parse_body(request, LoopFile)
+    return await studio.renders.run(_loop, studio, want)
+
+
+def _loop(studio: Studio, want: LoopFile) -> Response:
+    from audiogan.kits.midi import read_midi
+    from audiogan.kits.mixing import play_loop
+
+    kit = want.to_kit(studio.instrument)
+    known = {pad.note for pad in kit.pads}
+    if unknown := sorted({note for _, note, _ in want.pattern.notes} - known):
+        raise UserError(f"pattern: the kit has no pad for the notes {', '.join(map(str, unknown))}")
+    # The notes are taken from the MIDI file, so that its times are rounded in the same way.
+    [part] = read_midi(want.pattern.to_midi()).parts
+    notes = [(part.clock.time(tick), note, velocity) for tick, _, note, velocity in part.notes]
+    waves, attenuation = play_loop(
+        studio.instrument.generator,
+        kit,
+        notes,
+        part.clock.time(part.end),
+        sample_rate=want.sample_rate,
+        stems=want.stems,
+    )
+    headers = {"X-Attenuation": f"{attenuation:.1f}"}
+    subtype = f"PCM_{want.bits}"
+    if not want.stems:
+        return Response(encode_wav(waves[0], want.sample_rate, subtype), media_type="audio/wav", headers=headers)
+    played = {note for _, note, _ in notes}
+    stems = {
+        f"{i + 1:02d}-{ascii_stem(pad.name) or 'sound'}.wav": encode_wav(wave, want.sample_rate, subtype)
+        for i, (pad, wave) in enumerate(zip(kit.pads, waves, strict=True))
+        if pad.note in played
+    }
+    return Response(pack_files(stems), media_type="application/zip", headers=headers)

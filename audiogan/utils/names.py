@@ -16,9 +16,10 @@ LONGEST, MOST_NAMES = 60, 30
 
 
 def match_name(text: str, names: Sequence[str]) -> str | None:
-    """Return the name that a text means, or None if there is no such name or the text is ambiguous.
+    """Return the existing name that matches a text, or None if no name matches or the text is ambiguous.
 
-    An identical name is found first. Then case, separators such as ``_`` and ``-``, and the order of words are ignored.
+    An identical name has precedence. Otherwise, case, separators such as ``_`` and ``-``, and the order of words are
+    ignored.
 
     Args:
         text: text from a user.

@@ -1,4 +1,4 @@
-"""The probability of augmentation follows the critic's overfitting, and a resumed run follows it as before."""
+"""Tests of adaptive augmentation: the probability follows the overfitting of the critic, also in a resumed run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiogan.core import Callback, Engine, Game, Move, Play, Player, Stream, Tr
 
 
 class Scores(Game):
-    """A critic whose logits on real data are the data: the data decides how much it seems to overfit."""
+    """A critic that returns its input as logits, so that the data determines the measured overfitting."""
 
     def __init__(self, augment: nn.Module | None) -> None:
         super().__init__({"critic": nn.Linear(1, 1)})
@@ -57,7 +57,7 @@ FAIR = [1.0, -1.0] * 10
 def test_p_rises_while_the_critic_knows_its_examples_and_falls_when_it_does_not() -> None:
     run = trainer(OVERFIT, 0.0, 8)
     run.run()
-    assert probability(run) == pytest.approx(2 * 40 / 200)  # two changes of 4 moves of 10 examples
+    assert probability(run) == pytest.approx(2 * 40 / 200)  # Two changes of p, each after 4 updates of 10 examples.
     run = trainer(FAIR, 0.5, 4)
     run.run()
     assert probability(run) == pytest.approx(0.5 - 40 / 200)
@@ -89,7 +89,7 @@ def test_a_resumed_run_goes_on_as_if_never_stopped(tmp_path: Any) -> None:
     values = [*OVERFIT, *FAIR]
     whole = trainer(values, 0.2, 23, every=4)
     whole.run()
-    first = trainer(values, 0.2, 10, every=4)  # stopped between two changes
+    first = trainer(values, 0.2, 10, every=4)  # The run stops between two changes of p.
     first.run()
     save_state(tmp_path / "x.ckpt", first.state_dict())
     second = trainer(values, 0.0, 23, every=4)
@@ -100,7 +100,8 @@ def test_a_resumed_run_goes_on_as_if_never_stopped(tmp_path: Any) -> None:
 
 
 def test_processes_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This process sees positive logits only; the other one, as all_reduce says, sees as many negative ones."""
+    """This process has only positive logits. The stub of all_reduce simulates a second process with as many negative
+    ones."""
     run = trainer(OVERFIT, 0.5, 4)
     run.engine.world = 2
 
@@ -131,7 +132,7 @@ def test_p_is_noted_for_whoever_is_told_of_a_move() -> None:
             seen.append(float(move.recorded_values["augment_p"]))
 
     run = trainer(OVERFIT, 0.25, 5)
-    run.callbacks = {"log": Log(), **run.callbacks}  # told before the one that moves p
+    run.callbacks = {"log": Log(), **run.callbacks}  # The log callback is called before the callback that changes p.
     run.run()
     assert seen == pytest.approx([0.25] * 4 + [0.45])
 

@@ -1,4 +1,4 @@
-"""Augmentations do what they say, to each clip by itself, and let gradients through."""
+"""Tests of augmentations of sounds: transformations, independence of the examples in a batch, gradients."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def constant(value: float) -> Callable[..., Tensor]:
     return lambda *shape: torch.full(shape, value)
 
 
-ALMOST_ONE = 1 - 2**-24  # the largest value rand can draw
+ALMOST_ONE = 1 - 2**-24  # The largest value that `rand` can return.
 
 
 def example(transform: nn.Module, n: int = 4, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -50,7 +50,7 @@ class TestEvery:
         same = example(transform, 1).expand(16, *example(transform).shape[1:])
         y = transform(same, seeded())
         assert len({tuple(clip.flatten().tolist()) for clip in y}) > 1
-        # One clip's draw does not depend on what the others hold.
+        # The random numbers of one clip do not depend on the other clips.
         other = same.clone()
         other[1:] = 0
         assert torch.equal(transform(other, seeded())[0], y[0])
@@ -65,7 +65,7 @@ class TestEvery:
         assert torch.autograd.gradcheck(lambda v: transform(v, seeded()), x)
         y = transform(x, seeded())
         (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
-        gradient.square().sum().backward()  # twice, for gradient penalties
+        gradient.square().sum().backward()  # Second derivatives, as for gradient penalties.
 
 
 @pytest.mark.parametrize("transform", IDENTITY, ids=lambda t: type(t).__name__)
@@ -125,7 +125,8 @@ def test_augment_acts_on_each_clip_with_probability_p() -> None:
 def test_augment_draws_for_each_transform_and_keeps_p_in_the_checkpoint() -> None:
     x = torch.eye(9)[2].expand(4000, 1, 9)
     moved = Augment([Shift(1, min_samples=1), Shift(3, min_samples=3)], p=0.5)(x, seeded()).argmax(-1) - 2
-    assert (moved.flatten().bincount(minlength=5)[[0, 1, 3, 4]] > 900).all()  # neither, each, both: a quarter
+    # Four combinations of two transformations, each with probability 1/4.
+    assert (moved.flatten().bincount(minlength=5)[[0, 1, 3, 4]] > 900).all()
     augment = Augment([Shift(3)], p=0.0)
     augment.load_state_dict({"p": torch.tensor(1.0)})
     impulse = torch.eye(9)[4].expand(1, 1, 9)

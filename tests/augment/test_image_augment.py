@@ -1,4 +1,4 @@
-"""Transformations of pictures do what they say, to each picture by itself, and let gradients through."""
+"""Tests of augmentations of images: transformations, independence of the examples in a batch, gradients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVERY = [
     Contrast(0.5, gaussian=True), Hue(), Flip(), Rotate90(), Translate(), Translate(0.3, fill=None), RandomScale(),
 ]  # fmt: skip
 NOTHING = [RandomBrightness(0), Saturation(0), Contrast(0, gaussian=True), Hue(0), Translate(0), RandomScale(0)]
-ALMOST_ONE = 1 - 2**-24  # the largest value rand can draw
+ALMOST_ONE = 1 - 2**-24  # The largest value that `rand` can return.
 
 
 def name(transform: nn.Module) -> str:
@@ -112,7 +112,7 @@ def test_log_normal_factors_have_their_octaves() -> None:
 
 def test_hue_turns_colours_around_grey() -> None:
     x = pictures()
-    third = Hue(2 / 3)(x, constant(ALMOST_ONE))  # a third of a turn permutes red, green and blue
+    third = Hue(2 / 3)(x, constant(ALMOST_ONE))  # A third of a turn permutes red, green and blue.
     assert torch.allclose(third, x.roll(1, 1), atol=1e-5) or torch.allclose(third, x.roll(-1, 1), atol=1e-5)
     y = Hue()(x, seeded())
     assert torch.allclose(y.mean(1), x.mean(1), atol=1e-5) and torch.allclose(y.norm(dim=1), x.norm(dim=1), atol=1e-5)
@@ -157,7 +157,7 @@ def test_diffaugment_is_always_on_and_the_papers_in_size() -> None:
     x = torch.full((2000, 1, 16, 16), 0.25)
     y = DiffAugment(colour=False, fill=-1.0)(x, seeded())
     gone = (y == -1).float().mean((1, 2, 3))
-    # At most half of both sides is cut out, and two pixels of sixteen come in from each side.
+    # The cutout covers at most half of each side, and the translation shifts in at most two of sixteen pixels.
     assert gone.max() <= 0.25 + 1 - (14 / 16) ** 2 and gone.mean() > 0.2
     coloured = DiffAugment(translation=0, cutout=0)(pictures(500), seeded())
     assert (coloured != pictures(500)).flatten(1).any(1).all()

@@ -1,4 +1,4 @@
-"""Inputs, columns and pairs that cannot be trained with: one line that names the key, exit code 2."""
+"""Tests of invalid inputs, columns and pairs: one line that names the key, and exit code 2."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DIGITS = ("handwriting", *COMMON, "data.root=digits", "network=mlp", "widths=[8]
 
 
 def pictures(folder: str, count: int = 6, size: int = 16) -> None:
-    """Write pictures of noise, different ones in each folder."""
+    """Write random pictures, different in each folder."""
     Path(folder).mkdir(parents=True)
     rng = np.random.default_rng(list(folder.encode()))
     for i in range(count):
@@ -45,7 +45,7 @@ def pairs() -> str:
 
 
 def refused(capsys: Captured, *arguments: str) -> str:
-    """The one line that a training writes, without starting a run."""
+    """Return the single line that `train` prints. Check that no run was started."""
     capsys.readouterr()
     assert main(["train", *arguments]) == 2
     error = capsys.readouterr().err.strip()
@@ -245,7 +245,7 @@ def test_columns_that_are_measured(settings: list[str], columns: set[str], tiny_
     table, _ = open_data(compose("drums", [f"data.root={tiny_sounds}", "data.length=2048", *settings]))
     assert set(table.columns) == columns
     if "pitch" in columns:
-        assert table.column("pitch", [0]).shape == (1, 9)  # a frame every 256 of 2,048 samples
+        assert table.column("pitch", [0]).shape == (1, 9)  # One frame per 256 of 2,048 samples, plus one.
 
 
 def test_without_knobs_there_is_no_such_input(tiny_sounds: Path) -> None:
@@ -288,7 +288,7 @@ def test_a_run_of_pairs_is_not_resumed_with_other_networks(pairs: str, capsys: C
         assert main(["train", *PAIRS, pairs, "trainer.steps=2", *settings]) == 2
         error = capsys.readouterr().err.strip()
         assert "cannot be resumed" in error and change in error and "\n" not in error
-    assert main(["train", *PAIRS, pairs, *latent]) == 0  # no network takes it
+    assert main(["train", *PAIRS, pairs, *latent]) == 0  # No network takes the input.
     assert "changed since that checkpoint: " in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""The command line, from a stranger's keyboard."""
+"""Tests of the command line: sampling, errors, data with faulty files, exit codes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_sample_writes_sounds_a_picture_and_a_list(tiny_run: Path, tmp_path: Pat
     with Image.open(out / "contact-sheet.png") as sheet:
         assert min(sheet.size) > 200
     first = wavs(out)
-    assert main(command) == 0  # the same again: nothing new
+    assert main(command) == 0  # The same command again writes no new file.
     assert wavs(out) == first and table(out) == rows
     assert sorted(p.name for p in out.iterdir()) == sorted([*first, "contact-sheet.png", "samples.csv"])
 
@@ -66,8 +66,8 @@ def test_sample_adds_to_what_is_there(tiny_run: Path, tmp_path: Path) -> None:
     first = wavs(out)
     foreign = out / "kick-5.wav"
     foreign.write_bytes(b"someone else's")
-    assert main([*base, "--seed", "4"]) == 0  # 4 and 5: the second name is taken
-    assert main([*base, "--seed", "1", "--truncation", "0.5"]) == 0  # other sounds of the same seeds
+    assert main([*base, "--seed", "4"]) == 0  # Seeds 4 and 5: the file name of the second sample exists already.
+    assert main([*base, "--seed", "1", "--truncation", "0.5"]) == 0  # Other samples with the same seeds.
     assert foreign.read_bytes() == b"someone else's" and first.items() <= wavs(out).items()
     rows = table(out)
     assert len(rows) == 6 == len({row["file"] for row in rows}) and "kick-5.wav" not in {row["file"] for row in rows}
@@ -121,7 +121,7 @@ def test_without_a_run_the_first_step_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["evaluate"]) == 2
-    assert "--data" in capsys.readouterr().err  # there is the shipped model, but nothing to measure it on
+    assert "--data" in capsys.readouterr().err  # The shipped model is found, but there is no data for the evaluation.
     assert main(["evaluate", "runs/none"]) == 2
     assert "audiogan train drums" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
@@ -141,7 +141,7 @@ def test_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured)
 
 @pytest.fixture(scope="module")
 def awkward(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """24 good files and one of each kind of trouble."""
+    """A folder with 24 usable files and one file of each kind of fault."""
     folder = tmp_path_factory.mktemp("awkward")
     for i in range(24):
         wave = render("snare", sample_rate=16000, length=2048, rng=np.random.default_rng(i))
@@ -221,8 +221,8 @@ def test_multirun_makes_a_run_of_each_combination(short: list[str], capsys: Capt
     assert len(names) == 2 and all(name.startswith("drums,") for name in names)
     printed = capsys.readouterr().out
     assert printed.count("finished at step 1") == 2 and "seed=2" in printed
-    assert not logging.getLogger("audiogan.data").disabled  # warnings are still to be heard
-    assert main(["train", "drums", *short, "seed=2"]) == 0  # the same command means the same run
+    assert not logging.getLogger("audiogan.data").disabled  # Loggers still print warnings.
+    assert main(["train", "drums", *short, "seed=2"]) == 0  # The same command resumes the same run.
     assert "nothing to do" in capsys.readouterr().out and run_names() == names
 
 

@@ -1,4 +1,4 @@
-"""Files on a disk without room: one line with the file and the system's reason, nothing half-written."""
+"""Tests of commands on a full disk: one line with the file and the reason, and no incomplete files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands without --run: which run they take, and that they say so."""
+"""Tests of commands without --run: the run that they choose, and the line that they print about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POINTS = "{_target_: audiogan.modalities.Points}"
 
 
 def _run(name: str, age: int, modality: str, labels: str = "[]") -> None:
-    """A run folder that looks like one from outside."""
+    """Create a folder that looks like a run folder."""
     folder = Path("runs") / name / "checkpoints"
     folder.mkdir(parents=True)
     (folder / "step-00000001.ckpt").write_text("")
@@ -28,7 +28,7 @@ def _run(name: str, age: int, modality: str, labels: str = "[]") -> None:
 
 @pytest.fixture
 def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of models in the order in which they are loaded, in a folder without runs."""
+    """Return the list of names with which `load` is called, in an empty working folder."""
     monkeypatch.chdir(tmp_path)
     names: list[str] = []
     monkeypatch.setattr(audiogan.model.loading, "load", lambda run: names.append(Path(run).stem))

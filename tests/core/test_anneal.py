@@ -1,4 +1,4 @@
-"""Learning rates by player and by shape, also in a resumed run."""
+"""Tests of falling learning rates: by player, by shape, and in a resumed run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE = 5e-3
 
 
 class Rates(Callback):
-    """Learning rates, relative to the configured ones, at each move."""
+    """Callback that stores the learning rates of each update, relative to the configured rates."""
 
     def __init__(self) -> None:
         self.seen: dict[str, list[float]] = {}

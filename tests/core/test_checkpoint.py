@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, verified, exact."""
+"""Tests of checkpoints: atomic writing, verification, exact resumption."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_single_wrong_bit_is_noticed(where: float, bit: int, tmp_path_factory:
     data = bytearray(path.read_bytes())
     data[math.floor(where * len(data))] ^= 1 << bit
     path.write_bytes(data)
-    try:  # padding and key order of the header may change without changing what is read
+    try:  # Padding and key order in the header may change without an effect on the loaded state.
         state = load_state(path)
     except CheckpointError:
         return
@@ -151,7 +151,7 @@ def test_resuming_anywhere_ends_bit_identical(stops: list[int], tmp_path_factory
         _, state, _ = load_newest_checkpoint(folder)
         if state:
             part.load_state_dict(state["trainer"])
-        torch.rand(7)  # whatever happened in between must not matter
+        torch.rand(7)  # Random numbers drawn between saving and loading must have no effect.
         part.run()
     assert_same(everything(whole), everything(part))
 
@@ -234,7 +234,8 @@ def test_a_resumed_run_anneals_as_if_never_stopped(stop: int) -> None:
     assert_same(everything(whole), everything(rest))
     longer = line_trainer(steps=80, callbacks={"anneal": Anneal(0.25)})
     longer.load_state_dict(whole.state_dict())
-    assert longer.optimizers["maker"].param_groups[0]["lr"] == 5e-3  # a larger budget: at its full rate again
+    # With a larger budget, the learning rate is the full rate again.
+    assert longer.optimizers["maker"].param_groups[0]["lr"] == 5e-3
 
 
 def test_the_configured_learning_rate_wins_on_resume() -> None:
@@ -263,5 +264,5 @@ def test_streams_cover_every_epoch_and_resume(n: int, size: int, parts: int, ski
     resumed = Stream(data, size, seed=1)
     resumed.load_state_dict({"position": skip, "length": n})
     assert read(resumed, 10 - skip) == values[skip * size * parts :]
-    one = Stream(data, size * parts, seed=1)  # however the batch is shared out, it is the same batch
+    one = Stream(data, size * parts, seed=1)  # The batch is the same for every division into micro-batches.
     assert [v for _ in range(10) for v in one.next()[0]["x"][:, 0].tolist()] == values

@@ -1,4 +1,5 @@
-"""Checkpoints where something is wrong: damaged files, full disks, values that make no sense, a return to old steps."""
+"""Tests of faulty checkpoints: damaged files, full disks, invalid values, and callbacks that return to earlier
+steps."""
 
 from __future__ import annotations
 
@@ -78,7 +79,7 @@ def test_a_copy_with_a_larger_number_does_not_hide_newer_states(tmp_path: Path) 
 
 
 class Full:
-    """`save_state` on a disk that has room for so many checkpoints."""
+    """A `save_state` that simulates a disk with room for a limited number of checkpoints."""
 
     def __init__(self, folder: Path, room: int) -> None:
         self.folder, self.room, self.save = folder, room, module.save_state
@@ -110,7 +111,7 @@ def test_on_a_full_disk_the_only_checkpoint_stays_and_the_run_continues(
     assert trainer.step == 23 and steps(tmp_path) == [5]
     assert len(said) == 1 and "step-00000010.ckpt" in said[0] and "No space left" in said[0] and "00000005" in said[0]
     assert "step-00000023.ckpt" in (trainer.stop_reason or "") and "No space left" in (trainer.stop_reason or "")
-    full.room, trainer.steps, trainer.stop_reason = 9, 30, None  # there is room again
+    full.room, trainer.steps, trainer.stop_reason = 9, 30, None  # The disk has room again.
     trainer.run()
     assert trainer.stop_reason is None and steps(tmp_path)[0] == 30
 
@@ -144,7 +145,7 @@ def test_checkpoints_have_the_permissions_of_other_files(umask: int, tmp_path: P
 
 
 class GoBack(Callback):
-    """Returns once to an earlier state, as the explosion guard does."""
+    """Callback that returns to an earlier state once, like `Guard`."""
 
     def __init__(self, keep: int, at: int) -> None:
         self.keep, self.at, self.state = keep, at, None
@@ -160,7 +161,7 @@ class GoBack(Callback):
 @pytest.mark.parametrize("stop", [0, 1, 6])
 def test_after_a_return_to_an_earlier_step_a_resumed_run_continues_there(stop: int, tmp_path: Path) -> None:
     class Stop(Callback):
-        """Ends the process, so to speak, some steps after the return."""
+        """Callback that ends the process some steps after the return, by an exception."""
 
         left = stop
 

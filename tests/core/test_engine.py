@@ -1,4 +1,4 @@
-"""Precision, accumulation and processes."""
+"""Tests of the engine: precision, gradient accumulation, several processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs in two stages: which players move, which weights are stored, and exact resumption."""
+"""Tests of runs in two stages: paused players, stored weights, exact resumption."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from audiogan.data.toys.points import open_points
 
 
 class Sides(Game):
-    """One weight for each player. Each player pulls its weight towards 1."""
+    """A game with one weight for each player. Each player moves its weight towards 1."""
 
     def __init__(self) -> None:
         super().__init__({name: nn.Linear(1, 1, bias=False) for name in ("generator", "critic")})
@@ -53,7 +53,7 @@ def test_weights_at_the_end_of_the_first_stage_are_the_average_then() -> None:
     expected = half.callbacks["ema"].nets["generator"].weight
     assert torch.equal(stage.nets["generator"].weight, expected)
     assert not torch.equal(run.callbacks["ema"].nets["generator"].weight, expected)
-    assert run.game.seen.count(frozenset()) == 10  # Both players move in the last five steps.
+    assert run.game.seen.count(frozenset()) == 10  # Both players are updated in the last five steps.
 
 
 @pytest.mark.parametrize("at", [3, 7])

@@ -1,4 +1,4 @@
-"""The rules of the house that a test can hold."""
+"""Tests of coding rules of the core."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def test_the_core_imports_nothing_else_of_the_package_but_small_helpers() -> Non
 def test_the_core_knows_no_domain() -> None:
     for path in CORE:
         text = re.sub(
-            r"^ +(?:>>>|\.\.\.) .*"  # an example in a docstring may use the rest of the package
+            r"^ +(?:>>>|\.\.\.) .*"  # Examples in docstrings may use the rest of the package.
             r"|torch\.Generator|np\.random\.Generator|random number generator|the generator itself"
-            r'|"generator", "critic", "other"|``generator``, ``critic`` or ``other``',  # the roles of players
+            r'|"generator", "critic", "other"|``generator``, ``critic`` or ``other``',  # Roles of players.
             "",
             path.read_text(),
             flags=re.MULTILINE,

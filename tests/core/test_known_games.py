@@ -1,4 +1,4 @@
-"""Games with known answers, all through the one trainer."""
+"""Tests of the trainer on games with known solutions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from toys import Numbers, adam, dirac, line_trainer
 
 def test_dirac_gan_oscillates_without_regularisation() -> None:
     _, distances = dirac(r1=0.0, steps=400)
-    assert min(distances[200:]) > 1.0  # it circles around the equilibrium and never comes near
+    assert min(distances[200:]) > 1.0  # The weights circle around the equilibrium and do not approach it.
 
 
 def test_dirac_gan_converges_with_r1() -> None:
@@ -29,7 +29,7 @@ def test_dirac_gan_converges_with_r1() -> None:
 
 
 class Mapped(Game):
-    """Two generators in a cycle: one shifts numbers up by 4, the other down; straight critics match means."""
+    """A cycle game: one generator adds 4, the other subtracts 4, and linear critics match means."""
 
     def __init__(self) -> None:
         def affine() -> nn.Module:
@@ -103,7 +103,7 @@ def test_n_critic_game_learns_the_mean() -> None:
 
 
 class Pretrained(Game):
-    """Likelihood first, adversarial play after: the location of a normal distribution."""
+    """A game with a likelihood stage followed by adversarial training: it learns the mean of a normal distribution."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -144,8 +144,8 @@ def test_likelihood_pretraining_then_adversarial_play() -> None:
     streams = {"train": Stream(Numbers(5.0 + torch.randn(512, 1)), 64)}
     Trainer(Pretrained(), players, streams, {"watch": Watch(), "moves": Moves()}, Engine("cpu"), steps=500).run()
     assert count == {"likelihood": 300, "judge": 200, "place": 100}
-    assert abs(place[299] - 5.0) < 0.3  # the likelihood found it
-    assert abs(place[-1] - 5.0) < 0.8  # and the game kept it
+    assert abs(place[299] - 5.0) < 0.3  # After the likelihood stage, the mean is correct.
+    assert abs(place[-1] - 5.0) < 0.8  # Adversarial training keeps the mean.
 
 
 def test_only_the_mover_is_unfrozen() -> None:
@@ -279,7 +279,7 @@ def test_a_refused_step_changes_no_weight(precision: str) -> None:
         weights.append(copy.deepcopy(trainer.game.state_dict()))
     same = [all(torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(weights)]
     assert same == [False, True, False]
-    assert applied[::4] == [True, False, True]  # two players, and both callbacks note every move
+    assert applied[::4] == [True, False, True]  # Two players, and both callbacks record every update.
 
 
 def test_the_clock_of_a_run_runs_while_it_does() -> None:
@@ -287,7 +287,7 @@ def test_the_clock_of_a_run_runs_while_it_does() -> None:
 
     class Tick(Callback):
         def on_start(self, trainer: Trainer) -> None:
-            now[0] += 20.0  # getting ready is no training
+            now[0] += 20.0  # Preparation before training does not count as training time.
             seen.append(trainer.seconds)
 
         def on_step(self, trainer: Trainer) -> None:

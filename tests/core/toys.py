@@ -1,4 +1,4 @@
-"""Small games with known answers, played through the unmodified trainer."""
+"""Small games with known solutions, for tests of the trainer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def adam(lr: float) -> Any:
 
 
 class Point(nn.Module):
-    """A single number."""
+    """A network that consists of one number."""
 
     def __init__(self, value: float) -> None:
         super().__init__()
@@ -46,7 +46,8 @@ class Point(nn.Module):
 
 
 class Dirac(Game):
-    """Mescheder et al. 2018, section 2: real data is the point 0, the fake is a point, the critic is a slope."""
+    """The Dirac-GAN (Mescheder et al. 2018, section 2): real data is 0, the fake sample is a number, the critic is
+    linear."""
 
     def __init__(self, r1: float = 0.0) -> None:
         super().__init__({"fake": Point(1.0), "slope": Point(1.0)})
@@ -67,7 +68,7 @@ class Dirac(Game):
 
 
 def dirac(r1: float, steps: int) -> tuple[Trainer, list[float]]:
-    """Play it; the distance from the equilibrium after each step."""
+    """Train a Dirac-GAN and return the distance from the equilibrium after each step."""
     game = Dirac(r1)
     distances: list[float] = []
 
@@ -86,7 +87,7 @@ def dirac(r1: float, steps: int) -> tuple[Trainer, list[float]]:
 
 
 class Line(Game):
-    """A generator and a critic for numbers drawn from a normal distribution; all randomness through ``context``."""
+    """A generator and a critic for normally distributed numbers. All random numbers come from ``context``."""
 
     def __init__(self, dim: int = 1) -> None:
         super().__init__(

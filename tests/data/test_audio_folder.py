@@ -1,4 +1,4 @@
-"""The data set made from a folder: its clips, its cache, its memory."""
+"""Tests of tables made from a folder of sounds: clips, cache, memory use."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make(root: Path, names: list[str], samples: int = 1600, rate: int = 16_000) 
 
 
 def clip_of(path: Path, **how: Any) -> np.ndarray:
-    """The one clip `[C, T]` of a usable file."""
+    """Return the only clip `[C, T]` of a usable file."""
     found = decode(path, DecodeSettings(**how))
     assert found.reason == "usable", found
     (clip,) = found.clips
@@ -58,7 +58,7 @@ def test_the_contract_with_the_stream(tmp_path: Path) -> None:
     assert batch["x"].dtype == torch.float32 and batch["x"].shape == (4, 1, 2048)
     assert batch["label"].dtype == torch.int64 and batch["label"].tolist() == [1, 0, 1, 1]
     assert torch.equal(batch["x"], data.signals([2, 0, 2, 1])) and torch.equal(batch["x"][0], batch["x"][2])
-    batch["x"].zero_()  # a batch is a copy: the cache cannot be spoilt through it
+    batch["x"].zero_()  # A batch is a copy, so changing it does not change the cache.
     assert data.signals(slice(None)).abs().amax(-1).min() > 0.9
     unlabelled = open_audio_folder(tmp_path, length=2048, labels="none", progress=False)
     assert "label" not in unlabelled.batch(np.array([0]), rng)
@@ -150,14 +150,14 @@ def test_short_clips_are_padded_at_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
 def test_long_files_are_cropped_at_the_onset(tmp_path: Path, suffix: str) -> None:
-    rate, at = 44_100, 12.3  # many blocks into the file
+    rate, at = 44_100, 12.3  # The onset is many blocks after the beginning of the file.
     x = RNG(0).standard_normal(rate * 20) * 1e-3
     start = round(at * rate)
     x[start : start + 9000] += 0.8 * np.sin(2 * np.pi * 440 * np.arange(9000) / rate)
     sf.write(tmp_path / f"a.{suffix}", x, rate)
     clip = clip_of(tmp_path / f"a.{suffix}")[0]
     first = int(np.argmax(np.abs(clip) > 0.1))
-    assert abs(first - 0.005 * 16_000) < (160 if suffix == "mp3" else 6)  # a lossy codec smears the attack
+    assert abs(first - 0.005 * 16_000) < (160 if suffix == "mp3" else 6)  # Lossy codecs blur the attack.
     assert decode(tmp_path / f"a.{suffix}", DecodeSettings(long="start")).seconds < 1.1
 
 
@@ -169,7 +169,8 @@ def test_slices_are_the_file_cut_up(tmp_path: Path) -> None:
     kept = [i for i in range(20) if i not in (2, 3)]
     assert torch.equal(data.signals(slice(None))[:, 0], torch.from_numpy(x.reshape(20, -1)[kept]))
     assert next(data.scan.rows())["detail"] == "18 slices, 2 more are silent"
-    # Resampled as a stream, the slices are what resampling the whole file gives; a last half-full one is padded.
+    # Slices that are resampled block by block equal slices of the resampled file. A last slice that is half full is
+    # padded.
     whole = soxr.resample(x, 16_000, 11_025, quality="HQ")
     settings = DecodeSettings(sample_rate=11_025, length=9_000, long="slice", normalize="none")
     clips = np.concatenate([c[0] for c in decode(tmp_path / "a.wav", settings).clips])
@@ -208,7 +209,7 @@ def test_split(tmp_path: Path) -> None:
     assert (len(train), len(held)) == (180, 60)
     assert (train.class_counts, held.class_counts) == ([120, 60], [40, 20])
     assert held.labels == data.labels and held.source.startswith("60 of 240 clips from")
-    assert not set(train.rows // 4) & set(held.rows // 4)  # the four slices of one file stay together
+    assert not set(train.rows // 4) & set(held.rows // 4)  # The four slices of a file stay together.
     again = data.split(0.25, seed=1)[1]
     assert torch.equal(held.signals(slice(None)), again.signals(slice(None)))
     assert not torch.equal(held.signals(slice(None)), data.split(0.25, seed=2)[1].signals(slice(None)))
@@ -232,7 +233,8 @@ def test_the_cache_is_used_and_follows_the_folder(tmp_path: Path, monkeypatch: p
     assert len(cached(home)) == 2
     make(root, ["c.wav", "d.wav", "e.wav"])
     more = scan_folder(root, cache=home, length=800, progress=False)
-    assert more.clips == 3 and len(cached(home)) == 2  # c and d repeat a and b; the older state is forgotten
+    # The files c and d are duplicates of a and b. The outdated cache folder is removed.
+    assert more.clips == 3 and len(cached(home)) == 2
     sf.write(root / "a.wav", RNG(9).uniform(-1, 1, 1600), 16_000)
     os.utime(root / "a.wav", ns=(1, 1))
     assert scan_folder(root, cache=home, length=800, progress=False).clips == 4
@@ -254,7 +256,7 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, damage: str, caplog: pyt
 
 
 def build_elsewhere(code: str, *args: object) -> subprocess.Popen[str]:
-    """Run `code` in a fresh interpreter that finds this package."""
+    """Run `code` in a new Python process that can import this package."""
     env = os.environ | {"PYTHONPATH": str(Path(audiogan.__file__).parents[1])}
     command = [sys.executable, "-c", code, *map(str, args)]
     return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -281,7 +283,8 @@ def test_a_killed_build_leaves_nothing_that_is_believed(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     assert [name[:5] for name in cached(home)] == [".tmp-"]
     scan = scan_folder(root, cache=home, length=1600, progress=False)
-    assert scan.clips == 40 and cached(home) == [scan.folder.name]  # and what the dead one left is gone
+    # The unfinished folder of the killed process is removed.
+    assert scan.clips == 40 and cached(home) == [scan.folder.name]
 
 
 TOGETHER = """
@@ -325,7 +328,7 @@ def test_no_room_or_no_permission_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
-    """What 300 more clips of 16 kB cost: under 1 kB each while building, 8 bytes each afterwards."""
+    """Memory for 300 more clips of 16 kB: less than 1 kB per clip while building, and 8 bytes per clip afterwards."""
     peaks, held = [], []
     for n in (100, 400):
         root = make(tmp_path / str(n), [f"{i}.wav" for i in range(n)], samples=500)
@@ -334,7 +337,7 @@ def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
             data = open_audio_folder(root, length=4096, progress=False)
             peaks.append(tracemalloc.get_traced_memory()[1])
             data.batch(np.arange(16))
-            gc.collect()  # readers of sounds are in reference cycles
+            gc.collect()  # Readers of sounds are in reference cycles.
             held.append(tracemalloc.get_traced_memory()[0])
         finally:
             tracemalloc.stop()
@@ -345,7 +348,7 @@ def test_memory_does_not_grow_with_the_data(tmp_path: Path) -> None:
 def test_a_long_file_does_not_have_to_fit_in_memory(tmp_path: Path) -> None:
     second = RNG(0).uniform(-0.5, 0.5, (24_000, 2)).astype(np.float32)
     with sf.SoundFile(tmp_path / "long.wav", "w", 24_000, 2) as f:
-        for i in range(600):  # ten minutes, 115 MB as float32; the first half is silent
+        for i in range(600):  # Ten minutes, 115 MB as float32. The first half is silent.
             f.write(second * (i >= 300))
     for long in ("onset", "slice"):
         tracemalloc.start()

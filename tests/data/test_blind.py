@@ -1,4 +1,4 @@
-"""Blind degradations: kernels, sizes, noise, the same result for the same random numbers, training."""
+"""Tests of blind degradations: kernels, sizes, noise, reproducibility, training."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def test_bell_kernels_have_the_requested_spread() -> None:
     flat, peaked = (bell_kernel(21, 2.0, 2.0, 0.0, power)[10] for power in (4.0, 0.5))
     assert flat[11] / flat[10] > 0.95 and peaked[11] / peaked[10] < 0.8
     plateau = bell_kernel(21, 2.0, 2.0, 0.0, 2.0, plateau=True)[10]
-    assert plateau[12] / plateau[10] == pytest.approx(0.5)  # at one standard deviation
+    assert plateau[12] / plateau[10] == pytest.approx(0.5)  # Half the peak value at one standard deviation.
 
 
 def test_the_sinc_kernel_passes_low_frequencies_only() -> None:
     response = np.abs(np.fft.fft(sinc_kernel(61, math.pi / 2).sum(0), 240))
     assert response[0] == pytest.approx(1) and response[20] == pytest.approx(1, abs=0.15)  # 1/12 cycles per pixel
-    assert response[90:120].max() < 0.1  # above 3/8 cycles per pixel; the limit is 1/4
+    assert response[90:120].max() < 0.1  # Above 3/8 cycles per pixel. The cutoff is 1/4.
 
 
 def test_convolution_keeps_flat_images_and_small_ones() -> None:
@@ -85,7 +85,7 @@ def test_sources_are_small_degraded_images(factor: int, channels: int) -> None:
     assert torch.equal(y, degrade(x, rng())) and not torch.equal(y, degrade(x, rng(1)))
     plain = torch.nn.functional.interpolate(x[None], y.shape[1:], mode="area")[0]
     mean = torch.stack([degrade(x, rng(i)) for i in range(16)]).mean(0)
-    assert float((mean - plain).abs().mean()) < 0.15  # the content stays in place
+    assert float((mean - plain).abs().mean()) < 0.15  # The position of the content does not change.
 
 
 def test_a_factor_that_does_not_divide_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""A cache is used only while it holds what was put into it."""
+"""Tests of cache folders: damaged or changed folders are not used."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE = 3 * cache.BLOCK * cache.BLOCKS + 12_345
 
 @pytest.fixture
 def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A sealed folder with a file that counts as large and a small one."""
+    """Return a complete cache folder with a small file and a file that counts as large."""
     monkeypatch.setattr(cache, "CHECKED", 1 << 20)
 
     def build(folder: Path) -> str:

@@ -1,4 +1,5 @@
-"""The choice of held-out clips: whole files where there are many, about the requested share with long recordings."""
+"""Tests of the choice of held-out clips: whole files if there are many, and the requested fraction for long
+recordings."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ LENGTH = 400
 
 
 def folder(root: Path, **classes: list[int]) -> Table:
-    """A data set in which the files of each class make as many clips as listed."""
+    """Create a data set in which the files of each class give the listed numbers of clips."""
     for label, counts in classes.items():
         (root / label).mkdir(parents=True)
         for i, count in enumerate(counts):
@@ -28,13 +29,13 @@ def folder(root: Path, **classes: list[int]) -> Table:
 
 
 def files_of(data: Table) -> np.ndarray:
-    """The file of each clip."""
+    """Return the index of the file of each clip."""
     index = np.load(data.scan.folder / "index.npy")
     return index["file"][data.rows]
 
 
 def by_files(data: Table, fraction: float, seed: int) -> np.ndarray:
-    """Whether each clip is held out where no recording is cut."""
+    """Return whether each clip is held out if no recording is divided."""
     rng = np.random.default_rng(seed)
     files, first = np.unique(files_of(data), return_index=True)
     label_of = data.targets[first]
@@ -83,7 +84,8 @@ def test_long_recordings_are_cut_to_the_share_asked_for(
         assert np.array_equal(np.sort(np.concatenate([train.rows, held.rows])), data.rows)
         smaller = min(fraction, 1 - fraction) * len(data)
         assert abs(len(held) - fraction * len(data)) <= smaller / 2
-        for file in set(files_of(train)) & set(files_of(held)):  # what is held out of a recording is its end
+        # The held-out clips of a divided recording are its last ones.
+        for file in set(files_of(train)) & set(files_of(held)):
             mine = [part.rows[files_of(part) == file] for part in (train, held)]
             assert mine[0].max() < mine[1].min()
             assert "the last clips of" in train.source

@@ -1,4 +1,4 @@
-"""Folders as they come off disks: hidden files, archives, other formats, and folders that are no classes."""
+"""Tests of file kinds: hidden files, archives, other formats, and folders that are not classes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def reasons(root: Path) -> dict[str, str]:
 )  # fmt: skip
 def test_hidden_folders_are_no_classes_and_no_originals(tmp_path: Path, folder: str) -> None:
     classes(tmp_path)
-    burst(tmp_path / folder / "old.wav", 0)  # the same sound as kick/0.wav
+    burst(tmp_path / folder / "old.wav", 0)  # The same sound as kick/0.wav.
     scan = scan_folder(tmp_path, progress=False)
     assert scan.counts == {"usable": 4, "hidden": 1}
     assert (scan.labels, scan.class_counts) == (["kick", "snare"], [2, 2])

@@ -1,4 +1,5 @@
-"""Knobs: that each measures what its name says and nothing else, and the scale."""
+"""Tests of knobs: each measures the property that its name states, independently of other properties. Tests of the
+scale."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ NOISE = np.random.default_rng(0).standard_normal(LENGTH)
 
 
 def knob(name: str, waves: Any, rate: int = RATE) -> np.ndarray:
-    """One knob of mono sounds `[N, T]`."""
+    """Return one knob of mono sounds `[N, T]`."""
     return measure_knobs(np.asarray(waves, np.float32)[:, None], rate, [name])[:, 0]
 
 
@@ -33,7 +34,7 @@ def fading(tone: np.ndarray, seconds: float = 0.1) -> np.ndarray:
     return tone * np.exp(-T / seconds)
 
 
-# What each knob measures.
+# Properties that knobs measure.
 
 
 def test_names_and_order() -> None:
@@ -47,7 +48,8 @@ def test_brightness_of_tones_is_their_frequency() -> None:
     hz = np.geomspace(60, 7000, 25)
     found = knob("brightness", [fading(np.sin(2 * np.pi * f * T)) for f in hz])
     assert (np.diff(found) > 0).all()
-    assert np.abs(found - np.log2(hz))[hz > 500].max() < 0.25  # the stroke itself is bright: low tones read higher
+    # The attack is bright, so the brightness of low tones is higher than their frequency.
+    assert np.abs(found - np.log2(hz))[hz > 500].max() < 0.25
 
 
 def test_brightness_rises_with_the_cutoff_of_noise() -> None:
@@ -82,7 +84,8 @@ def test_noisiness_rises_from_a_tone_to_noise() -> None:
     tone = np.sqrt(2) * np.sin(2 * np.pi * 1000 * T)
     found = knob("noisiness", [fading((1 - s) * tone + s * NOISE) for s in np.linspace(0, 1, 12)])
     assert (np.diff(found) > 0).all()
-    assert found[0] < -25 and -3.5 < found[-1] < -2  # of a periodogram of white noise: 10 log10 exp(-0.577) = -2.5 dB
+    # Expected value for a periodogram of white noise: 10 log10 exp(-0.577) = -2.5 dB.
+    assert found[0] < -25 and -3.5 < found[-1] < -2
 
 
 def test_pitch_is_that_of_a_voice_and_noise_and_silence_have_none() -> None:
@@ -94,13 +97,13 @@ def test_pitch_is_that_of_a_voice_and_noise_and_silence_have_none() -> None:
     scale = Scale.fit(values, ["pitch"])
     assert scale.to_normal_scores(values)[:, 0] == pytest.approx(
         [-2.326, 0, 0, 2.326], abs=1e-3
-    )  # unknown: in the middle
+    )  # An unknown value is mapped to the median.
     assert scale.quantiles.min() == 1 and scale.quantiles.max() == 3
     with pytest.raises(UserError, match="none of the 4 training sounds has a pitch; leave 'pitch' out"):
         Scale.fit(np.full((4, 1), np.nan), ["pitch"])
 
 
-# What no knob measures.
+# Properties that have no effect on knobs.
 
 
 @settings(max_examples=20, deadline=None)
@@ -112,7 +115,7 @@ def test_neither_level_nor_polarity_nor_silence_before_matters(gain: float, dela
     other[..., delay : delay + 4000] = -gain * wave
     a, b = measure_knobs(plain, RATE)[0], measure_knobs(other, RATE)[0]
     assert b[1:3] == pytest.approx(a[1:3], abs=0.01)
-    assert b[[0, 3]] == pytest.approx(a[[0, 3]], abs=0.5)  # other frames meet other parts of so short a sound
+    assert b[[0, 3]] == pytest.approx(a[[0, 3]], abs=0.5)  # The frames of such a short sound are at other positions.
     assert measure_knobs((gain * plain).astype(np.float32), RATE)[0] == pytest.approx(a, abs=1e-3, nan_ok=True)
 
 
@@ -130,7 +133,7 @@ def test_the_sample_rate_hardly_matters() -> None:
     sos = scipy.signal.butter(10, 6000, fs=44_100, output="sos")
     waves = scipy.signal.sosfiltfilt(sos, waves)
     low = scipy.signal.resample_poly(waves, 160, 441, axis=-1)
-    names = ["brightness", "attack", "decay"]  # a spectrum empty at the top is less flat
+    names = ["brightness", "attack", "decay"]  # The spectrum is empty at high frequencies, so the flatness is smaller.
     assert np.median(np.abs(measure_knobs(waves, 44_100, names) - measure_knobs(low, RATE, names)), axis=0).max() < 0.03
 
 
@@ -150,7 +153,7 @@ def test_any_finite_sound_has_finite_knobs() -> None:
 
 
 def test_each_sound_is_measured_by_itself() -> None:
-    waves = drum_machine(70, length=4096).signals(slice(None)).numpy()  # more than are analysed together
+    waves = drum_machine(70, length=4096).signals(slice(None)).numpy()  # More sounds than are analysed in one chunk.
     together = measure_knobs(waves, RATE)
     assert together[[0, 33, 69]] == pytest.approx(measure_knobs(waves[[0, 33, 69]], RATE), abs=1e-4, nan_ok=True)
 
@@ -235,10 +238,11 @@ def test_real_drums(real_drums: Path) -> None:
     assert median["hat_closed"]["brightness"] > median["snare"]["brightness"] > median["kick"]["brightness"] + 1
     assert median["hat_open"]["brightness"] > median["tom"]["brightness"] + 1
     assert median["crash"]["decay"] > median["hat_open"]["decay"] > median["hat_closed"]["decay"]
-    assert median["crash"]["decay"] > median["hat_closed"]["decay"] + 0.5  # more than three times as long
+    assert median["crash"]["decay"] > median["hat_closed"]["decay"] + 0.5  # More than three times as long.
     assert median["ride"]["decay"] > median["rim"]["decay"] + 0.5
     backwards = measure_knobs(np.stack(waves)[:, None, ::-1], RATE, ["attack"])[:, 0]
-    assert (backwards > values[:, 1] + 0.3).mean() > 0.9  # a drum played backwards swells
+    assert (backwards > values[:, 1] + 0.3).mean() > 0.9  # The attack of a reversed drum sound is long.
     for noisy in ("hat_closed", "hat_open", "clap"):
         assert median[noisy]["noisiness"] > max(median["kick"]["noisiness"], median["tom"]["noisiness"]) + 6
-    assert all(len(np.unique(column)) > 0.7 * len(label) for column in values.T)  # a knob of ties could not be turned
+    # A knob with many equal values would be of no use.
+    assert all(len(np.unique(column)) > 0.7 * len(label) for column in values.T)

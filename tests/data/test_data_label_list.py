@@ -1,4 +1,4 @@
-"""Lists of labels as spreadsheets and data sets write them."""
+"""Tests of label lists, as spreadsheet programs and public data sets write them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def listed(root: Path, content: str | bytes, name: str = "list.csv") -> Scan:
-    """The scan of a folder with a list beside it."""
+    """Scan a folder with a label list."""
     path = root.parent / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return scan_folder(root, labels=path, progress=False)
@@ -128,7 +128,7 @@ def test_what_could_be_several_files_is_none(tmp_path: Path) -> None:
     assert labels(scan) == {"x.wav": "exact"}
     assert found["one.wav"] == ("missing", "in the label list; matches 2 files")
     assert found["x.WAV"][0] == "missing" and found["two"][1].endswith("matches 2 files")
-    assert found["z/y.wav"] == ("missing", "in the label list")  # another folder is another file
+    assert found["z/y.wav"] == ("missing", "in the label list")  # A file in another folder does not match.
 
 
 def test_listed_files_that_are_left_out_are_said_to_be(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Links that lead out of a data folder are not used unless a setting allows it."""
+"""Tests of links that lead out of a data folder: they are used only if a setting allows it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def burst(path: Path, seed: int) -> Path:
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Path:
-    """A data folder with links of all kinds beside a private folder."""
+    """Create a data folder with links of all kinds, beside a private folder."""
     private = tmp_path / "private"
     burst(private / "diary.wav", 1)
     burst(private / "deep" / "more.wav", 2)
@@ -33,10 +33,10 @@ def shared(tmp_path: Path) -> Path:
     root = tmp_path / "shared"
     burst(root / "a" / "own.wav", 3)
     burst(root / "b" / "own.wav", 4)
-    burst(tmp_path / "shared-too" / "near.wav", 5)  # its path begins with that of the root
+    burst(tmp_path / "shared-too" / "near.wav", 5)  # The path begins with the characters of the root's path.
     os.symlink(private, root / "c")
     os.symlink("../private/deep", root / "relative")
-    os.symlink("c", root / "chain")  # a link inside to a link that leads out
+    os.symlink("c", root / "chain")  # A link inside the folder to a link that leads out of it.
     os.symlink(private / "diary.wav", root / "a" / "diary.wav")
     os.symlink(private / "notes.txt", root / "a" / "notes.txt")
     os.symlink(tmp_path / "shared-too" / "near.wav", root / "b" / "near.wav")
@@ -71,7 +71,7 @@ def test_they_are_used_when_asked_for(shared: Path) -> None:
     scan = scan_folder(shared, links="follow", progress=False)
     used = {row["path"] for row in scan.rows() if row["reason"] in ("usable", "duplicate")}
     assert {"a/diary.wav", "b/near.wav"} < used and scan.counts.get("outside link") is None
-    assert sum(path.endswith("more.wav") for path in used) == 1  # each real folder is visited once
+    assert sum(path.endswith("more.wav") for path in used) == 1  # Each real folder is visited once.
     assert len(open_audio_folder(shared, links="follow", progress=False)) == 5
     assert len(open_audio_folder(shared, links="inside", progress=False)) == 2
     with pytest.raises(UserError, match=r"data\.links='all': choose one of inside, follow"):

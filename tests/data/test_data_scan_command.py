@@ -1,4 +1,4 @@
-"""``audiogan data scan``: it takes what a training takes, and it knows folders of images."""
+"""Tests of ``audiogan data scan``: settings as in training, and folders of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the data are checked wherever the sounds come from."""
+"""Tests of the data settings for all sources of sounds."""
 
 from __future__ import annotations
 

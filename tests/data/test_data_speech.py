@@ -1,4 +1,4 @@
-"""Downloading spoken digits from a local server with small archives laid out as the real ones are."""
+"""Tests of downloads of spoken digits, from a local server with small archives in the original layout."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def wav(seed: int, sample_rate: int = 8000, channels: int = 1, length: int = 400
 
 
 def fsdd() -> Files:
-    """An archive's files as GitHub lays them out."""
+    """Return the files of an archive in the layout of the Free Spoken Digit Dataset on GitHub."""
     names = [f"{digit}_{speaker}_0.wav" for digit in range(10) for speaker in ("ada", "bob")]
     top = "free-spoken-digit-dataset-abc/"
     return {top + "README.md": b"hello"} | {f"{top}recordings/{name}": wav(i) for i, name in enumerate(names)}
 
 
 def commands() -> Files:
-    """As Speech Commands lays them out: more words, noise, lists."""
+    """Return the files of an archive in the layout of Speech Commands: more words, noise, lists."""
     names = [f"./{word}/{code}_nohash_0.wav" for word in (*WORDS, "bed") for code in ("0a7c2a8d", "00f0204f")]
     files = {name: wav(i, 16000, length=5000) for i, name in enumerate(names)}
     return files | {"./_background_noise_/pink.wav": wav(99, 16000), "./testing_list.txt": names[0].encode()}
@@ -79,7 +79,8 @@ def tarred(files: Files, links: dict[str, str] | None = None) -> bytes:
 
 @dataclass
 class Site:
-    """A server of archives; `cut` are sent by half, `ranges` says whether it can send the rest."""
+    """A server of archives. Names in `cut` are sent only by half. `ranges` states whether range requests are
+    supported."""
 
     root: Path
     url: str = ""
@@ -159,8 +160,8 @@ def test_a_zip_becomes_folders_with_credits(site: Site, tmp_path: Path) -> None:
     assert {row["speaker"] for row in rows} == {"ada", "bob"} and {row["label"] for row in rows} == set(WORDS)
     page = (out / "README.md").read_text()
     assert "CC BY-SA 4.0" in page and "Zohar Jackson" in page and "20 files" in page and "- seven: 2" in page
-    assert site.requests[0][0].startswith("/nowhere/")  # then the next address is asked
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "site"]  # nothing is left beside it
+    assert site.requests[0][0].startswith("/nowhere/")  # The next URL is tried.
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "site"]  # No other files remain.
 
 
 def test_of_a_tar_only_digits_reach_the_disk(site: Site, tmp_path: Path) -> None:
@@ -199,19 +200,20 @@ def test_a_broken_download_goes_on_where_it_ended(site: Site, tmp_path: Path, ra
 def test_an_archive_that_came_whole_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
     wanted = site.put(SETS["sc09"], tarred(commands()))
     parts = tmp_path / ".out.partial"
-    (parts / "unpacked-0" / "zero").mkdir(parents=True)  # as a run leaves it that was killed while unpacking
+    # The state after a process was killed while it unpacked the archive.
+    (parts / "unpacked-0" / "zero").mkdir(parents=True)
     for junk in (MARK, "zero/junk.wav"):
         (parts / "unpacked-0" / junk).write_bytes(b"")
     (parts / wanted.archive.name).write_bytes((site.root / wanted.archive.name).read_bytes())
     assert len(tree(get(wanted, tmp_path / "out"))) == 22 and not site.requests and not parts.exists()
-    parts.mkdir()  # or killed before the last chunk was checked
+    parts.mkdir()  # The state after a process was killed before it checked the last part.
     (parts / f"{wanted.archive.name}.part").write_bytes((site.root / wanted.archive.name).read_bytes())
     assert len(tree(get(wanted, tmp_path / "again" / ".." / "out2"))) == 22
 
 
 def test_a_set_that_is_there_is_left_alone(site: Site, tmp_path: Path) -> None:
     wanted, out = site.put(SETS["fsdd"], zipped(fsdd())), tmp_path / "out"
-    out.mkdir()  # empty: may be filled
+    out.mkdir()  # An empty folder may be filled.
     get(wanted, out)
     site.requests.clear()
     assert get(wanted, out) == out and not site.requests
@@ -314,9 +316,9 @@ def test_which_data_serves_without_a_root(site: Site, tmp_path: Path, monkeypatc
     get(site.put(SETS["sc09"], tarred(commands())), downloads_folder() / "sc09")
     assert str(downloads_folder() / "sc09") in open_sounds(**options).source
     assert str(downloads_folder() / "fsdd") in open_sounds("fsdd", **options).source
-    assert "drum machine" in open_sounds(length=512).source  # digits do not stand in for drums
+    assert "drum machine" in open_sounds(length=512).source  # Digits are not used in place of drums.
     get(site.put(SETS["fsdd"], zipped(fsdd())), tmp_path / "fsdd")
-    assert str(tmp_path / "fsdd") in open_sounds("fsdd", **options).source  # a folder of that name comes first
+    assert str(tmp_path / "fsdd") in open_sounds("fsdd", **options).source  # A folder of this name has precedence.
     with pytest.raises(UserError, match=r"data\.sets=.*choose from drums, sc09, fsdd"):
         open_sounds(sets=["timit"])
 

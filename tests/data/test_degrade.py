@@ -1,4 +1,4 @@
-"""Degradations of pictures and sounds: what they do, that they repeat, and as columns of a table."""
+"""Tests of degradations of images and sounds: values, reproducibility, columns of a table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tones(*hertz: float, length: int = RATE) -> torch.Tensor:
 
 
 def level(x: torch.Tensor, hertz: float) -> float:
-    """Magnitude of a tone in the middle of a sound, relative to that of `tones`."""
+    """Return the magnitude of a tone in the middle of a sound, relative to that of `tones`."""
     part = x[0, 4000:12000].double().numpy()
     return float(abs(np.exp(-2j * np.pi * hertz * np.arange(8000) / RATE) @ part) / (0.15 * 8000))
 
@@ -69,7 +69,7 @@ def test_every_degradation_repeats_keeps_its_input_and_has_its_shape(function: d
         y = function(x, RNG(5))
         assert y.dtype == torch.float32 and bool(torch.isfinite(y).all())
         assert torch.equal(y, function(x, RNG(5))) and torch.equal(x, before)
-        y.zero_()  # the result is a copy
+        y.zero_()  # The result is a copy.
         assert torch.equal(x, before)
 
 
@@ -89,7 +89,7 @@ def test_grey_is_luma() -> None:
 
 def test_grey_can_keep_the_lightness() -> None:
     red = torch.tensor([1.0, -1.0, -1.0])[:, None, None].expand(3, 2, 2)
-    # L* of red is 53.24, which is that of the grey value 127 of 255. Luma would give 76.
+    # Red has L* = 53.24, like the grey value 127 of 255. Luma would give 76.
     assert torch.allclose(degrade.Grey(lightness=True)(red, RNG(0)), torch.full((1, 2, 2), -0.0029), atol=1e-3)
     assert torch.equal(degrade.Grey(lightness=True)(red[:1], RNG(0)), red[:1])
 

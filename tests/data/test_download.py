@@ -1,4 +1,4 @@
-"""The downloader against a local server that lays files out as GitHub's raw address does."""
+"""Tests of the downloader, with a local server in the layout of GitHub's raw file addresses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Server:
     root: Path
     url: str = ""
     requests: list[str] = field(default_factory=list)
-    cut: set[str] = field(default_factory=set)  # names sent by half
+    cut: set[str] = field(default_factory=set)  # Names of files of which only half is sent.
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -80,7 +80,7 @@ def write_registry(path: Path, sources: list[Source]) -> Path:
 
 @dataclass
 class Site:
-    """A made-up repository of six files in two kits, its server and its list."""
+    """A repository of six files in two kits, with its server and its CSV list."""
 
     server: Server
     sources: list[Source]
@@ -119,7 +119,7 @@ def site(tmp_path: Path, serve: Callable[[Path], Server]) -> Site:
 
 
 def sounds(out: Path) -> set[str]:
-    """Everything below `out` but the two pages: half-written files and drafts would show."""
+    """Return all files below `out` except the two pages, so that incomplete files would be noticed."""
     pages = {"manifest.csv", "LICENCES.md"}
     return {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} - pages
 
@@ -131,7 +131,7 @@ def test_files_arrive_whole_in_class_folders_with_legal_names(site: Site, tmp_pa
         assert (out / source.target).read_bytes() == site.data(source).read_bytes()
         assert (out / source.target).parent.name == source.label
     names = sorted(sounds(out))
-    assert len(names) == 6  # two files of one name in one kit stay two files
+    assert len(names) == 6  # Two files of one kit with the same name remain two files.
     assert all(c.isascii() and (c.isalnum() or c in "._-/") for name in names for c in name)
     assert not list(out.glob(".*"))
 
@@ -149,7 +149,7 @@ def test_manifest_and_credits(site: Site, tmp_path: Path) -> None:
     assert "Drum samples provided by DrumGizmo.org." in page
     assert "https://creativecommons.org/licenses/by/4.0/" in page
     assert "Michael Fischer" in page and COMMIT in page
-    # of kits that were not fetched nothing is said
+    # The pages do not mention kits that were not downloaded.
     other = site.get(tmp_path / "other", licences=["CC0-1.0"])
     assert "DrumGizmo" not in (other / "LICENCES.md").read_text(encoding="utf-8")
     assert {name.split("/")[0] for name in sounds(other)} == {"kick", "snare"}
@@ -158,7 +158,7 @@ def test_manifest_and_credits(site: Site, tmp_path: Path) -> None:
 def test_what_is_there_and_intact_is_not_fetched_again(site: Site, tmp_path: Path) -> None:
     out = site.get(tmp_path / "drums")
     first, second, third = (out / source.target for source in site.sources[:3])
-    first.write_bytes(b"x" * first.stat().st_size)  # same size, wrong content
+    first.write_bytes(b"x" * first.stat().st_size)  # Same size, wrong content.
     second.write_bytes(second.read_bytes()[:100])  # cut short
     third.unlink()
     (out / ".partial" / "kick").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Servers that send too much, the wrong thing or nothing; and files of the user that stand in the way."""
+"""Tests of downloads from faulty servers, and of files of the user in the target folder."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Hostile], tuple
     def start(answer: Hostile) -> tuple[str, ThreadingHTTPServer]:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                with contextlib.suppress(OSError):  # the client has had enough
+                with contextlib.suppress(OSError):  # The client has closed the connection.
                     answer(self)
 
             def log_message(self, *args: object) -> None:

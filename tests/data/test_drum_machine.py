@@ -1,4 +1,4 @@
-"""The built-in drum machine: does each class sound like what it is called, and is the data set a data set."""
+"""Tests of the built-in drum machine: the sound of each class, and the table."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ def power(x: np.ndarray) -> np.ndarray:
 
 
 def share(x: np.ndarray, low: float, high: float, rate: int = RATE) -> float:
-    """Part of the energy between two frequencies."""
+    """Return the fraction of the energy between two frequencies."""
     f, p = np.fft.rfftfreq(len(x), 1 / rate), power(x)
     return float(p[(f >= low) & (f < high)].sum() / p.sum())
 
 
 def fall(x: np.ndarray, db: float, rate: int = RATE) -> float:
-    """Seconds until only `-db` of the energy remains to be heard."""
+    """Return the time in seconds after which the remaining energy is `-db` below the total."""
     left = np.cumsum(x[::-1].astype(np.float64) ** 2)[::-1]
     return float(np.argmax(left < left[0] * 10 ** (-db / 10)) / rate)
 
 
 def log_mel(x: np.ndarray) -> np.ndarray:
-    """Log-mel spectrogram [24 bands, 16 times], flattened."""
+    """Return log-mel spectrograms [24 bands, 16 times], flattened."""
     frames = np.lib.stride_tricks.sliding_window_view(np.pad(x, 256), 512)[::128] * np.hanning(512)
     bands = np.abs(np.fft.rfft(frames)) ** 2 @ librosa.filters.mel(sr=RATE, n_fft=512, n_mels=24).T
     edges = np.unique(np.geomspace(1, len(bands), 17).astype(int))
@@ -61,9 +61,9 @@ def test_every_sound_is_clean(sounds: dict[str, list[np.ndarray]], name: str) ->
         assert level.max() == pytest.approx(0.95, abs=1e-5)
         assert abs(x.mean()) < 3e-3
         assert np.argmax(level > 0.1 * level.max()) < 0.006 * RATE  # starts at once ...
-        assert level[0] < 1e-6  # ... but not with a click
-        assert level[-80:].max() < 3e-3  # and ends in silence
-        assert np.sum(level > 0.9) < 0.02 * LENGTH  # a peak, not a clipped plateau
+        assert level[0] < 1e-6  # The sound begins without a click.
+        assert level[-80:].max() < 3e-3  # The sound ends in silence.
+        assert np.sum(level > 0.9) < 0.02 * LENGTH  # The peak is not clipped.
 
 
 def test_energy_lies_where_the_class_says(sounds: dict[str, list[np.ndarray]]) -> None:
@@ -111,20 +111,21 @@ def test_a_classifier_tells_the_classes_apart_yet_no_two_sounds_are_alike(sounds
     even = np.arange(len(labels)) % 2 == 0
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=300))
     accuracy = model.fit(features[even], labels[even]).score(features[~even], labels[~even])
-    assert accuracy > 0.7  # after 12 examples of each; chance is 0.09
+    assert accuracy > 0.7  # After training on 12 examples per class. Chance is 0.09.
 
     waves = np.stack([x for name in CLASSES for x in sounds[name]])
     units = waves / np.linalg.norm(waves, axis=1, keepdims=True)
     alike = np.abs(units @ units.T) - np.eye(len(units))
-    assert alike.max() < 0.985  # the level above which real data sets call two files duplicates
+    assert alike.max() < 0.985  # In real data sets, files above this similarity count as duplicates.
     for label in range(len(CLASSES)):
         own = features[labels == label]
-        assert own.std(axis=0).mean() > 0.5  # nepers, over the sounds of one class
+        assert own.std(axis=0).mean() > 0.5  # In nepers, over the sounds of one class.
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_higher_rate_adds_the_top_and_changes_nothing_below(name: str) -> None:
-    """The same parameters at 44.1 kHz: the air above 8 kHz is used, and the balance below is as at 16 kHz."""
+    """With the same parameters at 44.1 kHz, there is energy above 8 kHz, and the spectrum below is the same as at 16
+    kHz."""
     below, above = [], []
     for i in range(8):
         low = render(name, rng=np.random.default_rng((4, i)))
@@ -140,13 +141,15 @@ def test_a_higher_rate_adds_the_top_and_changes_nothing_below(name: str) -> None
 
 
 def test_nothing_aliases() -> None:
-    """A cowbell's partials above half the rate are left out, not folded down: between partials there is silence."""
+    """Partials of a cowbell above half the sample rate are omitted, so there is silence between the remaining
+    partials."""
     for i in range(6):
         low = render("cowbell", sample_rate=8000, length=8192, rng=np.random.default_rng((6, i)))
         high = render("cowbell", sample_rate=64000, length=65536, rng=np.random.default_rng((6, i)))
         a, b = (power(x * np.hanning(len(x)))[200:3500] for x in (low, high))
         a, b = a / a.max(), b / b.max()
-        quiet = np.convolve(b > 1e-4, np.ones(41), "same") == 0  # far from any partial of the clean rendering
+        # Frequencies far from any partial of a rendering at a high sample rate.
+        quiet = np.convolve(b > 1e-4, np.ones(41), "same") == 0
         assert a[quiet].max(initial=0.0) < 1e-2
 
 
@@ -160,7 +163,8 @@ def test_same_seed_same_bytes() -> None:
         drum_machine(40, length=2048),
     )
     picked = np.array([33, 2, 17])
-    assert torch.equal(one.signals(picked), two.signals([33, 2, 17]))  # whatever the count and the order of asking
+    # A sound does not depend on the number of sounds or on the order of access.
+    assert torch.equal(one.signals(picked), two.signals([33, 2, 17]))
     assert torch.equal(one.signals(range(40))[picked], two.signals(picked))
     assert not torch.equal(one.signals(picked), other.signals(picked))
 
@@ -179,7 +183,7 @@ def test_batches_from_many_threads_and_with_little_memory_are_the_same() -> None
         assert batch["label"].dtype == torch.int64
         assert batch["label"].tolist() == [i % len(CLASSES) for i in order]
         assert torch.equal(batch["x"], calm.signals(order))
-    batch["x"].zero_()  # a batch belongs to whoever asked for it
+    batch["x"].zero_()  # A batch is a copy.
     assert busy.signals(orders[-1]).abs().amax() > 0.9
 
 

@@ -1,4 +1,4 @@
-"""Images from folders, .npz files and the built-in digits: pixels, labels, verdicts, the cache."""
+"""Tests of images from folders, .npz files and the built-in digits: pixels, labels, outcomes, the cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def noise(seed: int, *shape: int) -> np.ndarray:
 
 
 def one(path: Path, **settings: Any) -> np.ndarray:
-    """The only image `[C, H, W]` of the folder of `path`."""
+    """Return the only image `[C, H, W]` in the folder of `path`."""
     data = open_images(path.parent, progress=False, **settings)
     assert len(data) == 1
     return data.signals([0])[0].numpy()
@@ -58,7 +58,7 @@ def test_the_contract_with_the_stream(tmp_path: Path) -> None:
     assert torch.equal(batch["x"], data.signals([2, 0, 2]))
     want = noise(1, 8, 8) / 127.5 - 1
     assert np.abs(data.signals([0])[0, 0].numpy() - want).max() < 1e-6
-    batch["x"].zero_()  # a batch is a copy
+    batch["x"].zero_()  # A batch is a copy.
     assert data.signals([2]).abs().sum() > 0
     unlabelled = open_images(tmp_path, labels="none", progress=False)
     assert "label" not in unlabelled.batch(np.array([0]), rng)
@@ -101,7 +101,7 @@ def test_split_is_stratified_repeatable_and_whole(tmp_path: Path) -> None:
 
 def test_transparency_is_white_and_palettes_are_looked_up(tmp_path: Path) -> None:
     rgba = np.zeros((8, 8, 4), np.uint8)
-    rgba[..., 0], rgba[:4, :, 3] = 255, 255  # upper half opaque red, lower half transparent red
+    rgba[..., 0], rgba[:4, :, 3] = 255, 255  # The upper half is opaque red, the lower half transparent red.
     for i, options in enumerate([{}, {"mode": "P"}]):
         image = one(picture(tmp_path / str(i) / "a.png", rgba, **options))
         assert np.allclose(image[:, 1, 1], [1, -1, -1], atol=0.02)
@@ -124,7 +124,7 @@ def test_deep_upright_and_cmyk_pictures(tmp_path: Path) -> None:
     cmyk = one(picture(tmp_path / "cmyk" / "a.tif", colour, "CMYK"))
     assert np.allclose(cmyk[:, 0, 0], [1, -1, -1], atol=0.05)
     lying = np.zeros((8, 8, 3), np.uint8)
-    lying[0] = 255  # the top row; orientation 3 says the camera was upside down
+    lying[0] = 255  # Top row. Orientation 3 means that the camera was upside down.
     exif = Pillow.Exif()
     exif[0x0112] = 3
     turned = one(picture(tmp_path / "exif" / "a.png", lying, exif=exif))
@@ -138,7 +138,7 @@ def test_middle_square_and_scaling_by_area(tmp_path: Path) -> None:
     image = one(picture(tmp_path / "a" / "a.png", wide), size=8)[0]
     assert image.shape == (8, 8)
     assert np.allclose(image[0], 2 * 100 / 255 - 1, atol=0.02) and np.allclose(image[7], 2 * 200 / 255 - 1, atol=0.02)
-    fine = np.indices((64, 64)).sum(0) % 2 * 255  # a checkerboard: sampling instead of averaging would show
+    fine = np.indices((64, 64)).sum(0) % 2 * 255  # A checkerboard. Sampling instead of averaging would be visible.
     assert np.abs(one(picture(tmp_path / "b" / "b.png", fine.astype(np.uint8)), size=8)).max() < 0.05
     large = np.full((800, 1200, 3), [200, 100, 50], np.uint8)
     photo = one(picture(tmp_path / "c" / "c.jpg", large, quality=95), size=16)
@@ -149,7 +149,7 @@ def test_size_and_channels_of_a_folder_left_to_itself(tmp_path: Path) -> None:
     for i, shape in enumerate([(20, 16), (16, 16), (40, 40)]):
         picture(tmp_path / f"{i}.png", noise(i, *shape))
     data = open_images(tmp_path, progress=False)
-    assert data.shape == (1, 16, 16)  # the most common smaller side, all grey
+    assert data.shape == (1, 16, 16)  # The most frequent shorter side, and grey images only.
     assert open_images(tmp_path, size=20, channels=3, progress=False).shape == (3, 20, 20)
     assert data.scan is not None and data.scan.flags == {}
     assert open_images(tmp_path, size=20, progress=False).scan.flags == {"enlarged": 2}  # type: ignore[union-attr]
@@ -163,7 +163,7 @@ def test_every_file_gets_a_verdict(tmp_path: Path) -> None:
     root = tmp_path / "data"
     good = picture(root / "cat" / "1.png", noise(0, 8, 8))
     picture(root / "dog" / "1.png", noise(1, 8, 8))
-    picture(root / "dog" / "copy.bmp", noise(0, 8, 8))  # the cat again, in another format
+    picture(root / "dog" / "copy.bmp", noise(0, 8, 8))  # The cat again, in another format.
     picture(root / "loose.png", noise(2, 8, 8))
     (root / "cat" / "cut.png").write_bytes(good.read_bytes()[:60])
     (root / "cat" / "text.jpg").write_text("not an image")
@@ -207,12 +207,13 @@ def test_the_cache_is_used_until_a_file_changes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.undo()
     want = before.signals(slice(None))
     (pixels,) = (tmp_path / "c").glob("*/pixels.u8")
-    pixels.write_bytes(pixels.read_bytes()[:-1] + b"x")  # damaged: noticed and made again
+    pixels.write_bytes(pixels.read_bytes()[:-1] + b"x")  # The damaged cache is detected and built again.
     mended = open_images(tmp_path / "p", cache=tmp_path / "c", progress=False)
     assert torch.equal(mended.signals(slice(None)), want)
     picture(tmp_path / "p" / "3.png", noise(3, 8, 8))
     assert len(open_images(tmp_path / "p", cache=tmp_path / "c", progress=False)) == 4
-    assert len(list((tmp_path / "c").iterdir())) == 1  # the older cache is gone, nothing half-built is left
+    # The outdated cache folder is removed, and no incomplete folder remains.
+    assert len(list((tmp_path / "c").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_npz_of_any_layout(tmp_path: Path, shape: tuple[int, ...], channels: int
 def test_npz_labels_and_more_images_than_one_chunk(tmp_path: Path) -> None:
     x, y = noise(0, 2500, 4, 4), RNG(1).integers(3, 13, 2500)
     data = open_images(npz(tmp_path / "x.npz", x=x, y=y))
-    assert data.labels == [str(i) for i in range(3, 13)]  # by number, not by letter
+    assert data.labels == [str(i) for i in range(3, 13)]  # Sorted by number, not alphabetically.
     assert (data.targets == y - 3).all()
     assert np.allclose(data.signals(slice(None))[:, 0].numpy() * 127.5 + 127.5, x, atol=1e-3)
     assert open_images(tmp_path / "x.npz", labels="none").labels == []
@@ -326,7 +327,8 @@ def test_digits_need_no_network_and_downloads_come_first(tmp_path: Path, monkeyp
     x = data.signals(slice(None))
     assert (float(x.min()), float(x.max())) == (-1.0, 1.0) and len(x.unique()) == 17
     means = torch.stack([x[data.targets == k].mean(0) for k in (0, 1)])
-    assert means[0, 0, 3:5, 3:5].mean() < -0.5 < 0.5 < means[1, 0, 3:5, 3:5].mean()  # a nought is hollow, a one is not
+    # The centre of a zero is dark, that of a one is bright.
+    assert means[0, 0, 3:5, 3:5].mean() < -0.5 < 0.5 < means[1, 0, 3:5, 3:5].mean()
     assert open_images(size=16, channels=3, labels="none").shape == (3, 16, 16)
     for name, level in (("mnist", 10), ("fashion-mnist", 20)):
         (tmp_path / "downloads" / name).mkdir(parents=True)
@@ -370,7 +372,7 @@ def test_tiles_keep_the_resolution_and_stay_on_one_side_of_a_split(tmp_path: Pat
         Pillow.fromarray(rng.integers(0, 256, (70, 41, 3), np.uint8)).save(tmp_path / f"{i}.png")
     Pillow.fromarray(rng.integers(0, 256, (10, 41, 3), np.uint8)).save(tmp_path / "small.png")
     table = open_photos(tmp_path, size=16, tiles=5, cache=tmp_path / "cache", progress=False)
-    assert len(table) == 10 * 5 + 1 and table.shape == (3, 16, 16)  # 4 x 2 squares fit, and 5 are chosen.
+    assert len(table) == 10 * 5 + 1 and table.shape == (3, 16, 16)  # 4 x 2 squares fit, and 5 of them are chosen.
     whole = np.asarray(Pillow.open(tmp_path / "0.png")).transpose(2, 0, 1)
     corners = [(3 + 16 * i, 4 + 16 * j) for i in range(4) for j in range(2)]
     squares = {whole[:, i : i + 16, j : j + 16].tobytes() for i, j in corners}

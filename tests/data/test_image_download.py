@@ -1,4 +1,4 @@
-"""Downloading MNIST-like data sets from a local server with tiny files of the same format."""
+"""Tests of downloads of data sets like MNIST, from a local server with tiny files of the same format."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_the_same_call_fetches_only_what_is_missing(site: Site, tmp_path: Path) 
     site.requests.clear()
     site.get(out, base_url=site.url)
     assert site.requests == []
-    (out / "train.npz").write_bytes((out / "train.npz").read_bytes()[:-40])  # cut short: made again
+    (out / "train.npz").write_bytes((out / "train.npz").read_bytes()[:-40])  # A truncated file is downloaded again.
     site.get(out, base_url=site.url)
     assert len(site.requests) == 2 and len(open_images(out)) == 6
 

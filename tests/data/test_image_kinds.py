@@ -1,4 +1,4 @@
-"""Pictures as they come off people's disks: telephones, cameras, scanners, and arrays with other people's names."""
+"""Tests of image files from telephones, cameras and scanners, and of arrays with unusual names."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_bits_that_a_camera_uses_are_full_scale(bits: int, tmp_path: Path) -
     data = open_images(tmp_path, progress=False)
     a, b = data.signals([0, 1]).numpy()[:, 0]
     np.testing.assert_allclose(a, 2 * GREY - 1, atol=0.01)
-    np.testing.assert_allclose(b, GREY.T - 1, atol=0.01)  # half as bright as the other one, as in the files
+    np.testing.assert_allclose(b, GREY.T - 1, atol=0.01)  # Half as bright as the other image, as in the files.
     assert {row["flags"] for row in data.scan.rows()} == ({"few bits"} if bits < 16 else {""})
 
 

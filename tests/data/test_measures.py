@@ -1,4 +1,4 @@
-"""Columns of measured values: equal to measuring each sound, measured once, and kept in the cache."""
+"""Tests of columns of measured values: equal to measuring each sound, measured once, cached."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_knobs_are_those_of_the_sounds(machine: Table) -> None:
     batch = machine.batch(np.array([5, 0, 5, 99]), np.random.default_rng(0))
     assert set(batch) == {"x", "label", "knobs"}
     assert batch["knobs"].dtype == torch.float32 and np.array_equal(batch["knobs"], values[[5, 0, 5, 99]])
-    batch["knobs"].zero_()  # a batch is a copy
+    batch["knobs"].zero_()  # A batch is a copy.
     assert machine.column("knobs", [5]).abs().min() > 0
 
 
@@ -86,7 +86,7 @@ def test_folders_keep_the_result_in_their_cache(tmp_path: Path, monkeypatch: pyt
         with pytest.raises(pytest.fail.Exception, match="measured again"):
             open_audio_folder(root, cache=home, length=1600).with_column("knobs", KnobValues(["decay"])).examples([0])
     before = len(list(home.iterdir()))
-    sounds(root, 25)  # another file: the values of the older state are forgotten
+    sounds(root, 25)  # With another file, the cached values are outdated and removed.
     assert len(opened().examples(slice(None))["knobs"]) == (25 if part == "whole" else 3)
     assert len(list(home.iterdir())) == before
 

@@ -1,4 +1,4 @@
-"""Pairs of pictures and two domains: layouts, duplicates, partners, sizes, labels, errors, the cache."""
+"""Tests of image pairs and of two domains: layouts, duplicates, partners, sizes, labels, errors, the cache."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_files_without_a_usable_partner_are_reported(root: Path) -> None:
 def test_an_ambiguous_name_without_extension_has_no_partner(root: Path) -> None:
     save(root / "a" / "1.png", noise(0))
     save(root / "a" / "1.bmp", noise(1))
-    save(root / "b" / "1.bmp", noise(2))  # the partner of 1.bmp
+    save(root / "b" / "1.bmp", noise(2))  # The partner of 1.bmp.
     save(root / "a" / "2.png", noise(3))
     save(root / "a" / "2.bmp", noise(4))
     save(root / "b" / "2.gif", noise(5, 8, 8))

@@ -1,4 +1,4 @@
-"""Pitch: what is sung is found, what is noise is not, and batches have it."""
+"""Tests of pitch tracking: voiced frames are found, noise is unvoiced, and batches contain the pitch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiogan.errors import UserError
 
 
 def glide(start: float, end: float, seconds: float = 1.0, rate: int = 16000) -> np.ndarray:
-    """A voice-like tone with ten harmonics, `[T]`."""
+    """Return a voice-like tone with ten harmonics, `[T]`."""
     phase = 2 * np.pi * np.cumsum(np.geomspace(start, end, round(seconds * rate))) / rate
     return np.sum([np.sin(k * phase) / k for k in range(1, 11)], axis=0) / 3
 

@@ -1,4 +1,4 @@
-"""Points of a mixture of Gaussians, and when a mode of it counts as held."""
+"""Tests of points from a mixture of Gaussians, and of counting the modes that points cover."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def test_grid_of_25_as_in_the_literature() -> None:
     assert np.allclose(np.diff(lines) / plane.std, 2 / 0.05, rtol=1e-4)  # two apart, 0.05 wide
     held = plane.count_modes(x.numpy())
     assert held.modes == 25
-    assert held.share == pytest.approx(1 - np.exp(-4.5), abs=0.003)  # of a round Gaussian within 3 sigma
+    # Probability that a two-dimensional Gaussian is within 3 standard deviations.
+    assert held.share == pytest.approx(1 - np.exp(-4.5), abs=0.003)
 
 
 def test_ring_of_8() -> None:
@@ -46,7 +47,7 @@ def test_the_contract_with_the_stream() -> None:
     assert torch.equal(batch["x"][0], batch["x"][1])
     batch["x"].zero_()
     assert data.signals([5]).abs().sum() > 0
-    # a label is the mode the point lies at
+    # The label is the mode at which the point lies.
     apart = data.signals(slice(None)).numpy()[:, None] - np.array(data.modality.centres)
     nearest = np.linalg.norm(apart, axis=-1).argmin(1)
     assert (nearest == data.targets).all()
@@ -72,14 +73,15 @@ def test_split_is_stratified_and_repeatable() -> None:
 
 def test_a_mode_is_held_from_a_fifth_of_its_share_on() -> None:
     centres = np.array([[0.0, 0.0], [10.0, 0.0]])
-    there, away = [[0.0, 2.9]], [[10.0, 3.1]]  # within and just beyond three sigma
+    there, away = [[0.0, 2.9]], [[10.0, 3.1]]  # Just within and just beyond three standard deviations.
     assert count_modes(np.array(there * 90 + away * 10), centres, 1.0) == (1, 0.9)
     near = [[10.0, 2.9]]
     assert count_modes(np.array(there * 91 + near * 9), centres, 1.0) == (1, 1.0)
     assert count_modes(np.array(there * 90 + near * 10), centres, 1.0) == (2, 1.0)
     assert count_modes(np.array(there * 90 + away * 10), centres, 1.0, k_sigma=4) == (2, 1.0)
     assert count_modes(np.array([[np.nan, 0.0], [0.0, 0.0]]), centres, 1.0) == (1, 0.5)
-    assert count_modes(np.array([[10.0, 0.0]]), centres, 1.0) == (1, 1.0)  # where a fifth of the share is no point
+    # One point is enough if a fifth of its share is less than one point.
+    assert count_modes(np.array([[10.0, 0.0]]), centres, 1.0) == (1, 1.0)
     with pytest.raises(ValueError, match=r"\[0, 2\]"):
         count_modes(np.zeros((0, 2)), centres, 1.0)
 

@@ -1,4 +1,4 @@
-"""The shift between the images of a pair, and the flags of pairs that are shifted or identical."""
+"""Tests of the shift between the images of a pair, and of the flags of shifted or identical pairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audiogan.data.images.registration import PairShift, describe_shift, find_sh
 
 
 def drawing(seed: int, side: int = 48) -> np.ndarray:
-    """A drawing of rectangles, uint8 ``[3, side, side]``."""
+    """Return a drawing of rectangles, uint8 ``[3, side, side]``."""
     rng = np.random.default_rng(seed)
     x = np.full((3, side, side), 230, np.uint8)
     for _ in range(8):
@@ -26,7 +26,7 @@ def drawing(seed: int, side: int = 48) -> np.ndarray:
 
 
 def painted(x: np.ndarray) -> np.ndarray:
-    """The same drawing with other colours: a negative with another contrast."""
+    """Return the drawing with other colours: a negative with another contrast."""
     return (200 - 0.7 * x[::-1]).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Every file of an awkward folder is accounted for, with the right reason."""
+"""Tests of scans of folders with faulty files: each file has the right reason."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from audiogan.errors import UserError
 
 
 def hit(seconds: float = 0.5, rate: int = 16_000, seed: int = 0, channels: int = 1) -> np.ndarray:
-    """A decaying noise burst, peak about 0.6."""
+    """Return a decaying noise burst with a peak of about 0.6."""
     t = np.arange(round(seconds * rate)) / rate
     x = np.random.default_rng(seed).standard_normal((len(t), channels)) * np.exp(-t * 20)[:, None]
     return (0.6 * x / np.abs(x).max()).astype(np.float32)
 
 
 def awkward(root: Path) -> dict[str, str]:
-    """Fill `root` and return what each path must be called: its reason, or its flag."""
+    """Fill `root` with files, and return the expected reason or flag of each path."""
     for folder in ("kick", "snare"):
         (root / folder).mkdir(parents=True)
     want = {f"{k}/good{i}.wav": "usable" for i in range(3) for k in ("kick", "snare")}
@@ -63,7 +63,7 @@ def _broken(root: Path, want: dict[str, str]) -> None:
     want["kick/truncated.wav"] = "truncated"
     os.symlink("gone.wav", root / "kick/broken.wav")
     os.symlink("itself.wav", root / "kick/itself.wav")
-    os.mkfifo(root / "kick/pipe.wav")  # opening it would wait for ever
+    os.mkfifo(root / "kick/pipe.wav")  # Opening a named pipe would block forever.
     want |= dict.fromkeys(("kick/broken.wav", "kick/itself.wav", "kick/pipe.wav"), "unreadable")
 
 
@@ -127,7 +127,7 @@ def test_summary_and_report(folder: tuple[Path, dict[str, str]], tmp_path: Path)
     root, want = folder
     scan = scan_folder(root, progress=False)
     text = scan.summary()
-    text.encode("utf-8")  # no lone surrogates from undecodable names: it must print
+    text.encode("utf-8")  # Names that cannot be decoded contain no lone surrogates, so they can be printed.
     for reason, count in Counter(want.values()).items():
         assert reason == "usable" or f"{count} {reason} (" in text
     assert len(text.splitlines()) < 16
@@ -157,7 +157,8 @@ def test_a_linked_folder_is_visited_once(tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "z").mkdir(parents=True)
     sf.write(root / "z/b.wav", hit(seed=2), 16_000)
-    os.symlink("z", root / "a")  # sorts first, but a sound is known by its real place
+    # The link comes first in alphabetical order, but a sound is listed under its real path.
+    os.symlink("z", root / "a")
     os.symlink(outside, root / "linked")
     os.symlink(outside / "deep", root / "linked2")
     os.symlink(outside, outside / "deep" / "loop")
@@ -206,7 +207,8 @@ def test_automatic_labels(tmp_path: Path) -> None:
     two = scan_folder(tmp_path / "two", progress=False)
     assert (two.labels, two.class_counts) == (["a", "b"], [1, 2])
     assert scan_folder(tmp_path / "two", labels="none", progress=False).labels == []
-    # Mostly loose sounds with two small folders beside them: dropping most of the data would be wrong.
+    # Most sounds are outside sub-folders. Sub-folders are not used as labels, because that would exclude most of the
+    # data.
     write_all(tmp_path / "loose", ["1.wav", "2.wav", "3.wav", "a/4.wav", "b/5.wav"])
     loose = scan_folder(tmp_path / "loose", progress=False)
     assert (loose.labels, loose.clips) == ([], 5)

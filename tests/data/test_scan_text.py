@@ -1,4 +1,4 @@
-"""File names, labels and details of strangers are text: on the terminal, in the report and as class names."""
+"""Tests of untrusted file names and labels: on the terminal, in the report and as class names."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def is_text(cell: str) -> bool:
 def test_no_cell_of_the_report_is_a_formula(tmp_path: Path) -> None:
     for i, name in enumerate(FORMULAS):
         burst(tmp_path / "s" / name / f"{name}.wav", i)
-    burst(tmp_path / "s" / "=copy.wav", 0)  # its detail names the file that it repeats
+    burst(tmp_path / "s" / "=copy.wav", 0)  # The detail contains the name of the duplicate file.
     scan = scan_folder(tmp_path / "s", labels="folders", progress=False)
     rows = cells(scan, tmp_path / "report.csv")
     assert all(is_text(cell) for row in rows for cell in row)
     shown = {f"'{name}" for name in FORMULAS if name[0] != "\t"} | {"\\x09=1+1"}
     assert shown <= {row[4] for row in rows}
-    assert scan.labels == sorted(FORMULAS)  # a class keeps its name
+    assert scan.labels == sorted(FORMULAS)  # The name of a class is unchanged.
     assert f"{FORMULAS[0]}/{FORMULAS[0]}.wav" in {row["path"] for row in scan.rows()}
 
 
@@ -71,7 +71,7 @@ def test_control_characters_are_shown_as_escapes(tmp_path: Path, name: str) -> N
         text.encode()
         assert name not in text.replace("\n", "") and len(text.splitlines()) == lines
     json.dumps(data.labels).encode()
-    "".join(data.labels).encode()  # class names go to files in UTF-8
+    "".join(data.labels).encode()  # Class names are written to files in UTF-8.
     (root / name / "good.wav").unlink()
     (root / "kick" / "good.wav").unlink()
     with pytest.raises(UserError) as caught:

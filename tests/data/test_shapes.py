@@ -1,4 +1,4 @@
-"""Drawn figures: deterministic, paired, two domains, bounded memory."""
+"""Tests of synthetic shapes: reproducibility, pairs, two domains, limited memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_pairs_have_an_outline_and_the_same_figures_in_colour() -> None:
     assert batch["source"].shape == (8, 1, 32, 32) and batch["x"].shape == (8, 3, 32, 32)
     assert float(batch["source"].min()) < -0.5 and float(batch["source"].max()) == 1.0
     assert table.columns["source"].modality == table.modality and table.labels == []
-    # Dark lines lie at the same places in both pictures.
+    # Dark lines are at the same positions in both images.
     lines = batch["source"][:, 0] < -0.5
     assert float(batch["x"].mean(1)[lines].mean()) + 0.4 < float(batch["x"].mean(1)[~lines].mean())
     assert "40 pairs" in table.source

@@ -1,4 +1,4 @@
-"""Sounds that are there are used, and what cannot be heard is not."""
+"""Tests of sounds with DC offsets, silence, unusual scales and ultrasonic content."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def test_offsets_of_single_channels_long_files_slices_and_short_files(tmp_path: 
     clip = only(judged(tmp_path, x, channels=2))
     assert abs(int(np.argmax(np.abs(clip[0]) > 0.1)) - 80) < 3
     np.testing.assert_allclose(clip[0], clip[1], atol=1e-3)
-    long = judged(tmp_path, kick(9.5, 11) + 0.3)  # more than one block
+    long = judged(tmp_path, kick(9.5, 11) + 0.3)  # More than one block.
     assert abs(int(np.argmax(np.abs(only(long)[0]) > 0.1)) - 80) < 3
     slices = judged(tmp_path, kick(9.5, 11) + 0.3, long="slice", length=8000, normalize="none")
     clips = list(slices.clips)
-    assert len(clips) == 1 and abs(float(clips[0].mean())) < 0.02  # all others hold nothing but the offset
+    assert len(clips) == 1 and abs(float(clips[0].mean())) < 0.02  # All other slices contain only the offset.
     short = only(judged(tmp_path, kick(0.3, 0.8) + 0.3))[0]
     assert np.abs(short[:4000]).max() < 0.01 and np.abs(short[-4000:]).max() == 0
     for nothing in (np.full(40_000, 0.3), np.linspace(0.3, 0.1, 40_000)):

@@ -1,4 +1,4 @@
-"""Stacked digits: three random digits as colour channels, with the class of each."""
+"""Tests of stacked digits: three random digits as colour channels, with the class of each channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables and their columns: what batches hold, which random numbers they use, and how much memory they take."""
+"""Tests of tables and columns: content of batches, random numbers, memory use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pictures(n: int = 20, mirror: bool = True) -> Table:
 
 
 def with_source(table: Table) -> Table:
-    """Add a column of the augmentation group of ``x`` that holds the same pictures."""
+    """Add a column in the augmentation group of ``x`` with the same images."""
     return table.with_column("source", Signals(table.columns["x"].storage, Image(), group="picture"))
 
 
@@ -78,7 +78,7 @@ def test_without_augmentation_nothing_is_drawn() -> None:
     table = with_source(pictures()).with_column("noisy", Derived("x", noisy))
     examples, again = table.examples([1, 2, 1]), table.take([2, 1]).examples([1, 0])
     assert torch.equal(examples["x"], pictures(mirror=False).signals([1, 2, 1]))
-    assert torch.equal(examples["noisy"][0], examples["noisy"][2])  # an example has the same noise every time
+    assert torch.equal(examples["noisy"][0], examples["noisy"][2])  # An example has the same noise in every call.
     assert torch.equal(examples["noisy"][:2], again["noisy"])
     assert torch.equal(table.column("noisy", [1, 2]), again["noisy"])
     assert not torch.equal(examples["noisy"][0] - examples["x"][0], examples["noisy"][1] - examples["x"][1])
@@ -175,7 +175,7 @@ def test_a_batch_is_freed_at_once() -> None:
 
 
 class Made:
-    """Storage of a million signals that exist only when they are read."""
+    """Storage of a million signals that are computed when they are read."""
 
     shape, dtype = (1_000_000, 1, 4096), np.dtype(np.float32)
 
@@ -201,4 +201,4 @@ def test_memory_is_bounded_at_a_million_rows() -> None:
         assert len(table.split(0.1, groups="speaker")[1]) == 100_000
     finally:
         tracemalloc.stop()
-    assert built < 60e6 and peak < 400e6, (built, peak)  # the signals alone would take 16 GB
+    assert built < 60e6 and peak < 400e6, (built, peak)  # The signals would take 16 GB.

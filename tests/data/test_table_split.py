@@ -1,4 +1,4 @@
-"""The choice of held-out examples: the same rows as in earlier versions, and groups that stay together."""
+"""Tests of the choice of held-out examples: the same rows as in earlier versions, and undivided groups."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def digest(rows: np.ndarray) -> str:
 
 
 def recorded(counts: Any, classes: Any) -> Table:
-    """A table like that of a folder: ``counts`` clips of each recording, of the given classes."""
+    """Return a table like that of a folder: ``counts`` clips of each recording, with the given classes."""
     strata, recordings = np.repeat(classes, counts), np.repeat(np.arange(len(counts)), counts)
     columns = {"x": Signals(np.zeros((len(strata), 1), np.float32))}
     return Table(columns, len(strata), strata=strata, recordings=recordings)
@@ -42,7 +42,7 @@ def recordings() -> dict[str, tuple[Any, Any]]:
     }
 
 
-# Digests of the held-out rows for each of CHOICES, and for a fifth of a random half, as version 0.1 chose them.
+# Digests of the held-out rows in version 0.1, for each entry of CHOICES and for a fifth of a random half.
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
@@ -86,7 +86,7 @@ def test_images_points_and_drums_keep_their_split() -> None:
 
 
 def spoken(speakers: int = 20, words: int = 10) -> Table:
-    """Every speaker says every word once; speaker k has k more clips of the first word."""
+    """Return a table in which each speaker says each word once. Speaker k has k additional clips of the first word."""
     speaker = np.concatenate(
         [np.repeat(np.arange(speakers), words), np.repeat(np.arange(speakers), np.arange(speakers))]
     )
@@ -123,7 +123,7 @@ def test_groups_of_one_class_are_held_out_class_by_class() -> None:
 
 
 def test_groups_and_recordings_both_stay_together() -> None:
-    speaker, recording = np.repeat(np.arange(12), 6), np.arange(72) // 4  # a recording may have two speakers
+    speaker, recording = np.repeat(np.arange(12), 6), np.arange(72) // 4  # A recording may have two speakers.
     columns = {"x": Signals(np.zeros((72, 1))), "speaker": Labels(speaker, [""] * 12)}
     table = Table(columns, 72, recordings=recording)
     train, held = table.split(0.4, groups="speaker")

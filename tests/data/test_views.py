@@ -1,4 +1,4 @@
-"""Views: what each stream of a game gets to see of the training data."""
+"""Tests of views: the training examples that each data stream contains."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audiogan.errors import UserError
 
 
 class Labelled:
-    """Examples that are their own number, with classes of unequal size, in no order."""
+    """A data set whose examples are their indices, with classes of unequal size in mixed order."""
 
     source = "numbers"
 

@@ -1,4 +1,5 @@
-"""`audiogan evaluate`: the critic's features in every kind of game; options that cannot work are refused at once."""
+"""Tests of `audiogan evaluate`: the critic's features in every kind of game, and early errors for impossible
+options."""
 
 from __future__ import annotations
 
@@ -70,7 +71,7 @@ def test_transfer_reads_what_the_critic_sees(
 
 @pytest.fixture
 def idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No run is loaded: what is refused is refused before."""
+    """No run is loaded, because options are checked first."""
     monkeypatch.setattr(evaluation, "load", lambda run: pytest.fail("loaded"))
 
 

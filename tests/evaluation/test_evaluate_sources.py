@@ -1,4 +1,5 @@
-"""Models with a source: ``evaluate`` with what doing nothing scores, previews, ``list``, ``doctor``, accumulation."""
+"""Tests of models with a source: ``evaluate`` with the scores of the unchanged sources, previews, ``list``,
+``doctor``."""
 
 from __future__ import annotations
 
@@ -139,7 +140,7 @@ def test_both_directions_are_measured(domains: Run) -> None:
     assert len(shares) == 2 and not any("/target@" in name for name in found["values"])
     for name in ("psnr/cycle@20", "edge_correlation/source@20"):
         assert all(math.isfinite(found["values"][f"{way}/{name}"]) for way in ("a_to_b", "b_to_a"))
-    for name in shares:  # the classifier knows real targets, and tells sources from them
+    for name in shares:  # The classifier recognises real targets and distinguishes them from sources.
         assert found["floor"][name] > 0.6 and found["nothing"][name] < 0.4
     layout = read_layout(domains.folder / "sheet.png")
     assert layout is not None and layout.columns == ["source", "output"]

@@ -1,4 +1,4 @@
-"""`audiogan evaluate`: a table, a file, a section of the report; and why it cannot be done."""
+"""Tests of `audiogan evaluate`: table, JSON file, section of the report, and errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from audiogan.model.recipe import Recipe
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Classifiers that take a second."""
+    """Use classifiers that are trained in a second."""
     from audiogan.metrics import ClassifierRecipe, augmentation_gain, classifier, gain, train_classifier
 
     recipe = ClassifierRecipe(widths=(8, 16), features=32, examples=3000)
@@ -34,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """45 sounds that no training saw, in no classes."""
+    """Return a folder of 45 sounds without classes that are not training data."""
     folder = tmp_path_factory.mktemp("others")
     for i in range(45):
         wave = render(("tom", "clap")[i % 2], sample_rate=16000, length=2048, rng=np.random.default_rng([7, i]))
@@ -110,7 +110,7 @@ def test_what_cannot_be_measured_is_one_line(
 
 
 def trained(folder: Path, name: str, *overrides: str) -> Path:
-    """The run folder of a training of two steps."""
+    """Return the folder of a run of two training steps."""
     from audiogan.run import config
     from audiogan.run.training import train
 
@@ -128,7 +128,7 @@ def digits_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def by_metric(report: Report) -> dict[str, str]:
-    """Full name by metric, of those measured by a classifier of the labels."""
+    """Return the full name of each metric that uses a classifier of the labels, by metric."""
     return {name.split("/")[0]: name for name in report.values if "/cnn32-" in name}
 
 

@@ -1,4 +1,4 @@
-"""Sources as outputs: what doing nothing is measured on."""
+"""Tests of the evaluation of translations, including the scores of the unchanged sources."""
 
 from __future__ import annotations
 

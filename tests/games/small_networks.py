@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SmallClassifier(nn.Module):
-    """A classifier of three classes for semi-supervised games: a hidden layer of five units."""
+    """Classifier of three classes with a hidden layer of five units, for semi-supervised games."""
 
     outputs, takes = 3, frozenset[str]()
 

@@ -1,4 +1,4 @@
-"""Adversarial: inputs of generator and critic, terms of both losses, sampling."""
+"""Tests of `Adversarial`: inputs of generator and critic, loss terms, sampling."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_penalties_are_lazy_and_named() -> None:
 
 
 def test_penalties_can_be_left_out() -> None:
-    """`game.penalties=null` on the command line."""
+    """Test of `game.penalties=null` on the command line."""
     it = game(Waveform(SoundFormat(16)), penalties=None, generator_penalties=None)
     losses = it.losses("critic", {"x": torch.zeros(2, 1, 16)}, Play(0))
     assert set(losses) == {"loss"}
@@ -138,7 +138,7 @@ def test_both_networks_must_know_the_same_classes() -> None:
 
 
 class Classifying(Judge):
-    """A critic that also names classes."""
+    """Critic that also returns class logits."""
 
     def __init__(self, shape: tuple[int, ...], classes: int) -> None:
         super().__init__(shape, 0)

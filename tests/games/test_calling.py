@@ -1,4 +1,4 @@
-"""Inputs that networks take, and logits of any shape."""
+"""Tests of the inputs of networks, and of logits of any shape."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_one_logit_a_sample_and_patches_are_averaged(loss: Any) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_several_critics_have_the_arithmetic_of_earlier_versions(loss: Any) -> None:
-    """Logits ``[B, critics]``: the mean over both, times the number of critics."""
+    """Logits ``[B, critics]``: the mean over both dimensions, times the number of critics."""
     real, fake = torch.randn(2, 6, 3)
     lists = to_critic_output(list(real.unbind(1))), to_critic_output(list(fake.unbind(1)))
     assert torch.equal(sum_over_critics(loss.critic, *lists), 3 * loss.critic(real, fake))
@@ -116,7 +116,7 @@ def test_other_parts_of_an_output_are_kept() -> None:
 
 @pytest.mark.parametrize("penalty", [R1(2.0, every=1), GradientPenalty(2.0)])
 def test_penalties_differentiate_the_mean_of_each_sample(penalty: Any) -> None:
-    """A critic of 12 equal patches has the penalty of a critic of one logit."""
+    """A critic with 12 equal patches has the same penalty as a critic with one logit."""
     dense = nn.Linear(3, 1)
 
     def patches(x: Tensor) -> Tensor:

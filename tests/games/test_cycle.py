@@ -1,4 +1,4 @@
-"""Cycle: terms of both players, identity, image pools, resumption, and what it refuses."""
+"""Tests of `Cycle`: loss terms, identity loss, image pools, resumption, errors."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def trainer(steps: int, world: int = 1, **options: Any) -> Trainer:
         Player("generator", NAMES[:2], adam, tuple(streams), role="generator"),
     ]
     engine = Engine("cpu", threads=1)
-    if world > 1:  # as under torchrun; the broadcast of `prepare` comes after the check
+    if world > 1:  # As under torchrun. `prepare` communicates with other processes after the check.
         engine.world, engine.prepare = world, lambda game: None  # type: ignore[method-assign]
     callbacks = {"guard": Guard("stop"), "ema": EMA(NAMES[:2], 0.9)}
     return Trainer(it, players, streams, callbacks, engine, steps=steps)
@@ -171,7 +171,7 @@ def everything(run: Trainer) -> dict[str, Tensor]:
     return {**run.game.state_dict(), **{f"ema.{name}": value for name, value in ema.nets.state_dict().items()}}
 
 
-@pytest.mark.parametrize("stop", [2, 9])  # while the pools fill, and after
+@pytest.mark.parametrize("stop", [2, 9])  # The run stops while the pools are filling, and afterwards.
 def test_a_resumed_run_ends_bit_identical(stop: int, tmp_path: Path) -> None:
     whole, first, second = trainer(14, pool=20), trainer(stop, pool=20), trainer(14, pool=20)
     whole.run()

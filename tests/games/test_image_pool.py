@@ -1,4 +1,4 @@
-"""The history of generated samples."""
+"""Tests of the image pool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from audiogan.games.image_pool import ImagePool
 
 
 class Fixed:
-    """Gives the numbers it was made with, row by row."""
+    """Source of random numbers that returns the given numbers, row by row."""
 
     def __init__(self, *rows: tuple[float, float]) -> None:
         self.rows = list(rows)
@@ -45,7 +45,7 @@ def test_half_of_the_samples_are_older_ones() -> None:
     for step in range(200):
         x = torch.full((5, 2), float(step))
         changed = int((pool(x, context(step)) != x).any(1).sum())
-        assert changed == 0 or step >= 2  # it fills within two batches
+        assert changed == 0 or step >= 2  # The pool is full after two batches.
         old += changed
     assert 0.42 < old / (200 * 5) < 0.55  # a stored sample may be of the same step
 
@@ -54,7 +54,7 @@ def test_a_pool_from_a_state_dict_continues_exactly() -> None:
     data = torch.randn(30, 4, 1, 3, 3)
     whole = ImagePool((1, 3, 3), size=6)
     expected = [whole(x, context(i)) for i, x in enumerate(data)]
-    for stop in (1, 17):  # while it fills, and after
+    for stop in (1, 17):  # The run stops while the pool is filling, and afterwards.
         first, second = ImagePool((1, 3, 3), size=6), ImagePool((1, 3, 3), size=6)
         found = [first(x, context(i)) for i, x in enumerate(data[:stop])]
         second.load_state_dict({name: value.clone() for name, value in first.state_dict().items()})

@@ -1,4 +1,4 @@
-"""Terms of a loss: each counts, each has a name, and games of several critics agree with the game of one."""
+"""Tests of loss terms: values, names, and games with several critics compared with a single critic."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Maker(nn.Module):
 
 
 class Critic(nn.Module):
-    """One head, or several, or one that also names classes; it may look at another view of the signal."""
+    """Critic with one head or several heads, optionally with class logits and with a view of the signal."""
 
     def __init__(self, kind: str = "plain", classes: int = 0) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ def test_two_losses_of_one_knob_both_count(named_in_yaml: bool) -> None:
     )
     losses = values(it.losses("generator", batch(knobs=2), context("generator")))
     alone = losses["decay"]
-    if named_in_yaml:  # a key that another term has: the two add up
+    if named_in_yaml:  # Another term has the same key, so the two terms are added.
         it.knob_losses.pop("kl")
         without = values(it.losses("generator", batch(knobs=2), context("generator")))
         assert losses["kl"] == pytest.approx(without["kl"] + alone) and alone > 0

@@ -1,4 +1,4 @@
-"""MD-GAN: mean feedback of many critics, each with its own data, who change places."""
+"""Tests of MD-GAN: mean loss over critics, separate data for each critic, exchange of critics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from audiogan.run.training import train as run
 
 
 class Judge(MLPCritic):
-    """With a buffer, and a memory of what it judged."""
+    """Critic with a buffer that stores the samples it has received."""
 
     def __init__(self, classes: int = 0) -> None:
         super().__init__([2], classes, widths=[16])
@@ -35,7 +35,7 @@ class Judge(MLPCritic):
 
 
 class Cluster:
-    """Points around one place."""
+    """Points around a centre."""
 
     def __init__(self, place: Sequence[float], n: int = 64) -> None:
         noise = np.random.default_rng(0).standard_normal((n, 2))
@@ -165,7 +165,7 @@ def test_a_run_taken_up_between_two_swaps_is_the_run_never_stopped() -> None:
 
 
 def test_critics_that_change_places_teach_the_generator_what_none_of_them_sees_whole() -> None:
-    """Without, each calls the other's data fake, and the generator settles between them."""
+    """Without exchange, each critic treats the data of the others as fake, and samples lie between the clusters."""
     near = {}
     for swap_every in (0, 1):
         it = game(2, swap_every=swap_every, penalties=[R1(0.5, every=4)])

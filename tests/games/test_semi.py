@@ -1,4 +1,4 @@
-"""The semi-supervised game: its losses by hand, what it may not look at, what it learns, its accuracy in the log."""
+"""Tests of the semi-supervised game: losses, use of labels, training, and the logged accuracy."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Maker(nn.Module):
 
 
 class Points:
-    """Three clusters in the plane, far apart."""
+    """Three distant clusters in the plane."""
 
     labels = ("a", "b", "c")
 
@@ -75,7 +75,7 @@ def batches() -> dict[str, dict[str, Tensor]]:
 
 
 def test_the_critics_loss_is_that_of_k_plus_one_classes() -> None:
-    """Salimans et al. 2016, section 5: the supervised loss, and real or fake by a softmax over K + 1 logits."""
+    """Salimans et al. 2016, section 5: supervised loss, and real or fake by a softmax over K + 1 logits."""
     it, both = game(supervised_weight=1.0, unsupervised_weight=0.5), batches()
     losses = it.losses("critic", both, context())
 

@@ -1,4 +1,4 @@
-"""Adversarial with a source: what networks receive, and the terms that translations add."""
+"""Tests of `Adversarial` with a source: inputs of the networks, and loss terms of translations."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_several_critics_receive_the_source() -> None:
     assert set(it.losses("one", batch(), context("one"))) == {"loss"} and it.real_logits(batch()).shape == (6,)
 
 
-# A target class that is drawn in training (StarGAN: Choi et al., CVPR 2018).
+# A target class that is drawn during training (StarGAN, Choi et al., CVPR 2018).
 
 
 class Star(Translator):
@@ -115,7 +115,7 @@ class Star(Translator):
 
 
 class StarCritic(nn.Module):
-    """Names the classes as an auxiliary classifier, or receives them."""
+    """Critic that predicts the classes as an auxiliary classifier, or receives them."""
 
     def __init__(self, receives: bool) -> None:
         super().__init__()

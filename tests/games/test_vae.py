@@ -1,4 +1,4 @@
-"""An autoencoder beside the game: who is taught what, that it learns drums, that a run goes on where it stopped."""
+"""Tests of `VAEGAN`: gradients of each player, training on drums, exact resumption."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_each_player_teaches_its_own_networks_alone(player: str, classes: int, k
 
 
 def assert_taught(it: VAEGAN, nets: tuple[str, ...]) -> None:
-    """Every weight of these networks has a gradient, and no other has."""
+    """Check that all weights of these networks have a gradient, and no other weights."""
     for name, weight in it.named_parameters():
         taught = weight.grad is not None and bool(weight.grad.abs().sum() > 0)
         assert taught == (name.split(".")[1] in nets), name
@@ -113,7 +113,7 @@ def test_a_generator_that_need_not_decode_plays_the_ordinary_game() -> None:
 
 
 class Fixed(nn.Module):
-    """An encoder of one mean and log-variance."""
+    """Encoder that returns a fixed mean and log-variance."""
 
     latent_dim, takes = 8, frozenset[str]()
 
@@ -151,7 +151,8 @@ def test_latents_are_drawn_as_the_encoder_says_by_the_games_own_numbers() -> Non
 
 
 def test_the_autoencoder_learns_drums() -> None:
-    """80 steps on 24 synthetic drums halve the distance (to 0.45 of what it was), and each drum has its own sound."""
+    """80 steps on 24 synthetic drums halve the distance (to 0.45), and each reconstruction is nearest to its own
+    drum."""
     it, data = game(width=24), drums()
     before, _ = heard(it, data)
     adam = partial(torch.optim.Adam, lr=4e-3, betas=(0.9, 0.99))
@@ -164,7 +165,7 @@ def test_the_autoencoder_learns_drums() -> None:
 
 @torch.no_grad()
 def heard(it: VAEGAN, data: Table) -> tuple[Tensor, Tensor]:
-    """Distances of what is made of each drum from that drum, and from the next one, which is of another class."""
+    """Return the distances of reconstructions from their drum, and from the next drum, which has another class."""
     signals = data.signals(slice(None))
     generator, encoder = (it.nets[name].eval() for name in ("generator", "encoder"))
     made = generator(encoder(signals)[0])
@@ -190,11 +191,11 @@ def trainer(steps: int) -> Trainer:
     )
 
 
-@pytest.mark.parametrize("stop", [1, 3])  # while it warms up, and amid the game
+@pytest.mark.parametrize("stop", [1, 3])  # The run stops during the warm-up, and during adversarial training.
 def test_a_resumed_run_ends_bit_identical(stop: int, tmp_path: Path) -> None:
     whole, first, second = trainer(6), trainer(stop), trainer(6)
     for run in (whole, first):
-        torch.rand(3)  # what happens between runs must not matter
+        torch.rand(3)  # Random numbers drawn between two runs must have no effect.
         run.run()
     save_state(tmp_path / "half", first.state_dict())
     second.load_state_dict(load_state(tmp_path / "half"))
@@ -240,7 +241,8 @@ def test_the_generator_learns_how_wide_the_data_is(wanted: float, wide: bool) ->
         representation=Waveform(sound["format"]),
     )
     with torch.no_grad():
-        stereo.affine.bias[-1] = -1.0 if wide else 1.0  # from the wrong side, where no gradient comes through the sound
+        # The parameter starts on the wrong side of 0, where the sound gives no gradient.
+        stereo.affine.bias[-1] = -1.0 if wide else 1.0
     middle, side = torch.randn(2, 4, 1, LENGTH)
     data = {"x": 0.2 * torch.cat([middle + wanted * side, middle - wanted * side], dim=1)}
     optimizer = torch.optim.Adam(stereo.parameters(), 0.02)
@@ -255,7 +257,7 @@ def test_the_generator_learns_how_wide_the_data_is(wanted: float, wide: bool) ->
 
 
 def test_the_voice_learns_the_pitch_of_the_data() -> None:
-    """Half of the frames have a pitch; the others pull at nothing, and are no NaN."""
+    """Half of the frames have a pitch. The other frames contribute no loss and no NaN."""
     sound: dict[str, Any] = {"format": SoundFormat(LENGTH, sample_rate=RATE), **FRAMES}
     voice = ToneNoiseGenerator(width=8, blocks=1, bands=8, style_dim=8, latent_dim=8, voice=True, **sound)
     it = game(generator=voice)

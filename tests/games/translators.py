@@ -1,4 +1,4 @@
-"""Small translation networks and data sets of points for the tests of games with a source."""
+"""Small translation networks and data sets of points, for tests of games with a source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from audiogan.networks.base import CriticOutput
 
 
 class Translator(nn.Module):
-    """A source ``[B, 2]`` to an output ``[B, 2]``, with the matrix and the offset that are given at the start."""
+    """Linear map from a source ``[B, 2]`` to an output ``[B, 2]``, with a given initial matrix and offset."""
 
     takes, shape = frozenset({"source"}), (2,)
 
@@ -34,7 +34,7 @@ class Translator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Points (and their source) to logits."""
+    """Critic: points ``[B, 2]``, optionally with their source, to logits."""
 
     def __init__(self, source: bool = False, features: bool = False, width: int = 16) -> None:
         super().__init__()
@@ -60,13 +60,13 @@ def context(player: str = "generator", step: int = 0) -> Play:
 
 
 def paired(n: int = 200) -> Table:
-    """Targets are the sources mirrored, times 2, plus 1."""
+    """Return pairs: each target is its source, mirrored, times 2, plus 1."""
     x = np.random.default_rng(0).standard_normal((n, 2)).astype(np.float32)
     return Table({"x": Signals(2 * x[:, ::-1].copy() + 1, Points()), "source": Signals(x, Points())}, n)
 
 
 def domains(n: int = 200, offset: Sequence[float] = (3.0, 0.0)) -> Table:
-    """Two classes of points without pairs: around the origin, and around ``offset``."""
+    """Return two classes of points without pairs: around the origin, and around ``offset``."""
     rng = np.random.default_rng(0)
     codes = np.arange(n) % 2
     x = 0.5 * rng.standard_normal((n, 2)) + codes[:, None] * np.asarray(offset)

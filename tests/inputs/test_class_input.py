@@ -1,4 +1,4 @@
-"""Classes: names and mixtures, draws, previews, exported models, target classes that are drawn in training."""
+"""Tests of the class input: names and mixtures, random classes, previews, export, target classes drawn in training."""
 
 from __future__ import annotations
 

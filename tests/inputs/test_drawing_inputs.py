@@ -1,4 +1,4 @@
-"""All inputs of a game: the order of random draws, requests, and errors."""
+"""Tests of drawing all inputs of a game: order of random numbers, requested values, errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Maker(nn.Module):
 
 
 def fitted() -> Generative:
-    """A game fitted to 300 examples: the first knob is about -1, 0 or 1 in the three classes."""
+    """Return a game that is fitted to 300 examples. The first knob is about -1, 0 or 1 in the three classes."""
     places = torch.arange(300)
     targets = (places * 7) % 3
     first = (targets - 1.0) + torch.sin(places * 1.0) * 0.5
@@ -47,7 +47,7 @@ def fitted() -> Generative:
 
 NAN = float("nan")
 LATENTS = [-0.1467950940132141, -1.1143440008163452, -0.3556250333786011, -1.6821985244750977]
-# Drawn with the version before inputs had names: the requests, the class weights, and both knobs of four samples.
+# Results of the version before named inputs: requests, class weights, and both knobs of four samples.
 DRAWN: list[tuple[dict[str, list[float]], list[list[float]], list[list[float]]]] = [
     (
         {},
@@ -96,7 +96,7 @@ DRAWN: list[tuple[dict[str, list[float]], list[list[float]], list[list[float]]]]
 def test_draws_have_the_values_of_earlier_versions(
     requested: dict[str, list[float]], classes: list[list[float]], knobs: list[list[float]]
 ) -> None:
-    """Latents, then classes, then knobs: one seed gives the same samples as ever."""
+    """Latents, then classes, then knobs are drawn, so that a seed gives the same samples as in earlier versions."""
     values = {name: torch.tensor(value) for name, value in requested.items()}
     drawn = fitted().draw(4, torch.Generator().manual_seed(7), **values)
     assert list(drawn) == ["latent", "classes", "knobs"]

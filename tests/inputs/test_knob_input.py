@@ -1,4 +1,4 @@
-"""Knobs: shares from people, and draws that fit the class and the requested knobs."""
+"""Tests of the knob input: values from users, and random knobs that fit the class and the requested knobs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def scale(names: tuple[str, ...] = NAMES) -> Scale:
 
 
 def fitted(knobs: Tensor, targets: Tensor | None = None, labels: int = 0) -> tuple[Knobs, dict[str, Any]]:
-    """Knobs fitted to scores ``[N, 2]``, and all inputs of the generator."""
+    """Return knobs fitted to normal scores ``[N, 2]``, and all inputs of the generator."""
     columns: dict[str, Any] = {"x": Signals(np.zeros((len(knobs), 1), np.float32)), "knobs": Values(knobs.numpy())}
     inputs: dict[str, Any] = {"knobs": Knobs(scale=scale())}
     if targets is not None:
@@ -45,7 +45,7 @@ def fitted(knobs: Tensor, targets: Tensor | None = None, labels: int = 0) -> tup
 def drawn(
     inputs: dict[str, Any], n: int = N, weights: Tensor | None = None, **requested: float
 ) -> tuple[Tensor, Tensor]:
-    """Class weights and knobs, given scores of some knobs by name."""
+    """Return class weights and knobs that are drawn for requested normal scores of some knobs."""
     knobs, random = inputs["knobs"], Seeded(0)
     wanted, odds = None, {}
     if requested:
@@ -57,7 +57,7 @@ def drawn(
 
 @pytest.fixture(scope="module")
 def bright_and_dark() -> dict[str, Any]:
-    """Class 0 is dark, class 1 bright; the decay follows the brightness in both."""
+    """Class 0 is dark and class 1 bright. In both classes, the decay follows the brightness."""
     targets = torch.randint(2, (N,), generator=rng())
     first = (2.0 * targets - 1 + 0.5 * torch.randn(N, generator=rng(1))).clamp(-LIMIT, LIMIT)
     second = 0.8 * first + 0.3 * torch.randn(N, generator=rng(2))
@@ -66,7 +66,7 @@ def bright_and_dark() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def two_kinds() -> dict[str, Any]:
-    """A class of two kinds, dark and short or bright and long; a second class in between."""
+    """A class with two kinds of sounds, dark and short or bright and long, and a second class between them."""
     kind = torch.randint(2, (300,), generator=rng(4)) * 2.0 - 1
     first = torch.stack([kind, kind], 1) + 0.1 * torch.randn(300, 2, generator=rng(5))
     second = 0.2 * torch.randn(300, 2, generator=rng(6))
@@ -162,7 +162,7 @@ def test_data_without_classes() -> None:
     assert knobs.draw(500, Seeded(0)).mean(0).tolist() == pytest.approx([1, 1], abs=0.3)
 
 
-# Values from and for people.
+# Conversion of values from and for users.
 
 
 @settings(max_examples=40, deadline=None)

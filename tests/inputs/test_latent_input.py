@@ -1,4 +1,4 @@
-"""Latents: values from people and recipes, draws, morphs."""
+"""Tests of the latent input: values from users and recipes, random latents, interpolation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals: files and arrays of people, recipes that hold only a digest."""
+"""Tests of the signal input: files and arrays of users, and recipes that contain only a digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts as numbers of characters."""
+"""Tests of the text input."""
 
 from __future__ import annotations
 

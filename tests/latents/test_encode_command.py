@@ -57,7 +57,8 @@ def test_all_sounds_of_a_folder_are_imitated_and_the_rest_is_named(
 ) -> None:
     save_wav(recordings / "silent.wav", np.zeros(16000, np.float32), 16000)
     (recordings / "notes.txt").write_text("no sound")
-    out = recordings / "out"  # inside: what is written is not imitated the next time
+    # The output folder is inside the source folder, but its files are not encoded in the next call.
+    out = recordings / "out"
     for _ in range(2):
         assert call(recordings, out, "--run", "drums", "--seconds", "0.1") == 0
     names = sorted(p.name for p in out.glob("*.wav"))

@@ -1,4 +1,4 @@
-"""`audiogan encode` with folders: every kind of sound file, and folders that are the same or inside each other."""
+"""Tests of `audiogan encode` with folders: all sound formats, and folders that are equal or nested."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_files_of_the_persons_own_are_not_replaced(name: str, tmp_path: Path) ->
         call(recording, out)
     assert [path.name for path in out.iterdir()] == [name] and (out / name).read_bytes() == before
     (out / name).unlink()
-    for _ in range(2):  # those of an earlier imitation are replaced
+    for _ in range(2):  # The files of an earlier call are replaced.
         assert call(recording, out) == 0
 
 

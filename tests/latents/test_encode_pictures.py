@@ -1,4 +1,4 @@
-"""Inversion of images: pictures of any size are found again, and the command writes image, source and recipe."""
+"""Tests of the inversion of images: images of any size, and the files that the command writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from audiogan.run.training import train
 @pytest.fixture
 def model() -> Generator:
     generator = tiny_generator(Image(), (1, 16, 16), classes=2)
-    with torch.no_grad():  # An untrained network makes nearly equal images.
+    with torch.no_grad():  # Without this change, an untrained network generates nearly equal images.
         for parameter in generator.game.parameters():
             parameter.mul_(2)
     return generator
@@ -107,7 +107,7 @@ def test_a_folder_of_pictures(
         picture(model, seed=i).save(folder / name)
     (folder / "notes.txt").write_text("no picture")
     (folder / "bad.png").write_bytes(b"x")
-    for _ in range(2):  # earlier results are replaced, and not imitated
+    for _ in range(2):  # Earlier results are replaced and not encoded.
         assert call(folder, out, "--seconds", "0.2", "--random", "150") == 0
     names = [f"{stem}-{end}" for stem in "ab" for end in ("imitation.png", "picture.png", "recipe.json")]
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "contact-sheet.png"])

@@ -36,7 +36,7 @@ def found(drums: Any) -> dict[str, list[Direction]]:
 
 
 def change(g: Any, direction: Direction, amount: float = 1.5, seed: int = 5000) -> np.ndarray:
-    """How the four knobs, as measured, change along a direction in sounds that nobody has met: medians over twenty."""
+    """Return the median change of the four measured knobs along a direction, over twenty new sounds."""
     recipes = g.recipes(20, seed=seed)
     up, down = (g.render([edit(r, direction, sign * amount) for r in recipes]) for sign in (1, -1))
     before, after = (
@@ -95,7 +95,8 @@ def test_principal_directions_change_more_than_random_ones(drums: Any) -> None:
         up, down = (drums.render([edit(r, direction, a) for r in recipes]) for a in (2, -2))
         return float(np.abs(embedding(torch.from_numpy(up)) - embedding(torch.from_numpy(down))).mean())
 
-    assert moved(strongest.vector) > 1.2 * max(moved(v) for v in random)  # any changes the noise a little
+    # Any change of the latent also changes the noise a little.
+    assert moved(strongest.vector) > 1.2 * max(moved(v) for v in random)
 
 
 def test_an_edit_can_be_undone_and_keeps_the_class(drums: Any, found: dict[str, list[Direction]]) -> None:
@@ -133,7 +134,7 @@ def test_what_cannot_be_is_said_clearly(drums: Any, found: dict[str, list[Direct
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A model of images after two steps."""
+    """Return an image model after two training steps."""
     from audiogan.run import config
     from audiogan.run.training import train
 

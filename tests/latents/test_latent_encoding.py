@@ -28,7 +28,7 @@ def random(drums: Any) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def tone() -> np.ndarray:
-    """A bell at 44.1 kHz, half a second."""
+    """Return a bell sound of half a second at 44.1 kHz."""
     t = np.arange(22050) / 44100
     return (0.3 * np.sin(2 * np.pi * 700 * t) * np.exp(-8 * t) * np.minimum(1, t * 1000)).astype(np.float32)
 
@@ -46,7 +46,7 @@ def test_real_drums_of_kits_it_never_heard_come_nearer_than_random_sounds(
     drums: Any, random: np.ndarray, real_drums: Path
 ) -> None:
     with open(real_drums / "manifest.csv", newline="", encoding="utf-8") as stream:
-        unseen = [row for row in csv.DictReader(stream) if "SA" in row["licence"]]  # none of these was trained on
+        unseen = [row for row in csv.DictReader(stream) if "SA" in row["licence"]]  # Sounds that are not training data.
     paths = [next(row["path"] for row in unseen if row["label"] == label) for label in ("kick", "hat_closed")]
     shares = []
     for path in paths:
@@ -59,7 +59,7 @@ def test_it_is_the_same_for_a_seed_and_a_plausible_recipe(drums: Any, tone: np.n
     first, again = (encode(drums, tone, 44100, seconds=0.5, seed=3) for _ in range(2))
     assert first.recipe == again.recipe and first.distance == again.distance
     assert encode(drums, tone, 44100, seconds=0.5, seed=4).recipe != first.recipe
-    assert np.linalg.norm(first.recipe.latent) < 9.7  # 99 of 100 latents of 64 numbers are shorter
+    assert np.linalg.norm(first.recipe.latent) < 9.7  # 99 % of random latents with 64 dimensions have a smaller norm.
     assert sum(first.recipe.classes.values()) == pytest.approx(1)
     assert all(0 <= share <= 1 for share in first.recipe.knobs.values())
 

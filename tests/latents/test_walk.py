@@ -1,4 +1,4 @@
-"""Walks: closed, smooth paths whose latents are distributed like random ones, in memory and as files."""
+"""Tests of walks: closed, smooth paths whose latents are distributed like random latents, in memory and in files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def test_the_weights_of_a_path(points: int) -> None:
     weights = path_weights(positions, points)
     np.testing.assert_allclose(np.square(weights).sum(1), 1)
     np.testing.assert_allclose(path_weights(np.arange(points) / points, points), np.eye(points), atol=1e-6)
-    steps = np.diff(np.concatenate([weights, weights[:1]]), axis=0)  # closed: the step to the first is like the others
+    # Closed path: the step from the last to the first point is like the others.
+    steps = np.diff(np.concatenate([weights, weights[:1]]), axis=0)
     assert np.linalg.norm(steps, axis=1).max() < 2.5 * np.pi * points / 600
     turns = np.diff(steps, axis=0)
     assert np.abs(turns).max() < 3e-4 * points**2  # no corner
@@ -83,7 +84,7 @@ def test_a_gif_of_images_loops_and_columns_keep_their_class(tmp_path: Path) -> N
     found = frames(out)
     assert found.shape[0] == 10 and found.shape[1:3] == (2 * 82 + 2, 3 * 82 + 2)
     assert np.abs(found[0] - found[-1]).mean() < 2 * np.abs(found[0] - found[1]).mean() + 1
-    wanted = g.sample(1, seed=3, label="b")[0, 0]  # the second picture of the first frame
+    wanted = g.sample(1, seed=3, label="b")[0, 0]  # The second picture of the first frame.
     shown = found[0][2:82:10, 84:164:10, 0] / 127.5 - 1
     assert np.abs(shown - wanted).max() < 0.06
     with Pillow.open(out) as moving:
@@ -98,7 +99,7 @@ def test_sounds_become_one_file(tmp_path: Path) -> None:
         assert rate == 16000 and x.shape == (4 * 4800,)
         first = drums.sample(1, seed=0, label="snare")[0, 0, :4000]
         np.testing.assert_allclose(x[:4000], first, atol=1e-3)
-        assert np.abs(x[4799::4800]).max() < 1e-3  # each ends in a fade
+        assert np.abs(x[4799::4800]).max() < 1e-3  # Each sound ends in a fade.
     quiet(drums, tmp_path / "b.gif", seconds=0.3, fps=10, columns=2)
     assert frames(tmp_path / "b.gif").shape == (3, 100, 262, 3)
 

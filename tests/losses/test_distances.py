@@ -1,4 +1,4 @@
-"""Distances between outputs and targets."""
+"""Tests of distances between outputs and targets."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def test_wrong_use_is_named() -> None:
     with pytest.raises(ValueError, match=r"L1: weight=-1"):
         L1(weight=-1)
     with pytest.raises(ValueError, match=r"L1: the output is \[2, 1, 2\], the target \[2, 1, 1\]"):
-        L1()(OUTPUT, TARGET[..., :1])  # it would be broadcast
+        L1()(OUTPUT, TARGET[..., :1])  # Without a check, the target would be broadcast.

@@ -1,4 +1,4 @@
-"""Knobs as a loss: what is measured on the data, with gradients that make sounds obey."""
+"""Tests of knob losses: values equal to the measured knobs, and gradients."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: list[type[KnobLoss]] = [Attack, Decay, Brightness, Noisiness]
 @pytest.fixture(scope="module")
 def sounds() -> Tensor:
     waves = drum_machine(96, sample_rate=16000, length=8192).signals(slice(None))
-    rise = torch.logspace(-4, -1, 96)[:, None, None]  # drum machines are all sharp
+    rise = torch.logspace(-4, -1, 96)[:, None, None]  # The sounds of the drum machine all have short attacks.
     return waves * (torch.arange(8192) / 16000 / rise).clamp_max(1)
 
 
@@ -61,7 +61,8 @@ def test_its_gradient_moves_the_spectrum(scale: Scale, kind: type[KnobLoss], tar
     loss, seconds = kind(scale.to_dict(), FORMAT), torch.arange(8192) / 16000
     noise = torch.fft.rfft(torch.randn(1, 1, 8192, generator=torch.Generator().manual_seed(0)))
     tone, hertz = torch.sin(2 * torch.pi * 500 * seconds), torch.linspace(0, 8000, 4097)
-    mix, cut = torch.tensor(-2.0, requires_grad=True), torch.tensor(7.0, requires_grad=True)  # of noise to tone, Hz
+    # Ratio of noise to tone, and cutoff in octaves above 1 Hz.
+    mix, cut = torch.tensor(-2.0, requires_grad=True), torch.tensor(7.0, requires_grad=True)
     optimizer = torch.optim.Adam([mix, cut], 0.1)
     for _ in range(150):
         coloured = torch.fft.irfft(noise / (1 + (hertz / cut.exp()) ** 2), 8192)

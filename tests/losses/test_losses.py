@@ -1,4 +1,4 @@
-"""Losses have their papers' values, optima and gradients; penalties theirs."""
+"""Tests of adversarial losses and penalties: values of the papers, optima, gradients."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_confident_logits_stay_finite(loss: Any) -> None:
 
 
 class Linear(nn.Module):
-    """A critic w . x: its gradient is w everywhere."""
+    """Linear critic w . x, whose gradient is w everywhere."""
 
     def __init__(self, weight: list[float]) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def test_gradient_penalty_looks_between_real_and_fake_and_r1_at_real() -> None:
     real, fake = torch.zeros(64, 1, 8), torch.ones(64, 1, 8)
     GradientPenalty()(critic, real, fake, rand)
     mix = seen[0]
-    assert torch.equal(mix, mix[:, :, :1].expand_as(mix))  # one place on the line a sample
+    assert torch.equal(mix, mix[:, :, :1].expand_as(mix))  # One position on the line for each sample.
     assert torch.allclose(mix[:, 0, 0], rand(64, 1, 1)[:, 0, 0])  # real + epsilon (fake - real)
     R1()(critic, real, fake, rand)
     assert torch.equal(seen[1], real)
@@ -114,7 +114,7 @@ def test_penalties_leave_inputs_alone_and_survive_a_dead_critic(penalty: Any) ->
         nn.init.zeros_(parameter)
     real = torch.randn(3, 2)
     value = penalty(lambda x: critic(x).squeeze(1), real, fake, rand)
-    with torch.no_grad():  # its value can be had where gradients are off
+    with torch.no_grad():  # The value can be computed without gradients.
         assert torch.equal(penalty(lambda x: critic(x).squeeze(1), real, fake, rand), value)
     value.backward()
     assert all(torch.isfinite(p.grad).all() for p in critic.parameters() if p.grad is not None)

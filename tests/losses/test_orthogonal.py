@@ -1,4 +1,4 @@
-"""The orthogonal penalty is the equation of the paper, over weights alone."""
+"""Tests of the orthogonal penalty: the equation of the paper, applied to weights only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def value(network: nn.Module, **options: object) -> Tensor:
 
 
 def equation(w: Tensor) -> Tensor:
-    """|W W^T (1 - I)|_F^2 as it stands."""
+    """Return |W W^T (1 - I)|_F^2, computed as written."""
     gram = w @ w.T
     return (gram * (1 - torch.eye(len(w), dtype=w.dtype))).square().sum()
 
@@ -51,7 +51,7 @@ def test_descending_it_turns_filters_apart_and_leaves_their_lengths(shape: tuple
         with torch.no_grad():
             layer.weight -= 0.02 * slope
     after = value(layer).item()
-    if shape[0] <= shape[1]:  # more filters than inputs can't all be orthogonal
+    if shape[0] <= shape[1]:  # More filters than inputs cannot all be orthogonal.
         assert after < 1e-3 * before
         assert torch.allclose(layer.weight.norm(dim=1), lengths, rtol=0.3)
     assert after < before

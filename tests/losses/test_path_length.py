@@ -1,4 +1,4 @@
-"""Path-length regularisation: its value on generators whose Jacobian is known, its mean, its gradients."""
+"""Tests of path length regularisation: values for generators with a known Jacobian, running mean, gradients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from audiogan.losses.path_length import PathLength, path_lengths
 
 
 class Linear(nn.Module):
-    """Styles are latents, doubled; the image is a matrix times each layer's style, summed over the layers."""
+    """Generator whose styles are doubled latents. The image is a matrix times the style of each layer, summed over
+    layers."""
 
     layers = 3
 
@@ -29,7 +30,7 @@ class Linear(nn.Module):
 
 
 class Bent(Linear):
-    """Its lengths depend on where in the space of styles one is."""
+    """Generator whose path lengths depend on the style."""
 
     def synthesis(self, ws: Tensor) -> Tensor:
         return super().synthesis(ws.square())
@@ -39,7 +40,7 @@ def test_lengths_are_those_of_the_jacobian() -> None:
     matrix = torch.randn(16, 5)
     y = torch.randn(2, 1, 4, 4)
     found = path_lengths(Linear(matrix), torch.zeros(2, 5), lambda *shape: y)
-    # |J^T y| of each layer, with y of unit power: 16 pixels.
+    # |J^T y| of each layer, for an image y of unit power with 16 pixels.
     assert torch.allclose(found, (y.flatten(1) / 4 @ matrix).norm(dim=1), rtol=1e-5)
 
 
@@ -57,7 +58,8 @@ def test_an_orthogonal_generator_pays_little_and_a_crooked_one_much() -> None:
 def test_the_mean_runs_and_is_saved() -> None:
     penalty = PathLength(every=1, batch_shrink=1, decay=0.9)
     net = Linear(torch.eye(16))
-    y = torch.full((4, 1, 4, 4), 1.0)  # of length |y| = 4, a 4th of it a pixel: lengths are 1
+    # The norm of y is 4, and it is divided by the root of 16 pixels, so path lengths are 1.
+    y = torch.full((4, 1, 4, 4), 1.0)
     for expected in (0.1, 0.19, 0.271):
         value = penalty(net, {"latent": torch.randn(4, 16)}, lambda *shape: y)
         assert penalty.mean.item() == pytest.approx(expected, rel=1e-4)
@@ -82,7 +84,7 @@ def test_it_is_lazy_on_half_the_batch_and_reaches_every_weight() -> None:
     assert all(torch.isfinite(g).all() and g.abs().sum() > 0 for g in gradients)
     eager = PathLength(weight=3.0, every=1)(net, {"latent": z}, randn)
     assert value.item() == pytest.approx(8 * eager.item())
-    with torch.no_grad():  # its value can be had where gradients are off
+    with torch.no_grad():  # The value can be computed without gradients.
         assert PathLength(weight=3.0, every=1)(net, {"latent": z}, randn).item() == pytest.approx(eager.item())
     assert math.isfinite(PathLength()(net, {"latent": z[:1]}, torch.randn).item())
 

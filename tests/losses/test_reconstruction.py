@@ -1,4 +1,5 @@
-"""The spectral distance: nothing between equal sounds, more where more is spoilt, deaf to what one cannot hear."""
+"""Tests of the spectral distance: 0 for equal sounds, larger for stronger degradation, invariant to inaudible
+changes."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ SPOILING = ["noise", "dark", "late", "quiet"]
 
 @pytest.fixture(scope="module")
 def drums() -> Tensor:
-    """Six drums of different classes, `[6, 1, T]`."""
+    """Return six drums of different classes, `[6, 1, T]`."""
     kinds = ("kick", "snare", "hat_closed", "tom", "clap", "ride")
     waves = [render(kind, length=LENGTH, rng=np.random.default_rng(i)) for i, kind in enumerate(kinds)]
     return torch.from_numpy(np.stack(waves))[:, None]
@@ -29,10 +30,10 @@ def distance() -> SpectralDistance:
 
 
 def spoilt(x: Tensor, how: str, amount: float) -> Tensor:
-    """`amount` of spoiling, 0 ... 1."""
+    """Return sounds with a degradation of the strength `amount`, 0 ... 1."""
     if how == "noise":
         return x + 0.1 * amount * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    if how == "dark":  # a low-pass of first order, its corner from half the sample rate down to its hundredth
+    if how == "dark":  # First-order low-pass. The cutoff falls from half the sample rate to a hundredth of it.
         bins = torch.linspace(0, 1, LENGTH // 2 + 1)
         return torch.fft.irfft(torch.fft.rfft(x) / (1 + (100**amount * bins) ** 2).sqrt(), LENGTH)
     if how == "late":
@@ -65,9 +66,9 @@ def test_is_the_sum_it_says(distance: SpectralDistance, drums: Tensor) -> None:
 
 def test_nothing_is_between_equal_sounds(distance: SpectralDistance, drums: Tensor) -> None:
     assert distance(drums, drums) == 0
-    assert distance(-drums, drums) < 1e-5  # polarity cannot be heard
+    assert distance(-drums, drums) < 1e-5  # Polarity is inaudible.
     assert distance(drums.roll(1, 0), drums) > 1.0
-    # One sample late is next to nothing beside another drum.
+    # A delay of one sample gives a small distance compared with another drum.
     assert distance(drums.roll(1, -1), drums) < 0.1 * distance(drums.roll(1, 0), drums)
 
 
@@ -92,7 +93,7 @@ def test_silence_is_finite(distance: SpectralDistance, drums: Tensor, real: str,
     value = distance(x, drums if real == "drums" else torch.zeros_like(drums))
     (gradient,) = torch.autograd.grad(value, x)
     assert torch.isfinite(value) and torch.isfinite(gradient).all()
-    assert (gradient.abs().max() > 0) == (level > 0)  # magnitudes are flat where a sound is exactly nothing
+    assert (gradient.abs().max() > 0) == (level > 0)  # Magnitudes have no gradient where a sound is exactly zero.
 
 
 @pytest.mark.parametrize(("length", "channels", "rate", "n_fft"), [(2048, 1, 8000, 128), (16000, 2, 44100, 1024)])
@@ -104,7 +105,7 @@ def test_any_sound_will_do(length: int, channels: int, rate: int, n_fft: int) ->
     assert distance(x, x) == 0 and distance(x, x.flip(0)).shape == ()
     end = x.clone()
     end[..., -length // 20 :] = 0
-    assert distance(end, x) > 0.02  # heard to the end
+    assert distance(end, x) > 0.02  # The end of the sound counts as well.
 
 
 def test_low_pitches_are_told_apart_in_long_windows() -> None:

@@ -1,4 +1,4 @@
-"""The relativistic pairing loss: values, gradients, its configuration."""
+"""Tests of the relativistic pairing loss: values, gradients, configuration."""
 
 from __future__ import annotations
 

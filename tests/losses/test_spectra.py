@@ -23,7 +23,7 @@ def test_the_distance_of_a_sound_to_itself_is_zero_and_a_gain_is_its_own_decibel
 def test_phases_do_not_count() -> None:
     t = torch.arange(16384) / RATE
     a, b = (0.5 * torch.sin(2 * np.pi * 1000 * t + phase)[None, None] for phase in (0.0, 1.5))
-    inside = slice(2000, -2000)  # where a sine begins and ends it is none
+    inside = slice(2000, -2000)  # Without the ends of the sine, where its spectrum is broad.
     assert float(log_spectral_distance(a[..., inside], b[..., inside], RATE)) < 1.5
     assert float((a - b).square().mean().sqrt()) > 0.4
 
@@ -36,7 +36,8 @@ def test_what_lies_below_the_floor_is_silence() -> None:
 
 def test_two_noises_are_alike_in_bands_but_not_in_bins() -> None:
     bins = float(log_spectral_distance(noise(0), noise(1), RATE, bands=None))
-    assert bins == pytest.approx(7.9, abs=0.3)  # that of logarithms of exponential variables: 5.57 dB times root 2
+    # Root mean square difference of logarithms of two exponential variables: 5.57 dB times root 2.
+    assert bins == pytest.approx(7.9, abs=0.3)
     assert float(log_spectral_distance(noise(0), noise(1), RATE)) < 0.75 * bins
 
 

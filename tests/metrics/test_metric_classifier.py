@@ -1,4 +1,4 @@
-"""The classifier that metrics are measured with: accurate, the same each time, kept, and itself an extractor."""
+"""Tests of the classifier for metrics: accuracy, reproducibility, caching, use as an embedding."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def test_it_is_an_extractor_of_its_last_hidden_layer(digits: tuple[Table, Table]
     features = embed(x, judge)
     assert features.shape == (300, QUICK.features) and features.dtype == np.float64
     assert (features**2).mean() == pytest.approx(1, abs=0.1)
-    np.testing.assert_allclose(features, judge(x), atol=1e-5)  # not of its neighbours in the batch
+    # Features do not depend on the other examples of the batch.
+    np.testing.assert_allclose(features, judge(x), atol=1e-5)
     expected = judge.net.head(judge.net(load_pictures(x, judge.to_images))).double().softmax(1)
     np.testing.assert_allclose(judge.probabilities(features), expected, atol=1e-6)
 

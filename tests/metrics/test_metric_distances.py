@@ -8,7 +8,7 @@ from audiogan.metrics import frechet_distance, inception_score, kernel_distance,
 
 
 def exact(mean: np.ndarray, covariance: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Samples [n, D] whose own mean and covariance are exactly these."""
+    """Return samples [n, D] with exactly this mean and covariance."""
     x = rng.standard_normal((n, len(mean)))
     x -= x.mean(0)
     x = x @ np.linalg.inv(np.linalg.cholesky(np.cov(x.T))).T
@@ -36,7 +36,7 @@ def test_frechet_of_fewer_samples_than_dimensions() -> None:
     rng = np.random.default_rng(2)
     a = rng.standard_normal((20, 100))
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
-    assert frechet_distance(a, a[::-1] + 0.5) == pytest.approx(25, rel=1e-9)  # the mean alone moved
+    assert frechet_distance(a, a[::-1] + 0.5) == pytest.approx(25, rel=1e-9)  # Only the mean differs.
     still = np.zeros((20, 100))
     assert frechet_distance(a, still) == pytest.approx((a.mean(0) ** 2).sum() + a.var(0, ddof=1).sum(), rel=1e-9)
 
@@ -51,7 +51,7 @@ def test_kernel_distance_is_unbiased_and_sees_a_shift() -> None:
 
 
 def test_kernel_distance_by_hand() -> None:
-    # D = 1, kernel (xy + 1)³: within a 2³ = 8 (once, off the diagonal), within b 0 -> 1, between 1
+    # D = 1, kernel (xy + 1)³. Within a: 2³ = 8 (one pair). Within b: 0 -> 1. Between a and b: 1.
     a, b = np.array([[1.0], [1.0]]), np.array([[0.0], [0.0]])
     assert kernel_distance(a, b) == pytest.approx(8 + 1 - 2)
 
@@ -86,7 +86,7 @@ def test_inception_score_known_answers() -> None:
     assert inception_score(np.eye(10)[np.arange(100) % 10]) == pytest.approx(10)
     assert inception_score(np.eye(10)[np.zeros(100, int)]) == pytest.approx(1)
     assert inception_score(np.full((50, 10), 0.1)) == pytest.approx(1)
-    # two classes, each seen with certainty 0.9: exp(ln 2 - H(0.9))
+    # Two classes, each predicted with probability 0.9: exp(ln 2 - H(0.9)).
     p = np.array([[0.9, 0.1], [0.1, 0.9]])
     assert inception_score(p) == pytest.approx(2 * np.exp(0.9 * np.log(0.9) + 0.1 * np.log(0.1)))
     with pytest.raises(ValueError, match="sum to 1"):

@@ -1,4 +1,4 @@
-"""The ranking every metric must give, on sounds made here and on real drums."""
+"""Tests that every metric ranks sets of sounds correctly, for synthetic sounds and for real drums."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def noise(n: int, length: int) -> Waves:
 
 
 def rises(ranked: list[dict[str, float]]) -> None:
-    """Each metric puts the sets in this order, from worst to best; the last is real data."""
+    """Check that each metric ranks the sets in this order, from worst to best. The last set is real data."""
     for metric in ("frechet", "kernel"):
         figures = [r[metric] for r in ranked]
         assert all(a > 2 * max(b, 1e-9) for a, b in pairwise(figures)), (metric, figures)
@@ -44,7 +44,7 @@ def rises(ranked: list[dict[str, float]]) -> None:
 
 
 def hits(n: int, rng: np.random.Generator, *, crude: bool = False, length: int = 4096) -> Waves:
-    """Struck tones with some noise; the crude ones buzz, with noise that does not die away quite as it should."""
+    """Return struck tones with some noise. Crude ones buzz, and their noise decays too slowly."""
     t = np.arange(length) / RATE
     f, decay = np.exp(rng.uniform(np.log(80), np.log(3000), (n, 1))), np.exp(rng.uniform(-4.5, -1.5, (n, 1)))
     mix = rng.uniform(0, 0.9, (n, 1))

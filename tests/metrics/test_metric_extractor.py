@@ -1,4 +1,4 @@
-"""Any network as an extractor: named by a person, never by a file."""
+"""Tests of user-defined networks as extractors: only the user can name them, never a file."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_network_from_the_current_folder(here: Path, name: str) -> None:
     before = list(sys.path)
     extractor = load_extractor(f"my_networks:{name}", doubled)
     x = torch.rand(5, 1, 4, 6)
-    np.testing.assert_allclose(extractor(x), 4 * x.mean((1, 3)), rtol=1e-5)  # eval mode: no dropout
+    np.testing.assert_allclose(extractor(x), 4 * x.mean((1, 3)), rtol=1e-5)  # In evaluation mode, there is no dropout.
     assert extractor.name.startswith(f"my_networks.{name}-") and sys.path == before
 
 

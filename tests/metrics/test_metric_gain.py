@@ -1,4 +1,4 @@
-"""What generated samples are good for, where the answer is known: other real data, noise, wrong labels."""
+"""Tests of the augmentation gain in known cases: other real data, noise, wrong labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Parts = tuple[Table, Table, Table]
 
 @pytest.fixture(scope="module")
 def parts() -> Parts:
-    """Digits to train on, what a perfect generator would make, and held-out ones."""
+    """Return digits for training, digits as samples of a perfect generator, and held-out digits."""
     known, held_out = open_images("digits").split(0.3)
     train, more = known.split(0.6)
     return train, more, held_out  # type: ignore[return-value]
@@ -35,7 +35,7 @@ def made(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_size(report: Report, metric: str) -> tuple[float, float]:
-    """With all real examples, with few."""
+    """Return the results with all real examples, and with a few."""
     every, few = (value for name, value in report.values.items() if name.startswith(f"{metric}/"))
     return every, few
 

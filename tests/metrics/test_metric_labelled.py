@@ -1,4 +1,4 @@
-"""The ranking that every metric of a classifier must give, on real digits and real drums."""
+"""Tests that classifier-based metrics rank sets of examples correctly, for real digits and real drums."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Case(NamedTuple):
     asked: np.ndarray
 
     def measure(self, fake: np.ndarray, asked: np.ndarray | None = None) -> tuple[dict[str, float], dict[str, float]]:
-        """Values and floor by metric."""
+        """Return values and floor by metric."""
         report = evaluate_labelled(
             fake,
             self.real,
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
 
 def case(data: Any, cache: Path, examples: int) -> Case:
-    """A third of the held-out part stands for what a perfect generator would make."""
+    """A third of the held-out data represents samples of a perfect generator."""
     train, held_out = data.split(2.2 * N / len(data))
     judge = train_classifier(
         train, recipe=ClassifierRecipe(widths=(16, 32, 64), examples=examples), cache=cache, progress=False
@@ -74,7 +74,7 @@ def drums(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def worse(good: Mapping[str, float], bad: Mapping[str, float], *metrics: str, by: float = 0.05) -> None:
-    """Each of these metrics puts `bad` well below `good`."""
+    """Check that each of these metrics is much worse for `bad` than for `good`."""
     for metric in metrics:
         if metric in ("frechet", "kernel"):
             assert bad[metric] > 1.4 * max(good[metric], 1e-3), (metric, good[metric], bad[metric])
@@ -129,7 +129,7 @@ def test_digits_that_get_worse_get_worse_figures(digits: Case, kind: str) -> Non
     for good, bad in pairwise(ranked):
         worse(good, bad, "frechet", "kernel", "precision_capped", "coverage_capped", "inception")
         worse(good, bad, "agreement", by=0.02)
-    worse(ranked[0], ranked[1], "recall_capped")  # which is about nothing from there on
+    worse(ranked[0], ranked[1], "recall_capped")  # From this set on, recall is about 0.
 
 
 def test_ranking_on_real_drums(drums: Case) -> None:

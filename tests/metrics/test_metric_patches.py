@@ -16,7 +16,7 @@ OPENMOJI = Path(__file__).parents[2].parent / "shared" / "data" / "images" / "op
 
 
 def scenes(count: int, seed: int, size: int = 32) -> np.ndarray:
-    """Images of overlapping rectangles with sharp edges: float32 ``[count, 3, size, size]``."""
+    """Return images of overlapping rectangles with sharp edges: float32 ``[count, 3, size, size]``."""
     rng = np.random.default_rng(seed)
     x = np.ones((count, 3, size, size), np.float32)
     for image in x:

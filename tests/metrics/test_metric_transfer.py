@@ -1,4 +1,4 @@
-"""Linear probes: they read what is there, and nothing where there is nothing."""
+"""Tests of linear probes on features with and without information about the class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audiogan.metrics.transfer import (
 
 
 def blobs(n: int, dimensions: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two classes, apart in the last dimension, which is small beside the others."""
+    """Return two classes that differ only in the last dimension, whose variance is small."""
     y = rng.integers(2, size=n)
     x = rng.standard_normal((n, dimensions)) * 100
     x[:, -1] = (y * 2 - 1 + 0.3 * rng.standard_normal(n)) * 1e-3
@@ -81,7 +81,7 @@ class WithMethod(nn.Module):
 
 
 class WithScore(nn.Module):
-    """Its last hidden layer is not the first thing that a linear layer sees."""
+    """Critic whose last hidden layer is not the input of its first linear layer."""
 
     def __init__(self, classes: int = 0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Distances to the nearest neighbours: by hand, and what they say of good, collapsed, copied and crude sounds."""
+"""Tests of distances to nearest neighbours: known values, and good, collapsed, copied and crude sounds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def measure(fake: np.ndarray, sets: dict[str, np.ndarray]) -> tuple[dict[str, fl
 
 
 def check(sets: dict[str, np.ndarray], noise_is: float) -> None:
-    """The ranking that both distances must give. `new` is as good as real sounds; white noise so much farther away."""
+    """Check the ranking by both distances. `new` is as good as real sounds, and white noise is farther by a given
+    factor."""
     value, floor = measure(sets["new"], sets)
     for metric in ("distance_within", "distance_to_train"):
         assert value[metric] == pytest.approx(floor[metric], rel=0.15), metric
@@ -42,7 +43,7 @@ def check(sets: dict[str, np.ndarray], noise_is: float) -> None:
     collapsed, _ = measure(sets["new"][:1] + hiss, sets)
     few, _ = measure(sets["new"][np.arange(n) % (n // 2)] + hiss, sets)
     assert collapsed["distance_within"] < 0.2 * floor["distance_within"]
-    assert few["distance_within"] < 0.3 * floor["distance_within"]  # each is there twice
+    assert few["distance_within"] < 0.3 * floor["distance_within"]  # Each sound occurs twice.
     assert few["distance_to_train"] == pytest.approx(value["distance_to_train"], rel=0.2)
     copied, _ = measure(0.5 * sets["train"][:n], sets)
     assert copied["distance_to_train"] < 1e-3 * floor["distance_to_train"]

@@ -1,4 +1,4 @@
-"""The number of modes of stacked digits, against a classifier that is known."""
+"""Tests of the number of modes of stacked digits, with a known classifier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of sharpness, colourfulness, edges and belonging, on images made by hand."""
+"""Tests of sharpness, colourfulness, edge correlation and match rate, on simple images."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_colourfulness_is_that_of_the_paper() -> None:
     assert colourfulness(colour(0, 0, 255, 0, 0, 255)[None]) == pytest.approx(0.3 * 255)
     greys = np.repeat(RNG(0).uniform(-1, 1, (4, 1, 8, 8)), 3, axis=1)
     assert colourfulness(greys) == pytest.approx(0)
-    assert colourfulness(np.concatenate([greys, np.full((4, 3, 8, 8), 0.0)])) == pytest.approx(0)  # a mean over images
+    assert colourfulness(np.concatenate([greys, np.full((4, 3, 8, 8), 0.0)])) == pytest.approx(0)  # Mean over images.
     with pytest.raises(ValueError, match="colour images"):
         colourfulness(greys[:, :1])
 
@@ -94,7 +94,8 @@ def test_edge_correlation_depends_on_outlines_only() -> None:
     assert edge_correlation(np.roll(square, 3, axis=(2, 3)), square) < 0.5
     assert edge_correlation(square, square[:, :1]) == pytest.approx(1)  # colour against grey
     both = np.concatenate([square, np.zeros_like(square)])
-    assert edge_correlation(both, np.concatenate([square, square])) == pytest.approx(1)  # the flat image is ignored
+    # The image of a single colour is ignored.
+    assert edge_correlation(both, np.concatenate([square, square])) == pytest.approx(1)
     assert np.isnan(edge_correlation(np.zeros_like(square), square))
 
 

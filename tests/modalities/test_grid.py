@@ -1,4 +1,4 @@
-"""Comparison sheets: blocks of rows, and the positions of images that are stored in the file."""
+"""Tests of comparison sheets: blocks of rows, and the stored positions of the images."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from audiogan.modalities.drawing.grid import LAYOUT, read_layout, rows_per_block
 
 
 def write(path: Path, rows: int = 16, size: int = 20) -> dict[str, np.ndarray]:
-    """Write a comparison of images of one colour each and return the images."""
+    """Write a comparison of images of one colour each, and return the images."""
     levels = np.linspace(-0.9, 0.9, 3 * rows, dtype=np.float32).reshape(3, rows)
     names = ("source", "output", "target")
     columns = {
         name: np.broadcast_to(x[:, None, None, None], (rows, 1, size, size))
         for name, x in zip(names, levels, strict=True)
     }
-    columns["source"] = columns["source"][..., : size // 2, : size // 2]  # enlarged in the picture
+    columns["source"] = columns["source"][..., : size // 2, : size // 2]  # Enlarged on the sheet.
     Image().draw_columns(path, columns, "a title", [f"row {i}" for i in range(rows)])
     return columns
 
@@ -48,9 +48,10 @@ def test_many_rows_stand_in_several_blocks(tmp_path: Path) -> None:
     few, many = (read_layout(tmp_path / f"{rows}.png") for rows in (4, 16))
     assert few is not None and len({left for left, _ in few.rows}) == 1
     assert many is not None and len({left for left, _ in many.rows}) == 2
-    assert many.rows[0][1] == many.rows[8][1] and many.rows[7][0] == many.rows[0][0]  # first down, then right
+    # Rows go down first, then to the next block on the right.
+    assert many.rows[0][1] == many.rows[8][1] and many.rows[7][0] == many.rows[0][0]
     assert rows_per_block(16, 3 * 128, 128) == 8
-    assert rows_per_block(16, 3000, 128) == 16  # wider than a screen: one block
+    assert rows_per_block(16, 3000, 128) == 16  # One block, because a row is wider than a screen.
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Images saved, shown and measured."""
+"""Tests of the image modality: files, drawings, metrics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def pixels(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("shape", [(1, 5, 7), (3, 5, 7)])
 def test_a_saved_image_is_the_image(tmp_path: Path, shape: tuple[int, ...]) -> None:
     x = images(1, *shape)[0]
-    x[0, 0, 0], x[0, 0, 1] = -1.5, 1.5  # beyond the ends: clamped, not wrapped around
+    x[0, 0, 0], x[0, 0, 1] = -1.5, 1.5  # Values beyond the range are clamped, not wrapped around.
     IMAGE.save(tmp_path / "new" / "a.png", x)
     with Pillow.open(tmp_path / "new" / "a.png") as picture:
         assert picture.mode == ("L" if shape[0] == 1 else "RGB")
@@ -61,7 +61,7 @@ def test_small_images_are_enlarged_pixel_by_pixel(tmp_path: Path) -> None:
     IMAGE.sheet(tmp_path / "sheet.png", x)
     white = (pixels(tmp_path / "sheet.png") == 255).all(-1)
     rows, columns = np.flatnonzero(white.any(1)), np.flatnonzero(white.any(0))
-    assert white.sum() == 100 and len(rows) == len(columns) == 10  # one pixel is a block of 10 x 10
+    assert white.sum() == 100 and len(rows) == len(columns) == 10  # One pixel becomes a block of 10 x 10.
 
 
 def test_every_image_changes_its_own_cell(tmp_path: Path) -> None:
@@ -126,11 +126,11 @@ def test_pixels_average_over_areas() -> None:
     assert embedding.name == "pixels1x16x16-of-28x28"
     features = embedding(x)
     assert features.shape == (7, 256) and features.dtype == np.float64
-    assert np.allclose(features.mean(1), x.double().mean((1, 2, 3)))  # no pixel counts more than another
+    assert np.allclose(features.mean(1), x.double().mean((1, 2, 3)))  # All pixels have equal weights.
     exact = Pixels((1, 28, 28), max_side=14)(x).reshape(7, 14, 14)
     assert np.allclose(exact, x[:, 0].double().unfold(1, 2, 2).unfold(2, 2, 2).mean((-1, -2)))
     step = torch.full((1, 1, 3, 3), -1.0)
-    step[..., 2] = 1.0  # of the two halves of three columns the right one holds 0.5 and 1 of them
+    step[..., 2] = 1.0  # The right half of three columns contains 0.5 and 1 of the columns.
     assert np.allclose(Pixels((1, 3, 3), max_side=2)(step).reshape(2, 2), [[-1, 1 / 3], [-1, 1 / 3]])
     small = torch.from_numpy(images(2, 3, 8, 8))
     assert np.allclose(Pixels((3, 8, 8))(small), small.flatten(1).double())

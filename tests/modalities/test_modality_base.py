@@ -1,4 +1,4 @@
-"""The interface of modalities: settings, shapes, comparisons and previews."""
+"""Tests of the interface of modalities: settings, shapes, comparisons, previews."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_sounds_of_other_lengths_stand_beside_each_other(tmp_path: Path) -> None
     x = batch(ALL[0], 2)
     ALL[0].draw_columns(tmp_path / "a.png", {"source": x[..., :300], "output": np.repeat(x, 2, 1)})
     ALL[0].sheet(tmp_path / "b.png", np.repeat(x, 2, 0))
-    assert size(tmp_path / "a.png")[0] < size(tmp_path / "b.png")[0]  # two columns, not four
+    assert size(tmp_path / "a.png")[0] < size(tmp_path / "b.png")[0]  # Two columns instead of four.
 
 
 @pytest.mark.parametrize("modality", ALL)
@@ -135,7 +135,7 @@ def test_a_preview_with_sources_is_a_comparison(modality: Modality, tmp_path: Pa
     titles = [f"{i + 1} a" for i in range(4)] if modality.noun == "sound" else ["a"] * 4
     modality.draw_columns(tmp_path / "b.png", {"source": source, "output": x, "target": target}, "step 5", titles)
     assert path.read_bytes() == (tmp_path / "b.png").read_bytes()
-    if modality.noun == "sound":  # the WAV file holds the sounds of the picture
+    if modality.noun == "sound":  # The WAV file contains the sounds of the picture.
         assert soundfile.info(path.with_suffix(".wav")).frames == 12 * 800 + 11 * 2000
     assert modality.write_animation(tmp_path).is_file()
 

@@ -1,4 +1,4 @@
-"""Files and values of Python become signals."""
+"""Tests of signals from files and Python values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_picture_file_of_any_size_and_kind(tmp_path: Path) -> None:
     Pillow.fromarray(PIXELS[..., 0]).save(tmp_path / "grey.webp", lossless=True)
     assert np.allclose(Image().load(tmp_path / "grey.webp", (3, None, None)), EXACT[[0, 0, 0]], atol=1e-6)
     exif = Pillow.Exif()
-    exif[0x0112] = 6  # turned by a quarter
+    exif[0x0112] = 6  # Rotated by 90 degrees.
     Pillow.fromarray(PIXELS).save(tmp_path / "turned.png", exif=exif)
     assert np.allclose(Image().load(tmp_path / "turned.png", (3, None, None)), np.rot90(EXACT, -1, (1, 2)), atol=1e-6)
 
@@ -48,7 +48,8 @@ def test_transparent_pixels_become_white_and_16_bits_are_scaled(tmp_path: Path) 
 def test_pictures_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"not a picture")
     (tmp_path / "b.jpg").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0")
-    (tmp_path / "c.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")  # not given to Ghostscript
+    # The file is not passed to Ghostscript.
+    (tmp_path / "c.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     Pillow.fromarray(PIXELS.repeat(40, 0)).save(tmp_path / "d.png")
     whole = (tmp_path / "d.png").read_bytes()
     (tmp_path / "d.png").write_bytes(whole[: len(whole) // 2])
@@ -92,7 +93,7 @@ def test_grey_and_transparent_arrays() -> None:
         assert np.allclose(Image().convert(value, (3, None, None)), EXACT[[0, 0, 0]], atol=1e-6)
     clear = np.zeros((5, 7, 4), np.uint8)
     assert (Image().convert(clear, (3, None, None)) == 1).all()
-    # Where both layouts are possible, arrays have their channels last and tensors first.
+    # If both layouts are possible, arrays have their channels last, and tensors first.
     odd = RNG(0).integers(0, 256, (3, 6, 3), np.uint8)
     assert Image().convert(odd, (3, None, None)).shape == (3, 3, 6)
     assert Image().convert(torch.from_numpy(odd), (3, None, None)).shape == (3, 6, 3)
@@ -126,7 +127,7 @@ def test_a_sound_file_is_resampled_and_mixed_whole(tmp_path: Path) -> None:
     x = Sound(16000, "peak").load(tmp_path / "a.wav", (1, 1024))
     assert x.shape == (1, 64000) and x.dtype == np.float32
     wanted = soxr.resample(((left + right) / 2).astype(np.float32), 44100, 16000, quality="HQ")
-    assert np.abs(x[0] - wanted).max() < 1e-4  # in blocks, without seams; the level is kept
+    assert np.abs(x[0] - wanted).max() < 1e-4  # Resampled in blocks without seams, at the same level.
     assert np.abs(Sound(44100).load(tmp_path / "a.wav", (2, None)) - [left, right]).max() < 1e-6
     soundfile.write(tmp_path / "mono.flac", left, 44100)
     assert np.abs(Sound(44100).load(tmp_path / "mono.flac", (2, None)) - [left, left]).max() < 1e-4

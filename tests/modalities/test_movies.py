@@ -1,4 +1,4 @@
-"""GIFs and films, written frame by frame."""
+"""Tests of GIFs and MP4 films that are written frame by frame."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ class FFmpegError(Exception):
 
 
 class Stream(SimpleNamespace):
-    """Stand-in of a stream of PyAV."""
+    """Stub of a PyAV stream."""
 
     def encode(self, frame: Any) -> list[Any]:
         return [(self.name, frame)]
 
 
 def stand_in(missing: tuple[str, ...] = ()) -> Any:
-    """Return a stand-in of the module `av` that stores what it is given."""
+    """Return a stub of the module `av` that stores its arguments."""
     container = SimpleNamespace(streams=[], packets=[], opened=None)
 
     def add_stream(name: str, rate: Any, **options: Any) -> Stream:
@@ -122,7 +122,8 @@ def test_what_a_film_hands_to_the_encoder(tmp_path: Path, monkeypatch: pytest.Mo
     assert container.opened == ("w", {"format": "mp4", "options": {"movflags": "faststart"}})
     video, audio = container.streams
     assert (video.name, video.rate, video.width, video.height, video.pix_fmt) == ("h264", 25, 62, 40, "yuv420p")
-    assert (audio.name, audio.rate, audio.codec_context.layout) == ("aac", 48000, "stereo")  # AAC has no 11,000 Hz
+    # AAC does not support 11,000 Hz.
+    assert (audio.name, audio.rate, audio.codec_context.layout) == ("aac", 48000, "stereo")
     pictures = [frame for name, frame in container.packets if name == "h264"]
     assert pictures[-1] is None and [frame.pts for frame in pictures[:-1]] == list(range(25))
     assert pictures[0].pixels.shape == (40, 62, 3) and pictures[0].time_base == Fraction(1, 25)
@@ -131,7 +132,7 @@ def test_what_a_film_hands_to_the_encoder(tmp_path: Path, monkeypatch: pytest.Mo
     ends = np.cumsum([frame.x.shape[1] for frame in sounds[:-1]])
     assert [frame.pts for frame in sounds[:-1]] == [0, *ends[:-1]] and sounds[0].x.flags.c_contiguous
     order = [name for name, frame in container.packets]
-    assert order[: order.index("aac") + 4].count("h264") < 8  # sound and frames take turns
+    assert order[: order.index("aac") + 4].count("h264") < 8  # Sound and frames are written alternately.
 
 
 def test_a_film_without_pyav_or_with_a_broken_encoder_is_one_line(

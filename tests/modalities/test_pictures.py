@@ -94,7 +94,8 @@ def test_silent_broken_and_too_loud_clips_are_shown_as_they_are(
     waves[3] *= 4
     waves[4] = 1e-7
     contact_sheet(tmp_path / "sheet.png", waves, RATE, titles=["a", "b", "c", "d", "e", "f"])
-    assert written.count("silent") == 4 and written.count("not finite") == 4  # in the corner and in the picture
+    # In the corner of the cell and in the picture.
+    assert written.count("silent") == 4 and written.count("not finite") == 4
     assert sum(text.startswith("too loud: +") for text in written) == 1
     assert sum(text.startswith("peak -") for text in written) == 1
     assert {"a", "f", "time (s)", "frequency (Hz)", "8,000", "dB"} <= set(written)
@@ -161,8 +162,8 @@ def test_grid_shows_where_the_energy_is() -> None:
 
 def test_grid_shows_when_the_energy_is_and_how_much() -> None:
     wave = np.zeros((1, 1, 16000), np.float32)
-    wave[0, 0, 4000] = 1.0  # a click at a quarter
-    wave[0, 0, 12000] = 0.01  # and one 40 dB lower at three quarters
+    wave[0, 0, 4000] = 1.0  # A click after a quarter of the sound.
+    wave[0, 0, 12000] = 0.01  # A click that is 40 dB lower, after three quarters.
     brightness = spectrogram_image(wave, RATE)[2:-2, 2:-2].astype(int).sum(axis=(0, 2))
     assert abs(int(brightness[:64].argmax()) - 32) <= 3 and abs(int(brightness[64:].argmax()) - 32) <= 3
     assert brightness[:64].max() > 1.5 * brightness[64:].max() > 3 * brightness[60:68].max()

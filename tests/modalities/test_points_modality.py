@@ -1,4 +1,4 @@
-"""Points saved, drawn and animated."""
+"""Tests of the modality of points: files, plots, animations."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_points_are_drawn_where_they_are(tmp_path: Path) -> None:
     plane.sheet(tmp_path / "a.png", np.full((300, 2), [1.5, 1.5]) + np.random.default_rng(0).normal(0, 0.05, (300, 2)))
     rows, columns = np.nonzero(orange(tmp_path / "a.png"))
     height, width = pixels(tmp_path / "a.png").shape[:2]
-    assert rows.max() < 0.4 * height and columns.min() > 0.6 * width  # up is up, right is right
+    assert rows.max() < 0.4 * height and columns.min() > 0.6 * width  # The y axis points up, the x axis to the right.
 
 
 def test_real_modes_are_drawn_and_counted(tmp_path: Path) -> None:
@@ -78,7 +78,8 @@ def test_previews_become_an_animation(tmp_path: Path) -> None:
         PLANE.write_animation(tmp_path)
     for step in range(4):
         PLANE.write_preview(tmp_path, 100 * step, np.full((500, 2), -1 + 0.5 * step))
-    Pillow.new("RGB", (10, 10)).save(tmp_path / "previews" / "step-00000050.png")  # of another size: left out
+    # Another size, so the picture is skipped.
+    Pillow.new("RGB", (10, 10)).save(tmp_path / "previews" / "step-00000050.png")
     path = PLANE.write_animation(tmp_path)
     assert path == tmp_path / "previews" / "animation.gif"
     centres = []
@@ -95,7 +96,7 @@ def test_previews_become_an_animation(tmp_path: Path) -> None:
 
 
 def test_built_again_from_plain_values() -> None:
-    plain = {**dataclasses.asdict(PLANE), "centres": [[-1, -1], [1, 1]]}  # as YAML gives them
+    plain = {**dataclasses.asdict(PLANE), "centres": [[-1, -1], [1, 1]]}  # As loaded from YAML.
     assert Points(**plain) == PLANE and hash(Points(**plain)) == hash(PLANE)
     for wrong in ({"limit": 0}, {"std": -1.0}, {"centres": [[1, 2, 3]]}):
         with pytest.raises(ValueError, match="limit"):

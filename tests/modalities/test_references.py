@@ -1,4 +1,4 @@
-"""Full-reference measures against their definitions."""
+"""Tests of full-reference metrics against their definitions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RNG = np.random.default_rng
 
 
 def slow_ssim(x: np.ndarray, y: np.ndarray) -> float:
-    """Equation 13 of Wang et al. 2004 for one channel, window by window."""
+    """Return the SSIM of one channel by equation 13 of Wang et al. 2004, window by window."""
     x, y = (x + 1.0) / 2, (y + 1.0) / 2
     at = np.arange(11) - 5
     window = np.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2))
@@ -40,10 +40,10 @@ def test_ssim_is_that_of_the_paper() -> None:
     wanted = np.mean([slow_ssim(output[n, c], target[n, c]) for n in range(2) for c in range(3)])
     assert ssim(output, target) == pytest.approx(wanted, abs=1e-9)
     assert ssim(target, target) == pytest.approx(1.0) and ssim(-target, target) < 0
-    # Constant images: only the term of the means remains.
-    dark, light = np.full((1, 1, 12, 12), -0.6), np.full((1, 1, 12, 12), 0.2)  # 0.2 and 0.6 of full scale
+    # For constant images, only the term of the means remains.
+    dark, light = np.full((1, 1, 12, 12), -0.6), np.full((1, 1, 12, 12), 0.2)  # 0.2 and 0.6 of full scale.
     assert ssim(dark, light) == pytest.approx((2 * 0.12 + 0.0001) / (0.04 + 0.36 + 0.0001))
-    assert ssim(*pair(2, 1, 4, 7)) < 1  # smaller than the window
+    assert ssim(*pair(2, 1, 4, 7)) < 1  # Smaller than the window.
 
 
 def test_ssim_is_that_of_scikit_image() -> None:
@@ -57,7 +57,7 @@ def test_ssim_is_that_of_scikit_image() -> None:
 def test_psnr_averages_errors_before_the_logarithm() -> None:
     target = np.zeros((2, 1, 4, 4))
     output = target.copy()
-    output[1] = 0.2  # mean squared error 0.02; the other pair is equal
+    output[1] = 0.2  # The mean squared error is 0.02. The other pair is equal.
     assert psnr(output, target) == pytest.approx(10 * np.log10(4 / 0.02))
     assert psnr(target, target) == pytest.approx(10 * np.log10(4 / SMALLEST_ERROR))  # finite
     assert l1(output, target) == pytest.approx(0.1)
@@ -73,7 +73,7 @@ def test_si_sdr() -> None:
     assert si_sdr(target, target) == 100.0 and si_sdr(np.zeros_like(target), target) == -100.0
     silent = target.copy()
     silent[0] = 0
-    assert si_sdr(target + 0.1 * noise, silent) == pytest.approx(20.0)  # the silent target is left out
+    assert si_sdr(target + 0.1 * noise, silent) == pytest.approx(20.0)  # The silent target is ignored.
     assert si_sdr(target, 0 * target) is None
 
 

@@ -1,4 +1,4 @@
-"""Sounds of a few milliseconds: they are trained on and measured, or refused in one line."""
+"""Tests of sounds of a few milliseconds: training and evaluation work, or one line explains the error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`audiogan apply`: signals, names, folders, pipes and interrupts."""
+"""Tests of `audiogan apply`: signals, names, folders, pipes, interrupts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def picture(path: Path, *size: int, seed: int = 0) -> np.ndarray:
 
 
 class Convolution:
-    """A convolution over the source and, for the tests of other inputs, the sum of their values."""
+    """Convolution over the source. The sum of all other inputs is added."""
 
     def __init__(self, channels: int, dimensions: int = 2) -> None:
         self.kernel = numbers(0, channels, channels, *[3] * dimensions) / 9

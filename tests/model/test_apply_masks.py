@@ -1,4 +1,4 @@
-"""Inpainting of files of any size: ``audiogan apply --mask``, folders of masks, transparent pixels, Python."""
+"""Tests of inpainting of files of any size: ``audiogan apply --mask``, folders of masks, transparent pixels, Python."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def photo(seed: int = 0) -> np.ndarray:
 
 
 def hole(value: int = 255) -> np.ndarray:
-    """A mask with a rectangle."""
+    """Return a mask with a rectangle."""
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     mask[10:30, 20:44] = value
     return mask
@@ -64,7 +64,7 @@ def test_only_missing_pixels_change(model: Generator, tmp_path: Path) -> None:
     apply(model, source, tmp_path / "out.png", saved(tmp_path / "mask.png", hole()))
     made = pixels(tmp_path / "out.png")
     assert np.array_equal(made[~missing], photo()[~missing]) and (made[missing] != photo()[missing]).mean() > 0.9
-    # The user may or may not have blanked the missing pixels.
+    # The values of missing pixels must have no effect.
     blanked = np.where(missing[..., None], np.uint8(7), photo())
     apply(model, saved(tmp_path / "b.png", blanked), tmp_path / "out2.png", tmp_path / "mask.png")
     assert np.array_equal(pixels(tmp_path / "out2.png"), made)
@@ -128,7 +128,7 @@ def test_folders(model: Generator, tmp_path: Path) -> None:
     missing, wrong = sorted(done.failed)
     assert missing.endswith(f"c.png: it has no mask; add {tmp_path}/masks/c.png")
     assert "d.png: mask: it has 40 x 50 pixels, but the picture has 71 x 50; make the sizes equal" in wrong
-    one, _ = apply(model, tmp_path / "photos", tmp_path / "same", tmp_path / "masks/a.png")  # one mask for all
+    one, _ = apply(model, tmp_path / "photos", tmp_path / "same", tmp_path / "masks/a.png")  # One mask for all files.
     assert len(one.files) == 4
 
 

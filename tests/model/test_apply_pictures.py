@@ -1,4 +1,4 @@
-"""Pictures of all kinds that `audiogan apply` reads and writes."""
+"""Tests of the image formats that `audiogan apply` reads and writes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_own_png_of_16_bits(channels: int, width: int, height: int, seed: int) -
 
 
 def test_png_of_16_bits_by_another_program() -> None:
-    """All five filters, interlaced too, and a colour that is transparent."""
+    """All five PNG filters, interlacing, and a transparent colour."""
     pixels = noise(9, 11, 3, dtype=DEEP)
     rows, above, filters = [], np.zeros(66, int), [0, 1, 2, 3, 4, 3, 4, 1, 2]
     for i, kind in enumerate(filters):

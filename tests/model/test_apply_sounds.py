@@ -1,4 +1,4 @@
-"""Sounds of all rates, lengths and numbers of channels that `audiogan apply` translates."""
+"""Tests of `audiogan apply` with sounds of any sample rate, length and number of channels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from audiogan.model.translation.signals import Translation, apply_signal
 
 
 def tone(seconds: float, rate: int, channels: int = 1, hz: float = 200.0) -> np.ndarray:
-    """Sines ``[n, channels]``, each channel of another pitch."""
+    """Return sines ``[n, channels]`` with a different pitch in each channel."""
     time = np.arange(round(seconds * rate))[:, None] / rate
     return 0.5 * np.sin(2 * np.pi * hz * (1 + np.arange(channels)) * time)
 
@@ -113,7 +113,7 @@ def test_sample_types(tmp_path: Path, name: str, subtype: str, target: str, expe
 
 
 def test_higher_sample_rate(tmp_path: Path) -> None:
-    """A model from 8 kHz to 16 kHz gives 16 kHz, unless the source has more."""
+    """A model from 8 kHz to 16 kHz writes 16 kHz, unless the source has a higher sample rate."""
     for rate, expected in ((8000, 16_000), (4000, 16_000), (44_100, 44_100)):
         soundfile.write(tmp_path / "a.wav", tone(0.5, rate), rate)
         generator = Translator((1, 64), 4, k=2)

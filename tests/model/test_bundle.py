@@ -1,4 +1,4 @@
-"""A model in one file: it sounds as the run it came from, goes by its name, and damaged ones say so."""
+"""Tests of bundles: the same sounds as the run, names, and errors for damaged files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_model_sounds_as_its_run(bundle: Path, tiny_run: Path) -> None:
     wanted, found = run.sample(8, seed=3, label="kick"), model.sample(8, seed=3, label="kick")
     assert np.square(found - wanted).mean() < 1e-4 * np.square(wanted).mean()
     drawn = model.sample_with_labels(40, seed=0)[1]
-    assert drawn == run.sample_with_labels(40, seed=0)[1]  # classes come as often
+    assert drawn == run.sample_with_labels(40, seed=0)[1]  # Classes have the same frequencies.
 
 
 def test_a_model_holds_no_word_of_where_it_was_made(bundle: Path, tiny_sounds: Path) -> None:
@@ -99,7 +99,7 @@ def test_shipped_models(
     waves, labels = model.sample_with_labels(32, seed=0)
     assert np.isfinite(waves).all() and np.abs(waves).max() <= 1 and np.abs(waves.mean(axis=2)).max() < 0.005
     assert len(set(labels)) > 4 and np.abs(waves).max(axis=2).min() > 0.1
-    Path(name).mkdir()  # a folder of that name that is no run does not stand in the way
+    Path(name).mkdir()  # A folder of this name that is not a run does not hide the shipped model.
     assert audiogan.load(name).name == name
     assert main(["list", "models"]) == 0 and name in capsys.readouterr().out
 

@@ -1,4 +1,4 @@
-"""A trained model in someone's hands: the same sounds again, and nothing hostile gets through."""
+"""Tests of `Generator`: reproducible sounds, and damaged or malicious checkpoints."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_run_can_be_named_in_several_ways(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_run, tmp_path / "runs/deep/mine")
     assert audiogan.load().checkpoint == newest(Path("runs/deep/mine"))
-    alone = Path(shutil.copy(newest(tiny_run), tmp_path / "renamed.bin"))  # a checkpoint needs nothing beside it
+    alone = Path(shutil.copy(newest(tiny_run), tmp_path / "renamed.bin"))  # A checkpoint needs no other files.
     assert np.array_equal(audiogan.load(alone).sample(1, seed=3), wanted)
 
 
@@ -73,7 +73,7 @@ def test_a_sound_has_the_same_bits_in_any_company_and_in_any_thread(name: str) -
             assert np.array_equal(model.render(recipes[::-1]), wanted[::-1])
     finally:
         torch.set_num_threads(threads)
-    with ThreadPoolExecutor(6) as pool:  # several players of one model
+    with ThreadPoolExecutor(6) as pool:  # Several threads use one model.
         parts = list(pool.map(lambda i: model.render(recipes[i : i + 2]), range(11)))
     assert all(np.array_equal(part, wanted[i : i + 2]) for i, part in enumerate(parts))
 
@@ -146,7 +146,7 @@ def test_wav_round_trip(model: audiogan.Generator, tmp_path: Path) -> None:
 
 
 class Touch:
-    """Unpickled, it makes a file."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -176,7 +176,7 @@ def test_foreign_files_run_nothing(
 
 
 def refused(path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line that the command line has for `path`."""
+    """Return the single line that the command prints for `path`."""
     for command in (["sample", "-n", "1", "--run", str(path), str(folder / "out")], ["evaluate", str(path)]):
         assert main(command) == 2
         error = capsys.readouterr().err.strip()
@@ -231,7 +231,7 @@ def test_hostile_checkpoints_run_nothing(
     state = load_state(newest(tiny_run))
     hostile_states(flag)[kind](state)
     save_state(path, state)
-    if kind == "data":  # sampling needs no data
+    if kind == "data":  # Sampling needs no data.
         assert main(["evaluate", str(path)]) == 2
         assert "os.mkdir" in capsys.readouterr().err
     else:

@@ -1,4 +1,4 @@
-"""Models that need a signal: sampling, recipes, and what other tools say about them."""
+"""Tests of models that require a signal: sampling, recipes, and messages of other functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Morphs in a folder: the steps of one morph at a time, and nothing of the person's own lost."""
+"""Tests of morphs in a folder: files of an earlier morph are replaced, and files of the user are kept."""
 
 from __future__ import annotations
 

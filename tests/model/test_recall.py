@@ -1,4 +1,4 @@
-"""Recipes in files that may come from strangers."""
+"""Tests of recipes in untrusted files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECIPE = Recipe("m", (0.5, -1.0), {"kick": 1.0}, {}, 3)
 
 
 def png(path: Path, width: int, height: int, comment: str | None = None) -> Path:
-    """A PNG with a header of this size and hardly any pixels."""
+    """Return a PNG whose header declares this size, with hardly any pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -105,7 +105,7 @@ def test_an_animation_skips_pictures_that_are_no_previews(tmp_path: Path) -> Non
     png(folder / "step-00000002.png", 40_000, 40_000)
     (folder / "step-00000003.png").write_bytes(b"")
     with Pillow.open(animate(tmp_path)) as moving:
-        assert 1 <= moving.n_frames <= 2  # equal frames may be joined
+        assert 1 <= moving.n_frames <= 2  # Equal frames may be merged.
     for step in (1, 4):
         (folder / f"step-{step:08d}.png").unlink()
     with pytest.raises(UserError, match="previews"):

@@ -1,4 +1,4 @@
-"""Recipes: a sound one liked comes back, from JSON, from its file, and has neighbours."""
+"""Tests of recipes: reproduction of a sound from JSON and from its file, variations, interpolation."""
 
 from __future__ import annotations
 
@@ -118,7 +118,8 @@ def test_a_morph_goes_from_one_end_to_the_other(model: audiogan.Generator) -> No
     assert way[0] == a and way[-1] == b and len(way) == 5
     assert way[2].classes == pytest.approx({"kick": 0.5, "snare": 0.5})
     lengths = [np.linalg.norm(r.latent) for r in way]
-    assert min(lengths) > 0.95 * min(lengths[0], lengths[-1])  # on a circle, not through the middle
+    # The latents are interpolated on a sphere, not on a straight line.
+    assert min(lengths) > 0.95 * min(lengths[0], lengths[-1])
     waves = model.render(way)
     steps = np.abs(np.diff(waves, axis=0)).mean(axis=(1, 2))
     assert steps.max() < np.abs(waves[-1] - waves[0]).mean()

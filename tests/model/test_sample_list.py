@@ -1,4 +1,4 @@
-"""The list of samples in a folder: what it keeps, and what it refuses."""
+"""Tests of the list of samples in a folder: formats that are preserved, and errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def contents(out: Path) -> dict[str, bytes]:
 
 
 def as_spreadsheet(text: str, separator: str = ",", encoding: str = "utf-8", newline: str = "\r\n") -> bytes:
-    """A list as a spreadsheet saves it."""
+    """Return the list as a spreadsheet program saves it."""
     table = csv.reader(io.StringIO(text, newline=""))
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=separator, lineterminator=newline).writerows(table)
@@ -56,7 +56,7 @@ def test_a_list_that_went_through_a_spreadsheet_keeps_all_rows(
     sample(tmp_path, 1, stub, seed=9)
     assert rows(tmp_path)[:3] == before and len(rows(tmp_path)) == 4
     names = {path.name for path in tmp_path.glob("*.wav")}
-    sample(tmp_path, 3, stub, seed=0, truncation=0.5)  # these are known, so nothing is new
+    sample(tmp_path, 3, stub, seed=0, truncation=0.5)  # These samples are listed already, so nothing is added.
     assert {path.name for path in tmp_path.glob("*.wav")} == names and len(rows(tmp_path)) == 4
 
 
@@ -172,7 +172,7 @@ def test_links_and_folders_with_the_name_of_a_sample_are_kept(tmp_path: Path) ->
 
 
 def test_processes_that_sample_into_one_folder_lose_nothing(tmp_path: Path) -> None:
-    """Threads stand in for processes: each opens the folder for itself, so the lock is between them all the same."""
+    """Threads simulate processes: each opens the folder separately, so the lock works between them."""
     settings = [(0, None), (0, None), (0, 0.5), (100, None)]
     start = threading.Barrier(len(settings))
 

@@ -1,4 +1,4 @@
-"""Names of classes from a stranger's model, in file names, tables and on the terminal."""
+"""Tests of untrusted class names in file names, tables and on the terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_no_name_runs_in_a_spreadsheet_or_leaves_the_folder(tmp_path: Path) -> N
     out = tmp_path / "deep" / "out"
     label = {"=1": 0.5, "b": 0.5}
     for options in ({}, {"label": label, "knobs": {"=k": 0.5}}):
-        for _ in range(2):  # the second time nothing is new
+        for _ in range(2):  # The second call adds nothing.
             files, said = sample(Stub(NAMES, "=model"), out, len(NAMES), seed=0, **options)
             assert len({*files}) == len(NAMES) and all(file.parent == out and file.is_file() for file in files)
             assert all(file.name.isprintable() and len(file.name.encode()) < 240 for file in files)

@@ -1,4 +1,4 @@
-"""``audiogan sample`` with models that start from a signal: files, folders, several generators."""
+"""Tests of ``audiogan sample`` for models that require a signal: files, folders, several generators."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHAPE = (1, 8, 8)
 
 
 class Net(nn.Module):
-    """Scale the source; with a latent, add its first number."""
+    """Network that scales the source, and adds the first value of the latent if it has one."""
 
     def __init__(self, factor: float, latent: bool) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ def test_the_contact_sheet_shows_sources_and_is_not_a_sample(tmp_path: Path) -> 
     sample(model(), out, {"source": [str(picture(tmp_path / "contact-sheet.png", 0.5))]})
     assert [row["file"] for row in rows(out)] == ["contact-sheet-output.png"]
     with Pillow.open(out / "contact-sheet.png") as sheet:
-        assert sheet.width > sheet.height  # source and output side by side
+        assert sheet.width > sheet.height  # Source and output are side by side.
         assert len(np.unique(np.asarray(sheet.convert("L")))) > 2
 
 

@@ -1,4 +1,4 @@
-"""Sampling that ends early: what is there is listed, and what is listed is there."""
+"""Tests of interrupted sampling: files and list agree."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def listed(out: Path) -> list[str]:
 
 
 def consistent(out: Path) -> int:
-    """The number of samples, after a check that files and rows agree and nothing else is left."""
+    """Return the number of samples. Check that files and rows agree and that no other files remain."""
     files = {path.name for path in out.iterdir()} - {"samples.csv", "contact-sheet.png"}
     assert files == set(listed(out)) and len(files) == len(listed(out))
     assert all(path.stat().st_size > 100 for path in out.iterdir())

@@ -1,4 +1,4 @@
-"""A sound-to-sound model from one Python file and one YAML file: noise is removed from sounds of any length."""
+"""Test of a model that removes noise from sounds of any length, written as one Python file and one YAML file."""
 
 from __future__ import annotations
 

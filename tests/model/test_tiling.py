@@ -1,4 +1,4 @@
-"""Tiling: the result of a network must not depend on how a signal is cut."""
+"""Tests of tiling: the result must not depend on the tiles."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def processing(net: Any) -> tiling.Process:
 
 
 class Stack(nn.Module):
-    """Convolutions with a known receptive field; with ``stride``, an encoder, a decoder and a skip connection."""
+    """Convolutions with a known receptive field. With ``stride``: an encoder, a decoder and a skip connection."""
 
     def __init__(self, dimensions: int, kernels: Sequence[int], stride: int, scale: int, seed: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Stack(nn.Module):
         self.larger = nn.Upsample(scale_factor=scale) if scale > 1 else None
         self.last = conv(2, 3, 3, padding=1)
         self.multiple = stride
-        # The inner layer sees one step of `stride` to either side, and its grid up to `stride - 1` more.
+        # The inner layer depends on `stride` samples on either side, plus up to `stride - 1` because of its grid.
         self.field = sum(kernel // 2 for kernel in kernels) + 2 * stride + 1
 
     def forward(self, x: Tensor) -> Tensor:
@@ -121,7 +121,7 @@ def test_a_signal_of_the_trained_size_is_processed_once(sizes: tuple[int, ...]) 
 
 
 class Norm(nn.Module):
-    """A network with an unbounded receptive field that makes ``k`` times larger signals."""
+    """Network with an unbounded receptive field that enlarges signals by the factor ``k``."""
 
     def __init__(self, k: int = 1) -> None:
         super().__init__()
@@ -169,7 +169,7 @@ def test_a_constant_stays_constant(sizes: tuple[int, ...]) -> None:
 
 
 def test_windows_have_no_seams() -> None:
-    """Each window has its own level; a jump in the result would be as high as the levels differ."""
+    """Each window has another level. A seam would be a jump as high as the difference of the levels."""
     levels = iter(np.random.default_rng(0).uniform(-1, 1, 100))
 
     def process(tiles: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -183,7 +183,7 @@ def test_windows_have_no_seams() -> None:
 
 @pytest.mark.parametrize("blended", [True, False])
 def test_memory_does_not_grow_with_the_length(blended: bool) -> None:
-    """A stream forgets what was used, and results are made only when they are wanted."""
+    """A stream discards values that are no longer needed, and results are computed on demand."""
     read = made = 0
     most = 0
 

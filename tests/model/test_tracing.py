@@ -1,4 +1,4 @@
-"""Traced generators: the same bits as the network, called by the same keywords."""
+"""Tests of traced generators: bits and arguments equal those of the network."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from audiogan.representations import SoundFormat
 
 
 class Drawing(nn.Module):
-    """Adds random numbers to its latents: no two calls give the same."""
+    """Network that adds random numbers to its latents, so that no two calls have equal results."""
 
     def forward(self, latent: Tensor) -> Tensor:
         return latent + torch.randn(1)
 
 
 class Filter(nn.Module):
-    """A network for signals of any length."""
+    """Network for signals of any length."""
 
     def forward(self, latent: Tensor, source: Tensor) -> Tensor:
         return source * latent[:, :1, None]
 
 
 class Endless(nn.Module):
-    """A network with an output of open length."""
+    """Network whose output has no fixed length."""
 
     shape = (1, None)
 
@@ -53,7 +53,7 @@ def test_sounds_are_the_same_bits_before_and_after(name: str, monkeypatch: pytes
     monkeypatch.setattr(generator, "TRACED_AFTER", 10)
     model = audiogan.load(name)
     assert np.array_equal(model.sample(40, seed=3), expected)
-    assert model._traced is not None  # or nothing was compared
+    assert model._traced is not None  # The network was traced, so the comparison is meaningful.
     other = audiogan.load(name).sample(1, seed=3, truncation=0.5)
     assert np.array_equal(model.sample(1, seed=3, truncation=0.5), other)
 

@@ -1,4 +1,4 @@
-"""Runs and bundles of networks from outside the package: they say what they need, and load where it is trusted."""
+"""Tests of runs and bundles with networks from outside the package: required modules and trust."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ NETWORK = "from audiogan.networks.stftgan import STFTGenerator\nclass Mine(STFTG
 
 @pytest.fixture
 def own(here: Path) -> str:
-    """The name of a module with a generator."""
+    """Return the name of a module with a generator."""
     return write_module(here, NETWORK)
 
 
 def changed_run(tiny_run: Path, folder: Path, key: str, value: Any, **more: Any) -> Path:
-    """A copy of a run's newest checkpoint with another value at a dotted key of its configuration."""
+    """Return a copy of the newest checkpoint of a run, with another value at a dotted key of its configuration."""
     state = load_state(list_checkpoints(tiny_run / "checkpoints")[0])
     (folder / "run/checkpoints").mkdir(parents=True, exist_ok=True)
     state["config"] = with_value(state["config"], key, value)
@@ -58,7 +58,7 @@ def test_a_run_of_a_trusted_network_is_measured(run: Path, own: str) -> None:
 
     with pytest.raises(UserError, match=f"it needs the module {own}"):
         evaluate_run(str(run), echo=lambda line: None)
-    with pytest.raises(UserError, match="at least 20"):  # the data of this run is too small, but the network is loaded
+    with pytest.raises(UserError, match="at least 20"):  # The data of this run is too small, but the network is loaded.
         evaluate_run(str(run), trust=own, echo=lambda line: None)
 
 
@@ -82,7 +82,7 @@ def test_commands_take_trust_at_any_place(place: str, run: Path, own: str) -> No
         "before": ["--trust", "others", "--trust", own, "sample", "-n", "1", "--run", str(run), "out"],
     }[place]
     assert main(command) == 0 and len(list(Path("out").glob("*.wav"))) == 1
-    assert main(["sample", "-n", "1", "--run", str(run), "out"]) == 2  # trust ends with its command
+    assert main(["sample", "-n", "1", "--run", str(run), "out"]) == 2  # Trust ends with the command.
 
 
 def test_what_a_bundle_requires(run: Path, own: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,7 +141,7 @@ def test_a_bundle_cannot_require_anything_else(requires: Any, tiny_run: Path, he
 
 
 def test_what_a_bundle_requires_comes_first(tiny_run: Path, here: Path) -> None:
-    """Before the rest of its description is looked at."""
+    """Required modules are checked before the rest of the description."""
     path = save_bundle("plain.audiogan", audiogan.load(tiny_run))
     with zipfile.ZipFile(path) as archive:
         raw, about = archive.read(WEIGHTS), json.loads(archive.read(ABOUT))

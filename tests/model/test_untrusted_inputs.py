@@ -1,4 +1,4 @@
-"""Facts about named inputs in a model from a stranger: bounded, checked, and refused in one line."""
+"""Tests of facts about inputs in untrusted models: limits, checks, errors in one line."""
 
 from __future__ import annotations
 

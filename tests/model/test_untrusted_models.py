@@ -1,4 +1,4 @@
-"""Bundles and checkpoints from strangers: refused in one line, before they cost memory or touch anything."""
+"""Tests of untrusted bundles and checkpoints: refused in one line, before they use memory or have side effects."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Parts = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def parts(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    """The parts of a small bundle: weights as bytes, ``model.json`` as a dict."""
+    """Return the parts of a small bundle: weights as bytes, and ``model.json`` as a dict."""
     path = save_bundle(tmp_path_factory.mktemp("models") / "tiny.audiogan", audiogan.load(tiny_run), "# Tiny\n")
     with zipfile.ZipFile(path) as archive:
         return {"raw": archive.read(WEIGHTS), "about": json.loads(archive.read(ABOUT))}
@@ -161,7 +161,7 @@ def test_compressed_doubled_and_oversized_parts_are_refused(parts: Parts, tmp_pa
     assert "each once" in refusal(path)
     assert "more than a bundle can hold" in refusal(written(path, parts["raw"], " " * (5 << 20)))
     content = written(path, parts["raw"], parts["about"]).read_bytes()
-    at = content.index(b"PK\1\2") + 20  # the sizes in the directory
+    at = content.index(b"PK\1\2") + 20  # Position of the sizes in the directory.
     path.write_bytes(content[:at] + struct.pack("<II", 1 << 29, 1 << 29) + content[at + 8 :])
     assert "more than a bundle can hold" in refusal(path)
     with zipfile.ZipFile(path, "w") as archive:

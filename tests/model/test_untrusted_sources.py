@@ -1,4 +1,4 @@
-"""Bundles from strangers with models that need a signal: every fault is one line, before memory is allocated."""
+"""Tests of untrusted bundles of models that require a signal: errors in one line, before memory is allocated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SOUND = {"_target_": "audiogan.modalities.Sound", "sample_rate": 16000}
 
 
 def bundle(path: Path, changes: dict[str, Any] | None = None) -> Path:
-    """Write a bundle; ``changes`` are values by dotted key of its configuration."""
+    """Write a bundle. ``changes`` are values by dotted key of its configuration."""
     config: Any = copy.deepcopy(CONFIG)
     for key, value in (changes or {}).items():
         *parts, last = key.split(".")

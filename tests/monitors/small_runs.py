@@ -1,4 +1,4 @@
-"""Small trainings on real data of three kinds, healthy or built to fail in a way of one's choice."""
+"""Small training runs on real data of three kinds, healthy or built to fail in a chosen way."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from audiogan.run.callbacks import MetricsLog
 
 
 def table(x: np.ndarray, targets: np.ndarray) -> Table:
-    """A labelled data set in memory."""
+    """Return a labelled data set in memory."""
     labels = Labels(targets.astype(np.int64), [str(label) for label in np.unique(targets)])
     return Table({"x": Signals(x.astype(np.float32)), "label": labels}, len(x))
 
 
 def parted(data: Table, train: int) -> tuple[Table, Table]:
-    """Some examples to train with, chosen at random, and the others."""
+    """Return random training examples, and the remaining examples."""
     order = np.random.default_rng(0).permutation(len(data))
     return data.take(order[:train]), data.take(order[train:])
 
 
 class Flat:
-    """The numbers themselves as features."""
+    """Embedding that returns the values of a signal as features."""
 
     name = "flat"
 
@@ -45,7 +45,7 @@ class Flat:
 
 @lru_cache
 def ring() -> Table:
-    """Eight Gaussians on a circle of radius 1."""
+    """Return points from eight Gaussians on a circle of radius 1."""
     rng = np.random.default_rng(0)
     which = rng.integers(8, size=2000)
     angle = which * np.pi / 4
@@ -54,13 +54,14 @@ def ring() -> Table:
 
 @lru_cache
 def cloud() -> Table:
-    """Points of one Gaussian in 32 dimensions: easily imitated, and nothing to be learnt from 30 of them."""
+    """Return points from one Gaussian in 32 dimensions. It is easy to imitate, and a critic can only memorise 30
+    points."""
     return table(np.random.default_rng(0).normal(size=(300, 32)), np.zeros(300))
 
 
 @lru_cache
 def digits() -> Table:
-    """The 1,797 handwritten digits of scikit-learn, 8x8 pixels in -1 ... 1."""
+    """Return the 1,797 handwritten digits of scikit-learn, 8x8 pixels in -1 ... 1."""
     from sklearn.datasets import load_digits
 
     data = load_digits()
@@ -69,7 +70,7 @@ def digits() -> Table:
 
 @lru_cache
 def drums() -> Table:
-    """400 sounds of four drums, 512 samples at 4 kHz."""
+    """Return 400 sounds of four drums, 512 samples at 4 kHz."""
     from audiogan.data.toys.drum_machine import render
 
     rng = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def drums() -> Table:
 
 
 class Maker(nn.Module):
-    """Latents (and class weights) to signals: two hidden layers, and tanh where signals have an edge."""
+    """Generator with two hidden layers, and a tanh if signals have a limited range."""
 
     latent = "normal"
 
@@ -99,7 +100,7 @@ class Maker(nn.Module):
 
 
 class Judge(nn.Module):
-    """Signals (and class weights) to logits; a dead one says the same to everything."""
+    """Critic: signals and class weights to logits. A dead critic returns a constant."""
 
     def __init__(self, shape: tuple[int, ...], classes: int = 0, width: int = 64, dead: bool = False) -> None:
         super().__init__()
@@ -117,7 +118,7 @@ class Judge(nn.Module):
 
 
 class Offset(nn.Module):
-    """A Gaussian about a point that is learnt."""
+    """Generator of a Gaussian whose mean is learned."""
 
     latent, classes, takes = "normal", 0, frozenset({"latent"})
 
@@ -131,7 +132,7 @@ class Offset(nn.Module):
 
 
 class Slope(nn.Module):
-    """A critic without curvature: against it, alternating gradient descent runs in circles (Mescheder et al. 2018)."""
+    """Linear critic. Alternating gradient descent against it circles around the equilibrium (Mescheder et al. 2018)."""
 
     classes, takes = 0, frozenset[str]()
 
@@ -144,7 +145,7 @@ class Slope(nn.Module):
 
 
 class Minimax(NonSaturating):
-    """Goodfellow et al. 2014, equation 1: the generator minimises log(1 - D(G(z))), whose gradient vanishes."""
+    """Loss of Goodfellow et al. 2014, equation 1: the generator minimises log(1 - D(G(z))), whose gradient vanishes."""
 
     def generator(self, fake_logits: Tensor) -> Tensor:
         return -F.softplus(fake_logits).mean()
@@ -172,7 +173,8 @@ def small_run(
     guard: Guard | None = None,
     monitored: bool = True,
 ) -> tuple[Trainer, Monitors]:
-    """A trainer with its monitors, not yet run. ``lr`` is the critic's and the generator's."""
+    """Return a trainer with monitors, before training. ``lr`` is the learning rate of the critic and of the
+    generator."""
     torch.manual_seed(0)
     run_dir.mkdir(parents=True, exist_ok=True)
     own, held_out = parted(data, train or len(data) * 4 // 5)

@@ -1,4 +1,4 @@
-"""Overrides of findings: each can be pasted behind the command of the run, or is not offered."""
+"""Tests of the overrides in findings: the configuration of the run accepts each of them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ RUNS = [(name,) for name in shipped_configs()] + [
 
 
 def settings_of(run: tuple[str, ...], folder: Path) -> dict[str, Any]:
-    """The settings of a run, as its folder keeps them."""
+    """Return the settings of a run as stored in its folder."""
     name, *overrides = run
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(compose(name, overrides), resolve=True))
     return read_settings(folder)
@@ -81,7 +81,7 @@ def test_what_is_offered_can_be_pasted(run: tuple[str, ...], tmp_path: Path) -> 
         finding = find(History(settings=settings))
         assert finding is not None and finding.advice
         if not finding.override:
-            assert kind in ("mode collapse", "memorising")  # their only choices may be missing
+            assert kind in ("mode collapse", "memorising")  # For these findings, there may be no valid override.
             continue
         cfg = compose(run[0], [*run[1:], *finding.override.split()])
         assert all(player is None or "_target_" in player for player in cfg.players.values()), finding.override
@@ -103,8 +103,8 @@ def test_a_configuration_of_ones_own_is_offered_the_keys_it_has() -> None:
     assert first_valid_override(settings, ["loss=wgan-gp"]) == ""
     assert (
         first_valid_override({"lr.critic": 0.1}, ["loss=wgan-gp"]) == "loss=wgan-gp"
-    )  # no configuration: nothing to compose
-    assert first_valid_override({"trainer.steps": 9}, ["loss=wgan-gp"]) == ""  # a log of another program
+    )  # Without a configuration, overrides cannot be tested.
+    assert first_valid_override({"trainer.steps": 9}, ["loss=wgan-gp"]) == ""  # Log of another program.
     assert (
         clear_invalid_override(Finding("k", 1, "note", "t", override="lr.critic=1"), settings).override == "lr.critic=1"
     )

@@ -1,4 +1,4 @@
-"""The callback: exact resumption, findings that are trimmed, cost by counts, one verdict; and what it measures."""
+"""Tests of the `Monitors` callback: exact resumption, removal of findings, cost, verdict, metrics."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_resumed_run_looks_and_finds_as_one_never_stopped(tmp_path: Path) -> N
     while half.step < 45:
         half._step()
     state = copy.deepcopy(half.state_dict())
-    while half.step < 58:  # steps that will be taken again
+    while half.step < 58:  # Steps that are repeated after resuming.
         half._step()
     assert monitors.findings and monitors.findings[-1].step > 45
     again, _ = small_run(digits(), tmp_path / "half", steps=75, every=10, **options)
@@ -66,7 +66,7 @@ def test_looks_become_rarer_where_measuring_is_dear(tmp_path: Path) -> None:
         trainer.run()
         return sum("monitor/saturation" in row for row in rows(run_dir))
 
-    assert looks(2) == 2 < looks(128)  # the first step and the last
+    assert looks(2) == 2 < looks(128)  # The first and the last step.
 
 
 def test_diversity_is_one_for_real_data_and_tells_modes(tmp_path: Path) -> None:
@@ -88,7 +88,8 @@ def test_outputs_of_one_class_that_are_all_alike_show_within_the_class(tmp_path:
 
     def generate(inputs: dict[str, torch.Tensor]) -> torch.Tensor:
         first_of = torch.tensor([int(np.flatnonzero(own.targets == c)[0]) for c in range(10)])
-        return own.signals(first_of[inputs["classes"].argmax(1)].numpy())  # one picture a class, whatever the latent
+        # One picture per class, independent of the latent.
+        return own.signals(first_of[inputs["classes"].argmax(1)].numpy())
 
     game.generate = generate  # type: ignore[assignment]
     figures = {k.split("/")[0]: v for k, v in Probe(game, Flat(), own, held_out).measure().items()}

@@ -1,4 +1,4 @@
-"""The doctor: other people's logs, what it cannot tell, and what it says of files that are none."""
+"""Tests of the doctor: logs of other programs, rules that are skipped, and files that are not logs."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_losses_that_came_back_are_worth_a_note(tmp_path: Path) -> None:
     rows = [{"step": i, "d_loss": 1.0 + i % 3 / 10, "g_loss": 5e5 if i == 40 else 1.0 + i % 2} for i in range(1, 80)]
     diagnosis = diagnose(write(tmp_path / "metrics.jsonl", rows))
     assert [(f.kind, f.step) for f in diagnosis.findings if f.severity_rank == 2] == [("explosion", 40)]
-    assert diagnosis.verdict.severity == "note" and "recovered" in diagnosis.verdict.text  # it is still known
+    # The finding is still listed.
+    assert diagnosis.verdict.severity == "note" and "recovered" in diagnosis.verdict.text
 
 
 def test_stylegans_log_and_rows_without_a_step(tmp_path: Path) -> None:

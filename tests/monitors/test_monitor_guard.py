@@ -1,4 +1,4 @@
-"""The guard: a step that would blow up is not taken, and the run does what was configured."""
+"""Tests of the guard: exploding updates are rejected, and the run continues as configured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiogan.monitors import Guard, read_findings
 
 
 class Broken(NonSaturating):
-    """NaN at some calls of the generator's loss."""
+    """Loss whose value is NaN in some calls of the generator's loss."""
 
     def __init__(self, *calls: int) -> None:
         self.calls, self.count = calls, 0
@@ -50,7 +50,7 @@ def test_stop_ends_the_run_with_the_weights_of_before(tmp_path: Path) -> None:
     whole._step = step  # type: ignore[method-assign]
     whole.run()
     for name, weight in trainer.game.nets["generator"].state_dict().items():
-        assert torch.equal(weight, before[name])  # the generator's 20th step was not taken
+        assert torch.equal(weight, before[name])  # The generator's 20th update was rejected.
 
 
 def test_skip_goes_on_with_the_next_batch_and_says_so_once(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_rollback_returns_to_the_kept_state_and_learns_more_slowly(tmp_path: Pat
     assert trainer.step == 30 and trainer.stop_reason is None
     assert "went back to step 15" in found[0].text and found[0].severity == "warning"
     assert {o.param_groups[0]["lr"] for o in trainer.optimizers.values()} == {0.5e-3}
-    assert trainer.streams["train"].position == 60  # as many batches as 30 steps of two players take
+    assert trainer.streams["train"].position == 60  # As many batches as 30 steps of two players need.
 
 
 def test_a_rollback_ends_after_so_many_times_and_keeps_its_rate_when_resumed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Logs of other people: all tell of the same overpowering critic, however they are written."""
+"""Tests of logs of other programs: every format gives the same finding, an overpowering critic."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ def test_event_files_of_tensorboard(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-400])
     assert "in the middle of an event" in diagnose(file).remarks[0]
     data = bytearray(file.read_bytes())
-    first = 16 + struct.unpack("<Q", data[:8])[0]  # of the file's version
+    first = 16 + struct.unpack("<Q", data[:8])[0]  # End of the record with the version of the file.
     size = struct.unpack("<Q", data[first : first + 8])[0]
     data[first + 12 : first + 12 + size] = b"\xff" * size
     file.write_bytes(data)

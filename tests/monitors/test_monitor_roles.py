@@ -1,4 +1,4 @@
-"""Roles of players come from the configuration, whatever players are called; foreign logs are read by names."""
+"""Tests of the roles of players: from the configuration, or from names in logs of other programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from audiogan.monitors.collapse import _finding as collapsed
 from audiogan.monitors.overpowering import overpowering_critic
 from audiogan.run.callbacks import MetricsLog
 
-# Names and scores that would be guessed wrongly: a generator called "d" that also notes real logits.
+# Names and scores from which a wrong role would be inferred: a generator called "d" that also records real logits.
 ROLES = {"players.a.role": "critic", "players.d.role": "generator", "players.E.role": "other"}
 
 
@@ -55,7 +55,7 @@ def test_logs_without_roles_are_read_by_names(settings: Any) -> None:
 
 
 class Two(Game):
-    """A line and a slope, moved by players called ``a`` and ``b``."""
+    """A game of a line and a slope, trained by players called ``a`` and ``b``."""
 
     def __init__(self) -> None:
         super().__init__({"line": nn.Linear(1, 1), "slope": nn.Linear(1, 1)})
@@ -63,7 +63,7 @@ class Two(Game):
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         fake = self.nets["slope"](self.nets["line"](context.randn(len(batch["x"]), 1)))
         real = self.nets["slope"](batch["x"])
-        context.record(real_logits=real[:, 0], fake_logits=fake[:, 0])  # both players record both
+        context.record(real_logits=real[:, 0], fake_logits=fake[:, 0])  # Both players record both kinds of logits.
         return {"loss": F.softplus(fake - real if player == "a" else real - fake).mean()}
 
 
@@ -89,7 +89,7 @@ def test_a_run_with_players_a_and_b_is_read_rightly(tmp_path: Path) -> None:
     ):
         assert history.players("critic") == ["a"] and history.players("generator") == ["b"]
         assert len(history.find_curve("a/separation")) and len(history.find_curve("b/grad_norm"))
-    assert History(read(tmp_path)).players("generator") == []  # names and scores alone do not tell
+    assert History(read(tmp_path)).players("generator") == []  # Names and scores alone do not determine the role.
     (tmp_path / "config.yaml").write_text("players: {a: {role: critic}, b: {role: generator}}\n")
     reasons = diagnose(tmp_path).abstained
     assert not any("no critic" in reason for reason in reasons.values())
@@ -106,7 +106,7 @@ RATES = {
     "players.a.optimizer.lr": 0.2,
     "players.b.optimizer.lr": 0.4,
     "lr.critic": 0.2,
-    "lr.generator": 0.1,  # not the rate of b
+    "lr.generator": 0.1,  # Not the learning rate of b.
 }
 
 

@@ -1,4 +1,4 @@
-"""The rules on real small runs: each failure is named, healthy runs of three domains are left alone."""
+"""Tests of the rules on small real runs: each failure is detected, and healthy runs have no findings."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_saturating_loss_against_a_sharp_critic_loses_its_gradient(tmp_path: P
     vanished = first(findings, "vanishing gradient")
     assert vanished.figures["gradient"] < 0.01 * vanished.figures["early gradient"]
     assert vanished.override == "loss=non-saturating"
-    assert not [f for f in findings if f.kind == "mode collapse" and f.severity_rank]  # it never began to learn
+    assert not [f for f in findings if f.kind == "mode collapse" and f.severity_rank]  # Outputs have never improved.
 
 
 def test_a_critic_that_is_far_too_fast_is_overpowering(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_critic_that_is_far_too_fast_is_overpowering(tmp_path: Path) -> None:
 
 
 def test_a_critic_with_few_examples_knows_them_by_heart(tmp_path: Path) -> None:
-    torch.manual_seed(0)  # outputs are as good as real: all that is left to tell them apart is memory
+    torch.manual_seed(0)  # Outputs are as good as real data, so the critic can distinguish them only by memorising.
     nets = Offset(32, 0.0, 1.0), Judge((32,), width=128)
     findings = findings_of(
         tmp_path, cloud, steps=160, penalties=(), train=40, lr=(1e-3, 1e-4), batch_size=40, nets=nets
@@ -90,7 +90,8 @@ def test_players_that_run_in_circles_do_not_converge(tmp_path: Path) -> None:
     findings = findings_of(tmp_path, ring, steps=440, every=8, lr=(0.1, 0.1), **options)
     circles = next(f for f in findings if "oscillates" in f.text)
     assert circles.kind == "non-convergence"
-    assert circles.figures["period"] == pytest.approx(math.pi / 0.1, rel=0.15)  # logits turn twice a round
+    # Logits have two periods per revolution.
+    assert circles.figures["period"] == pytest.approx(math.pi / 0.1, rel=0.15)
 
 
 @pytest.mark.parametrize(
@@ -117,8 +118,8 @@ def test_the_doctor_finds_afterwards_what_was_found_live(tmp_path: Path) -> None
     assert diagnosis.verdict.severity == "failure"
 
 
-# What was measured every 100 steps of two real trainings on MNIST, both of 1,500 steps: a DCGAN with the hinge loss
-# that made one picture a class, and one with the non-saturating loss that did not.
+# Values at every 100th step of two real runs of 1,500 steps on MNIST: a DCGAN with the hinge loss that collapsed to one
+# image per class, and a DCGAN with the non-saturating loss that did not.
 ONE_PICTURE_A_CLASS = [
     0.050,
     0.072,

@@ -1,4 +1,4 @@
-"""Run folders of strangers, as the doctor reads them."""
+"""Tests of the doctor on untrusted run folders."""
 
 from __future__ import annotations
 

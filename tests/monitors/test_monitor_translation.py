@@ -1,4 +1,4 @@
-"""The rules for translations, on networks that are built to fail in one way each and on healthy ones."""
+"""Tests of the rules for translations, on healthy networks and on networks that fail in one way each."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def smooth(seed: int, n: int, channels: int = 3, cells: int = 4) -> Tensor:
 
 
 def colours(x: Tensor) -> Tensor:
-    """The true translation: exchange colours, and brighten."""
+    """The correct translation: exchange colour channels and brighten."""
     return (0.7 * x.roll(1, 1) + 0.2 * x + 0.1).clamp(-1, 1)
 
 
@@ -72,14 +72,14 @@ def pairs(source: Tensor, target: Tensor) -> Table:
 
 
 def measured(network: Formula, data: Table) -> dict[str, float]:
-    """The figures of the probe, without the name of the embedding."""
+    """Return the metrics of the probe, without the name of the embedding."""
     shape = data.columns["source"].shape
     game = Generative(network, Identity(network.shape), {"source": Signal("source", shape, Image())})
     return Probe(game, Flat(), data, data, count=48).measure()
 
 
 def named(figures: Mapping[str, float], settings: Mapping[str, Any] | None = None, used: float = 0.5) -> set[str]:
-    """The kinds of findings of a run with these figures at each monitoring step."""
+    """Return the kinds of findings of a run with these metrics at each monitoring step."""
     history, watch, found = History(settings={"trainer.steps": 10 / used, **(settings or {})}), Watch(), set()
     for step in range(1, 11):
         history.add({"step": step, **{f"monitor/{name}": value for name, value in figures.items()}})
@@ -130,14 +130,14 @@ def test_figures_of_pairs() -> None:
 
 
 def test_outputs_that_match_the_targets_of_others_ignore_their_source() -> None:
-    data = pairs(SOURCES, smooth(9, 64))  # Nothing in a source tells its target.
+    data = pairs(SOURCES, smooth(9, 64))  # The sources contain no information about their targets.
     figures = measured(Formula(lambda x: 0.7 * x.flip(1, 3)), data)
     assert figures["translation/source_effect"] > 0.5 and figures["translation/own_target"] < 0.15
     assert "ignored source" in named(figures)
 
 
 class Domains:
-    """Two domains of pictures, the second of which is brighter and redder, and translations between them."""
+    """Two domains of pictures, of which the second is brighter and redder, and translations between them."""
 
     shift = torch.tensor([0.4, 0.1, 0.0])[:, None, None]
 
@@ -163,7 +163,7 @@ def test_domains_without_pairs() -> None:
 
 
 def test_a_cycle_that_hides_its_source_in_noise_is_named() -> None:
-    """The target domain is all that the output shows. The way back reads differences of less than one level."""
+    """The output shows only the target domain. The way back uses differences of less than one level of 8 bits."""
     picture = 0.3 * smooth(2, 1) + 0.3 * smooth(7, 1) + Domains.shift
     logs = torch.zeros(2, requires_grad=True)  # Logarithms of the amplitude of the code and of its amplification.
     optimizer, x = torch.optim.Adam([logs], 0.1), smooth(3, 2)

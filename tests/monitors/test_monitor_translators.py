@@ -1,4 +1,4 @@
-"""The probe and the rules on games that translate, with pairs and without."""
+"""Tests of the probe and the rules on games that translate, with and without pairs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from translators import Critic, Translator, domains, paired, source
 
 
 class Constant(Translator):
-    """A collapsed translator: one output for every source."""
+    """Collapsed translator: the same output for every source."""
 
     def forward(self, source: Tensor) -> Tensor:
         return self.dense(0 * source)

@@ -1,4 +1,4 @@
-"""BigGAN: the paper's size, every size, how classes and latents come in, truncation, statistics to sample with."""
+"""Tests of BigGAN: size of the paper, all image sizes, conditioning, truncation, standing statistics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def critic(side: int = 16, **options: Any) -> BigGANCritic:
 
 
 def test_the_papers_size_has_the_papers_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    """128 pixels, ch 96, 1000 classes: 158.3 million in table 1, which leaves out the shared embedding (1000 x 128)."""
+    """128 pixels, ch = 96, 1000 classes: 158.3 million parameters in table 1, without the shared embedding (1000 x
+    128)."""
     for slow in ("orthogonal_", "kaiming_uniform_"):
         monkeypatch.setattr(nn.init, slow, lambda w, **options: w)
     g = BigGANGenerator((3, 128, 128), classes=1000)
@@ -53,7 +54,8 @@ def test_the_papers_size_takes_a_step_of_each_player() -> None:
         optimizer.step()
         assert torch.isfinite(loss) and all(torch.isfinite(p).all() for p in net.parameters())
         moved = [not torch.equal(p, old) for p, old in zip(net.parameters(), before, strict=True)]
-        assert sum(moved) > 0.8 * len(moved)  # attention, whose part in the sum is still zero, waits
+        # The factor of the attention is still 0, so the attention layer has no gradient.
+        assert sum(moved) > 0.8 * len(moved)
 
 
 @pytest.mark.parametrize("side", [8, 14, 20, 24, 28, 32, 64, 128])
@@ -77,7 +79,8 @@ def test_every_weight_of_both_networks_learns() -> None:
     g, d = generator(), critic()
     for net in (g, d):
         assert isinstance(net.attention, SelfAttention)
-        nn.init.constant_(net.attention.amount, 0.5)  # zero at first, and then nothing behind it has a gradient
+        # The factor is initially 0, so that layers behind it would have no gradient.
+        nn.init.constant_(net.attention.amount, 0.5)
     weights = torch.eye(3)
     d(g(torch.randn(3, 9), classes=weights), classes=weights).square().sum().backward()
     for name, weight in [*g.named_parameters(), *d.named_parameters()]:
@@ -132,10 +135,10 @@ def test_attention_brings_what_is_far_away() -> None:
 
 
 def test_attention_sits_where_it_is_asked_to() -> None:
-    assert generator(28).attention.query.in_channels == 8  # width 4, times 2 at half the side
+    assert generator(28).attention.query.in_channels == 8  # Width 4, times 2 at half the side.
     assert generator(28, attention=0).attention is None and critic(28, attention=0).attention is None
     assert critic(32, attention=8).place == 1 and generator(32, attention=8).place == 0
-    assert generator(128, width=1).place == 3 and critic(128, width=1).place == 0  # 64, as in the paper
+    assert generator(128, width=1).place == 3 and critic(128, width=1).place == 0  # 64 pixels, as in the paper.
     with pytest.raises(ValueError, match=r"attention=5 is none of the grids \[8, 16\]"):
         generator(16, attention=5)
 
@@ -176,7 +179,7 @@ def test_standing_statistics_are_those_of_the_batches() -> None:
     g = generator(spectral_norm=False)
     z, weights = torch.randn(64, 9), torch.eye(3)[torch.arange(64) % 3]
     with torch.no_grad():
-        g.start.weight *= 3  # what an average of weights does not know of
+        g.start.weight *= 3  # Averaged weights need other statistics.
         g.train()
         expected = g(z, classes=weights)
         g.eval()
@@ -196,7 +199,7 @@ def test_truncation_gives_the_truncated_normal_distribution_in_order(threshold: 
     variance = 1 - 2 * t * torch.exp(-t.square() / 2) / math.sqrt(2 * math.pi) / inside
     assert x.abs().max() <= threshold and x.var() == pytest.approx(variance.item(), rel=0.01)
     assert (x[z.argsort()].diff() >= 0).all()
-    share = (x < 0.5 * threshold).float().mean()  # its distribution function, at one more place
+    share = (x < 0.5 * threshold).float().mean()  # Value of its distribution function at another point.
     assert share == pytest.approx((0.5 + 0.5 * torch.erf(0.5 * t / math.sqrt(2)) / inside).item(), abs=0.005)
 
 

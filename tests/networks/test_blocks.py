@@ -1,4 +1,4 @@
-"""Minibatch deviation: critics see a batch of equal samples."""
+"""Tests of the minibatch standard deviation: critics detect batches of equal samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_batch_of_one_picture_shows() -> None:
     x = torch.randn(8, 3, 4, 4)
     assert minibatch_std(x).shape == (8, 1, 4, 4)
     assert minibatch_std(x).mean() > 100 * minibatch_std(x[:1].expand(8, -1, -1, -1)).mean()
-    # Without classes groups are every second sample here: 0, 2, 4, 6 and 1, 3, 5, 7.
+    # Without classes, groups consist of every second sample: 0, 2, 4, 6 and 1, 3, 5, 7.
     x[1::2] = x[1]
     assert (minibatch_std(x)[1::2] < 1e-3).all() and (minibatch_std(x)[::2] > 0.1).all()
 
@@ -39,7 +39,8 @@ def test_a_class_of_one_picture_shows_among_other_classes() -> None:
 @given(batch=st.integers(1, 13), classes=st.integers(1, 5), seed=st.integers(0, 99))
 def test_any_batch_has_a_finite_gradient(batch: int, classes: int, seed: int) -> None:
     rng = torch.Generator().manual_seed(seed)
-    x = torch.zeros(batch, 2, 3, 3).requires_grad_()  # all alike: the root's derivative must not blow up
+    # For equal samples, the derivative of the square root must be finite.
+    x = torch.zeros(batch, 2, 3, 3).requires_grad_()
     labels = torch.randint(classes, (batch,), generator=rng)
     for weights in (None, torch.eye(classes)[labels]):
         (gradient,) = torch.autograd.grad(minibatch_std(x, classes=weights).sum(), x)

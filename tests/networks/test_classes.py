@@ -1,4 +1,4 @@
-"""Classes in the networks for sounds: the class changes the output, mixtures lie between, every weight learns."""
+"""Tests of classes in networks for sounds: effect of the class, mixtures, gradients of all weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The colouriser: the lightness of the source stays, colour comes from the U-Net."""
+"""Tests of the colourisation network: the lightness of the source is preserved, colours come from the U-Net."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_lightness_is_that_of_the_source() -> None:
     made = net()(source=source).detach()
     assert made.shape == (2, 3, 32, 32) and isinstance(net(), GeneratorNet)
     assert torch.equal(made[:, :1], grey_to_lightness(source))  # bit for bit
-    made[:, 1:] = torch.rand(2, 2, 32, 32) * 2 - 1  # any colours, many of which sRGB does not have
+    made[:, 1:] = torch.rand(2, 2, 32, 32) * 2 - 1  # Random colours, many of which are outside sRGB.
     image = Lab((3, 32, 32)).decode(made)
     assert float((rgb_to_lightness(image) - grey_to_lightness(source)).abs().max()) < 0.005  # 0.25 of L*
 
@@ -57,7 +57,7 @@ def test_wrong_channels() -> None:
 
 
 def test_size_of_the_network_of_the_paper() -> None:
-    """The U-Net of pix2pix, 54,413,955 parameters, with two input channels and one output channel fewer."""
+    """The U-Net of pix2pix has 54,413,955 parameters. This one has two input channels and one output channel fewer."""
     with torch.device("meta"):
         network = Colouriser((3, 256, 256), (1, 256, 256))
     assert sum(p.numel() for p in network.parameters()) == 54_413_955 - 2 * 64 * 16 - (128 * 16 + 1)

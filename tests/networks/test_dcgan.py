@@ -1,4 +1,4 @@
-"""DCGAN: the paper's architecture, any size that halves, running statistics, conditions."""
+"""Tests of DCGAN: architecture of the paper, image sizes, running statistics, conditioning."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def test_the_paper_s_generator_is_one_number_away() -> None:
     assert [conv.out_channels for conv in ups] == WIDTHS_OF_THE_PAPER and ups[0].in_channels == 100
     assert [norm.num_features for norm in kinds(generator, nn.BatchNorm2d)] == WIDTHS_OF_THE_PAPER[:-1]
     assert [conv.out_channels for conv in kinds(critic, nn.Conv2d)] == WIDTHS_OF_THE_PAPER[-2::-1]
-    assert [norm.num_features for norm in kinds(critic, nn.BatchNorm2d)] == [256, 512, 1024]  # none on the first
+    # No norm on the first layer.
+    assert [norm.num_features for norm in kinds(critic, nn.BatchNorm2d)] == [256, 512, 1024]
 
 
 def test_there_are_no_hidden_dense_layers_and_no_pooling() -> None:

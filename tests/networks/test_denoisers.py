@@ -1,4 +1,4 @@
-"""FFDNet and DnCNN: the sizes of the papers, what they depend on, how they begin, and that they learn to denoise."""
+"""Tests of FFDNet and DnCNN: sizes of the papers, receptive field, initialisation, training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def count(network: nn.Module) -> int:
 
 def test_sizes_of_the_papers() -> None:
     with torch.device("meta"):
-        # The papers' FFDNet has a noise-level map per colour channel, which is an input of the first convolution.
+        # The paper's FFDNet has a noise-level map for each colour channel as an input of the first convolution.
         assert count(FFDNet((3, 64, 64), (3, 64, 64), width=96, layers=12)) == 853_836 - 3 * 96 * 9
         assert count(FFDNet((1, 64, 64), (1, 64, 64), width=64, layers=15)) == 485_316 - 1 * 64 * 9
         assert count(DnCNN((1, 64, 64), (1, 64, 64), layers=17)) == 556_097

@@ -38,6 +38,7 @@ def test_positions_are_smooth_and_tell_frames_apart(count: int) -> None:
     x = initial_positions(count, 128)[0]
     assert x.shape == (count, 128) and x.isfinite().all() and x.abs().max() <= 0.14
     if count > 8:
-        assert x[8:].diff(dim=0).square().mean() < 0.2 * x.var()  # of numbers drawn for each frame it is 2
+        # For independent numbers in each frame, the ratio is 2.
+        assert x[8:].diff(dim=0).square().mean() < 0.2 * x.var()
         apart = torch.cdist(x, x) + 9 * torch.eye(count)
         assert apart.min() > 0.001

@@ -1,4 +1,4 @@
-"""Gated convolutions for inpainting: known pixels, sizes, what an output depends on, the critic."""
+"""Tests of gated convolutions for inpainting: known pixels, sizes, receptive field, critic."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def network(**options: Any) -> GatedGenerator:
 
 
 def example(height: int = 32, width: int = 32) -> tuple[Tensor, Tensor]:
-    """Two images, and masks with a rectangle."""
+    """Return two images, and masks with a rectangle."""
     mask = torch.zeros(2, 1, height, width)
     mask[:, :, 6:14, 3:20] = 1
     return 2 * torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(1)) - 1, mask
@@ -35,7 +35,7 @@ def test_known_pixels_are_those_of_the_source(size: tuple[int, int], stages: int
     assert torch.equal(out[~hole], source[~hole]) and isinstance(net, GeneratorNet)
     assert float(out[hole].detach().abs().max()) < 1 and float(out[hole].detach().std()) > 0.01
     blanked = torch.where(hole, 0.7, source)
-    assert torch.equal(net(source=blanked, mask=mask), out)  # values of missing pixels have no effect
+    assert torch.equal(net(source=blanked, mask=mask), out)  # The values of missing pixels have no effect.
     assert torch.equal(net(source=source, mask=torch.zeros_like(mask)), source)
     assert torch.equal(net(source=source, mask=0.9 * mask), out)
     out.square().mean().backward()
@@ -87,7 +87,8 @@ def test_no_output_depends_on_pixels_outside_the_receptive_field(options: dict[s
 
 
 def test_paper_size() -> None:
-    """Both stages have the layers of the authors' first stage, whose parameters follow from their table of widths."""
+    """Both stages have the layers of the authors' first stage. The number of parameters follows from their table of
+    widths."""
     layers = [(5, 5, 48), (3, 24, 96), (3, 48, 96), (3, 48, 192), *[(3, 96, 192)] * 8]  # kernel, inputs, outputs
     layers += [(3, 96, 96), (3, 48, 96), (3, 48, 48), (3, 24, 24), (3, 12, 3)]
     expected = sum(kernel**2 * i * o + o for kernel, i, o in layers)

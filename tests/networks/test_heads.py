@@ -1,4 +1,4 @@
-"""What each way of conditioning can and cannot know."""
+"""Tests of the kinds of class conditioning in critics."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def test_every_weight_of_a_head_is_used(conditioning: str) -> None:
 
 @pytest.mark.parametrize("conditioning", ["projection", "embedding"])
 def test_a_head_learns_which_class_a_sample_is_not(conditioning: str) -> None:
-    """Real pairs have the class that the hidden layer shows, fake pairs another: only the pair tells them apart."""
+    """Real pairs have the class that the hidden layer shows, fake pairs another class. Only the pair distinguishes
+    them."""
     torch.manual_seed(0)
     head = Head(4, 4, conditioning)
     optimizer = torch.optim.Adam(head.parameters(), 0.03)
@@ -94,6 +95,6 @@ def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(ValueError, match="Head takes the inputs: none; got: classes"):
         Head(8, 0)(torch.zeros(2, 8), classes=torch.eye(3)[:2])
     with pytest.raises(ValueError, match=r"classes: expected \[B, 3\], got \[2\]"):
-        Head(8, 3)(torch.zeros(2, 8), classes=torch.tensor([0, 1]))  # indices are not weights
+        Head(8, 3)(torch.zeros(2, 8), classes=torch.tensor([0, 1]))  # Class indices are not class weights.
     with pytest.raises(ValueError, match="classes of 1 samples for 2 samples"):
         Head(8, 3)(torch.zeros(2, 8), classes=torch.eye(3)[:1])

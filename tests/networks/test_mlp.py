@@ -1,4 +1,4 @@
-"""Fully connected networks: signals of any shape, conditions, and a small game that is really won."""
+"""Tests of fully connected networks: signals of any shape, conditioning, training on a small problem."""
 
 from __future__ import annotations
 

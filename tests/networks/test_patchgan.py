@@ -1,4 +1,4 @@
-"""The critic of patches: the authors' sizes, its patches, sources, classes, features."""
+"""Tests of the PatchGAN critic: size of the paper, patches, sources, classes, features."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def count(network: nn.Module) -> int:
 def test_sizes_of_the_authors_code() -> None:
     with torch.device("meta"):
         assert count(PatchCritic(SIZE, SIZE)) == 2_768_705
-        # Without the biases before an instance norm, which removes them.
+        # Without biases before an instance norm, which have no effect.
         assert count(PatchCritic(SIZE, norm="instance")) + 128 + 256 + 512 == 2_764_737
         logits = PatchCritic(SIZE)(torch.zeros(1, *SIZE)).logits
     assert logits.shape == (1, 1, 30, 30)

@@ -1,4 +1,4 @@
-"""R3GAN: the paper's networks, blocks that begin as the identity, no normalisation, classes."""
+"""Tests of R3GAN: networks of the paper, initial blocks, no normalisation, classes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def test_initial_weights_follow_the_depth() -> None:
 def test_there_is_no_normalisation() -> None:
     critic = R3GANCritic((1, 8, 8), **SMALL)
     x = torch.randn(4, 1, 8, 8)
-    assert torch.allclose(critic(x)[:2], critic(x[:2]), atol=1e-6)  # The logit of a sample depends on it alone.
+    # The logit of a sample does not depend on other samples.
+    assert torch.allclose(critic(x)[:2], critic(x[:2]), atol=1e-6)
 
 
 def test_classes_change_images_and_logits() -> None:

@@ -1,4 +1,4 @@
-"""The generator of CycleGAN: the authors' sizes, any size, upsampling, what it depends on."""
+"""Tests of CycleGAN's generator: size of the paper, image sizes, upsampling, receptive field."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from audiogan.networks.base import GeneratorNet
 from audiogan.networks.resnet import ResNetGenerator
 
-IDLE_BIASES = 64 + 128 + 256 + 128 + 64  # of the authors' code, before an instance norm, which removes them
+IDLE_BIASES = 64 + 128 + 256 + 128 + 64  # Biases of the authors' code before an instance norm, which have no effect.
 
 
 @pytest.mark.parametrize(("blocks", "width", "authors"), [(9, 64, 11_378_179), (6, 64, 7_837_699), (9, 32, 2_850_563)])
@@ -39,7 +39,8 @@ def test_signals_pass_at_every_size(norm: str, upsampling: str) -> None:
 def test_nothing_is_drawn() -> None:
     net, x = ResNetGenerator((1, 16, 16), (1, 16, 16), width=4, blocks=1), torch.randn(2, 1, 16, 16)
     state = torch.get_rng_state()
-    assert torch.equal(net(source=x), net.eval()(source=x))  # with instance norm also no difference in training
+    # With instance norm, training and evaluation mode are equal.
+    assert torch.equal(net(source=x), net.eval()(source=x))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -52,7 +53,7 @@ def test_the_receptive_field_is_exact(upsampling: str, field: int, norm: str) ->
 
 
 def checkers(net: nn.Module) -> float:
-    """The mean difference of neighbouring pixels, relative to their size, for a flat source and far from the border."""
+    """Return the mean relative difference of neighbouring pixels for a flat source, far from the border."""
     out = net(source=torch.full((1, 1, 128, 128), 0.3))[..., 48:-48, 48:-48]
     return float((out[..., 0::2, :] - out[..., 1::2, :]).abs().mean() / (out.abs().mean() + 1e-9))
 

@@ -1,4 +1,4 @@
-"""SpecGAN is the paper's: sizes, TensorFlow's SAME padding in two dimensions."""
+"""Tests of SpecGAN: size of the paper, TensorFlow's SAME padding in two dimensions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from audiogan.representations import LogMagnitude, SoundFormat
 
 
 def same_convolution(x: np.ndarray, weight: np.ndarray, stride: int) -> np.ndarray:
-    """`[B, C, H, W]` with `[C', C, K, K]` by TensorFlow's definition of SAME, tap by tap."""
+    """Convolve `[B, C, H, W]` with `[C', C, K, K]` by TensorFlow's definition of SAME padding, tap by tap."""
     kernel = weight.shape[-1]
     outputs = [-(-size // stride) for size in x.shape[2:]]
     totals = [max((out - 1) * stride + kernel - size, 0) for out, size in zip(outputs, x.shape[2:], strict=True)]
@@ -41,7 +41,8 @@ def test_convolution_is_tensorflows_same() -> None:
 
 
 def test_transposed_convolution_is_the_transpose() -> None:
-    """<A x, y> = <x, A' y> for the convolution A written out above, for random x and y: A' is TensorFlow's."""
+    """<A x, y> = <x, A' y> for random x and y, with the convolution A written out above and TensorFlow's transpose
+    A'."""
     layer = SameConvTranspose2d(3, 2, 5, 2).double()
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     y = torch.randn(1, 3, 4, 6, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The super-resolution generator: the authors' sizes, its start, what it depends on, tiles without seams."""
+"""Tests of the super-resolution generator: size of the paper, initialisation, receptive field, tiling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The default network: shapes, conditions, what the critic can see."""
+"""Tests of the STFT GAN: shapes, conditioning, inputs of the critic."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_every_weight_of_both_networks_learns() -> None:
     generator = STFTGenerator((2, 33, 33), latent_dim=8, classes=3, widths=(8, 8, 8), style_dim=8)
     critic = STFTCritic((2, 33, 33), classes=3, widths=(4, 8, 8))
     weights = torch.eye(3)
-    # Twice the same batch of latents: the deviation channel then sees no deviation, and must still have a gradient.
+    # The same batch of latents twice: the standard deviation is 0, and its gradient must be finite.
     critic(generator(torch.randn(3, 8), classes=weights), classes=weights).square().sum().backward()
     for name, weight in [*generator.named_parameters(), *critic.named_parameters()]:
         assert weight.grad is not None and torch.isfinite(weight.grad).all(), name

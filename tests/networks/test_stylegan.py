@@ -1,4 +1,4 @@
-"""StyleGAN: the paper's sizes and identities, determinism, mixing, truncation, growth, and one step of each size."""
+"""Tests of StyleGAN: sizes and equations of the papers, determinism, mixing, truncation, growing resolution."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def count(net: nn.Module) -> int:
 def test_the_papers_size_has_the_papers_number_of_parameters() -> None:
     big, judge = StyleGANGenerator((3, 1024, 1024)), StyleGANCritic((3, 1024, 1024))
     assert big.layers == 18 and big.sides == [4, 8, 16, 32, 64, 128, 256, 512, 1024]
-    # As the authors' code prints them for configuration F.
+    # Numbers printed by the authors' code for configuration F.
     assert (count(big), count(judge)) == (30_370_060, 29_012_513)
 
 
@@ -73,7 +73,7 @@ def test_scaling_activations_is_the_papers_weight_modulation(up: bool) -> None:
     torch.manual_seed(0)
     conv = ModulatedConv2d(6, 5, 4, up=up, gain=1.5)
     x, w, bias = torch.randn(3, 6, 7, 7), torch.randn(3, 4), torch.randn(5, 1, 1)
-    # Equations 1 and 3: weights modulated and demodulated for each sample, then a convolution in groups.
+    # Equations 1 and 3: weights are modulated and demodulated for each sample, followed by a grouped convolution.
     weight = conv.conv.weight * conv.conv.scale * conv.affine(w)[:, None, :, None, None]
     weight = 1.5 * weight / (weight.square().sum((2, 3, 4), keepdim=True) + 1e-8).sqrt()
     if up:
@@ -101,7 +101,7 @@ def test_filters_keep_a_constant_and_remove_the_finest_pattern() -> None:
     assert torch.allclose(BinomialFilter(1, stride=2)(flat)[..., 1:-1, 1:-1], torch.ones(()))
     board = (torch.arange(8)[:, None] + torch.arange(8)).remainder(2).float().expand(1, 1, 8, 8) * 2 - 1
     assert BinomialFilter(1, stride=2)(board)[..., 1:-1, 1:-1].abs().max() < 1e-6
-    # Doubling by zeros and the blur is the bilinear doubling of the skips, inside.
+    # Upsampling by zeros and blur equals bilinear upsampling, except at the borders.
     x = torch.randn(1, 1, 8, 8)
     zeros = torch.zeros(1, 1, 17, 17)
     zeros[..., :16:2, :16:2] = x
@@ -134,10 +134,10 @@ def test_every_weight_of_both_networks_learns(modulation: str, progressive: bool
     weights = torch.eye(3)
     judge(net(torch.randn(3, 8), classes=weights), classes=weights).square().sum().backward()
     for name, weight in [*net.named_parameters(), *judge.named_parameters()]:
-        if progressive and name.startswith("entries.0"):  # its grid is not in use any more
+        if progressive and name.startswith("entries.0"):  # The layer of this resolution is no longer in use.
             continue
         assert weight.grad is not None and torch.isfinite(weight.grad).all(), name
-        # The mean of an instance is taken away again where it is normalised.
+        # Instance norm removes the mean of each channel.
         assert weight.grad.abs().sum() > 0, name
 
 
@@ -171,8 +171,9 @@ def test_styles_are_mixed_in_training_from_a_random_layer_on() -> None:
     z = torch.randn(4000, 8)
     net(z)
     (ws,) = seen
-    own = (ws == net.mapping(z)[:, None]).all(2)  # [B, layers]: whose style is it
-    assert own[:, 0].all() and (own[:, :-1] >= own[:, 1:]).all()  # its own first, then another's to the end
+    own = (ws == net.mapping(z)[:, None]).all(2)  # [B, layers]: whether the style is that of the first latent.
+    # First styles of the first latent, then styles of the second latent.
+    assert own[:, 0].all() and (own[:, :-1] >= own[:, 1:]).all()
     starts = own.sum(1)
     assert (starts < net.layers).float().mean() == pytest.approx(0.9, abs=0.02)
     assert set(starts.tolist()) == set(range(1, net.layers + 1))
@@ -210,7 +211,7 @@ def test_synthesis_of_the_mapping_is_the_generator_and_takes_a_style_a_layer() -
     ws = w[:, None].repeat(1, net.layers, 1)
     assert torch.equal(net.synthesis(ws), net(z, classes=weights))
     for layer in range(net.layers):
-        if layer == 1:  # colours of the coarsest grid: they shift the image, whatever comes after
+        if layer == 1:  # The colours of the coarsest resolution shift the whole image.
             continue
         other = ws.clone()
         other[:, layer] = w.flip(0)
@@ -243,7 +244,7 @@ def test_spectral_norm_bounds_every_layer() -> None:
 
 
 class Images:
-    """Sixty images of two kinds, bright and dark."""
+    """Data set of sixty images of two kinds, bright and dark."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.label = torch.arange(60) % 2
@@ -310,7 +311,7 @@ def test_a_growing_network_is_smooth_in_its_level_and_ends_as_an_ordinary_one() 
         for before, after in zip(at(nearby[0]), at(nearby[1]), strict=True):
             assert torch.allclose(before, after, atol=1e-2), level
     assert torch.equal(at(2.0)[0], full(z))
-    judge.level.fill_(0.0)  # detail finer than the grid in use is not seen
+    judge.level.fill_(0.0)  # Details finer than the resolution in use have no effect.
     detail = torch.tensor([1.0, -1.0]).repeat(14).expand(4, 1, 28, 28)
     assert torch.allclose(judge(x + detail), judge(x), atol=1e-4)
 
@@ -331,13 +332,13 @@ def test_checkpoints_and_averages_hold_how_far_a_network_has_grown(tmp_path: Pat
     for name, value in whole.game.state_dict().items():
         assert torch.equal(value, resumed.game.state_dict()[name]), name
     average = resumed.callbacks["ema"].nets["generator"]  # type: ignore[attr-defined]
-    # An average follows one step behind: growth comes after the moves.
+    # An average is one step late, because the resolution grows after the updates.
     assert average.level == 0.75 and whole.game.nets["generator"].level == 1.0 and average.w_seen.sum() > 0
 
 
 @pytest.mark.parametrize(("size", "batch"), [(8, 2), pytest.param(1024, 1, marks=pytest.mark.slow)])
 def test_the_papers_size_takes_a_step(size: int, batch: int) -> None:
-    """512 channels and 512 styles: at 8 px in a second, at the paper's 1024 px in a minute, with 6 GB."""
+    """512 channels and 512 styles: a second at 8 pixels. At the paper's 1024 pixels, a minute and 6 GB."""
     torch.manual_seed(0)
     net, judge = StyleGANGenerator((3, size, size)), StyleGANCritic((3, size, size))
     assert [layer.bias.numel() for layer in net.convs][:3] == [512] * 3

@@ -1,4 +1,4 @@
-"""Every network says which inputs it takes, works with them, and refuses to work with fewer or with others."""
+"""Tests that every network lists its inputs, works with them, and rejects missing or unknown inputs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ GROUPING = ("dcgan with deviation", "multiview", "stylegan")
 
 
 def inputs(net: Any) -> dict[str, Tensor]:
-    """Values for the inputs that a network takes."""
+    """Return values for the inputs that a network takes."""
     sizes = {"latent": "latent_dim"}
     return {name: torch.rand(BATCH, getattr(net, sizes.get(name, name))) for name in sorted(net.takes)}
 
@@ -66,7 +66,7 @@ def signals(net: Any) -> Tensor:
 
 
 def refuses(net: Any, given: dict[str, Tensor], *x: Tensor) -> None:
-    """Each missing input is an error that lists what is taken and what was given, and so is an unknown one."""
+    """Check that each missing input, and an unknown input, raises an error that lists expected and given inputs."""
     for left_out in given.keys() - {"latent"}:
         fewer = {name: value for name, value in given.items() if name != left_out}
         named = f"{type(net).__name__} takes the inputs: .*{left_out}.*; got: {', '.join(sorted(fewer)) or 'none'}$"
@@ -89,7 +89,7 @@ def test_generators_take_what_they_say(name: str, classes: int) -> None:
     given = inputs(net)
     with torch.no_grad():
         x = net(**given)
-        assert x.shape[0] == BATCH and torch.equal(x, net(**given))  # no random numbers in evaluation mode
+        assert x.shape[0] == BATCH and torch.equal(x, net(**given))  # No random numbers in evaluation mode.
         if hasattr(net, "forward_truncated"):
             assert net.forward_truncated(0.5, **given).shape == x.shape  # type: ignore[operator]
         with pytest.raises(TypeError, match="latent"):

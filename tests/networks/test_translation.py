@@ -1,4 +1,4 @@
-"""Networks that translate pictures: what both have in common."""
+"""Tests of properties that all image translation networks share."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def test_they_learn_a_translation(make: Any) -> None:
 def test_receptive_fields_by_hand() -> None:
     assert receptive_field([Layer(1)]) == 0
     assert receptive_field([Layer(3, 1, 1), Layer(5, 1, 2)]) == 3
-    # Down: input 2i - 1 ... 2i + 2. Up: output 2i - 1 ... 2i + 2, so output 0 depends on i = -1, 0: inputs -3 ... 2.
+    # Down: inputs 2i - 1 ... 2i + 2. Up: outputs 2i - 1 ... 2i + 2. Output 0 depends on i = -1 and 0, and thus on
+    # inputs -3 ... 2.
     assert receptive_field([Layer(4, 2, 1), Layer(4, 2, 1, transposed=True)]) == 3
     assert receptive_field([Layer(2, 2), Layer(2, 2, transposed=True)]) == 1

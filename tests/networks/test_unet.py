@@ -1,4 +1,4 @@
-"""The U-Net of pix2pix: the authors' sizes, any size that halves, what it draws, what it depends on."""
+"""Tests of the U-Net of pix2pix: size of the paper, image sizes, latents, receptive field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The voice: pulses at the pitch that was asked for, learned by comparing pitches."""
+"""Tests of the voice: pulses at the requested pitch, and learning of the pitch."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_minimum_phase_is_that_of_a_filter_whose_poles_and_zeros_lie_inside() ->
 
 def test_a_voice_rings_after_its_pulses_and_not_before() -> None:
     net = ToneNoiseGenerator(SoundFormat(16384), voice=True).eval()
-    pitch = torch.full((1, net.frames.count), 62.5)  # a pulse every 256 samples, the first at -1
+    pitch = torch.full((1, net.frames.count), 62.5)  # A pulse every 256 samples, the first at sample -1.
     source = net.to_spectra(pulse_train(pitch, 16384, 256, 16000)[:, None])
     heights = -0.5 * torch.linspace(-6, 6, net.sizes[1]).square()  # a resonance
     band = heights.expand(1, 1, net.frames.count, -1)
@@ -51,7 +51,7 @@ def test_a_voice_rings_after_its_pulses_and_not_before() -> None:
         net.frames.synthesise(torch.view_as_complex(s))[0, 0, 4095:12287].view(-1, 256) for s in (spectrum, plain)
     )
     energy, symmetric = (x.square().mean(0) for x in (rung, even))
-    assert energy[:64].sum() > 0.95 * energy.sum()  # the quarter of a period after the pulse
+    assert energy[:64].sum() > 0.95 * energy.sum()  # The quarter of a period after the pulse.
     torch.testing.assert_close(symmetric[1:128].sum(), symmetric[129:].sum(), rtol=0.02, atol=0)
     torch.testing.assert_close(energy.sum(), symmetric.sum(), rtol=0.02, atol=0)
 

@@ -1,4 +1,4 @@
-"""WaveGAN is the paper's: sizes, TensorFlow's SAME padding, initialisation, phase shuffle."""
+"""Tests of WaveGAN: size of the paper, TensorFlow's SAME padding, initialisation, phase shuffle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def count(module: nn.Module) -> int:
 
 
 def tensorflow_same(length: int, kernel: int, stride: int) -> tuple[np.ndarray, int]:
-    """Which input `[outputs, kernel]` each output tap reads, by TensorFlow's definition of SAME (-1: a zero)."""
+    """Return the index of the input that each output tap reads, `[outputs, kernel]`, for TensorFlow's SAME padding. -1:
+    zero."""
     outputs = -(-length // stride)
     total = max((outputs - 1) * stride + kernel - length, 0)
     read = np.arange(outputs)[:, None] * stride + np.arange(kernel) - total // 2
@@ -27,7 +28,7 @@ def tensorflow_same(length: int, kernel: int, stride: int) -> tuple[np.ndarray, 
 
 
 def dense_matrix(weight: np.ndarray, length: int, stride: int) -> np.ndarray:
-    """SAME convolution with weights `[C', C, K]` as a matrix `[C' * outputs, C * length]`."""
+    """Return a SAME convolution with weights `[C', C, K]` as a matrix `[C' * outputs, C * length]`."""
     outs, ins, kernel = weight.shape
     read, outputs = tensorflow_same(length, kernel, stride)
     matrix = np.zeros((outs, outputs, ins, length))
@@ -65,7 +66,7 @@ def test_convolution_is_tensorflows_same(kernel: int, stride: int, length: int) 
 
 @pytest.mark.parametrize(("kernel", "stride", "length"), [(25, 4, 8), (25, 2, 16), (5, 2, 6)])
 def test_transposed_convolution_is_tensorflows_same(kernel: int, stride: int, length: int) -> None:
-    """TensorFlow defines it as the gradient of the convolution that goes the other way."""
+    """TensorFlow defines the transposed convolution as the gradient of the convolution."""
     layer = SameConvTranspose1d(3, 2, kernel, stride)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     x = torch.randn(4, 3, length)
@@ -109,13 +110,13 @@ def test_post_filter_is_one_linear_filter_a_channel() -> None:
     taps, generator.post_filter = generator.post_filter.weight.detach(), None  # type: ignore[union-attr]
     plain = generator(z)[0].detach()
     for channel in range(2):
-        # A SAME correlation of even length 512 reads 255 samples to the left and 256 to the right.
+        # A SAME correlation of even length 512 reads 255 samples on the left and 256 on the right.
         padded = np.pad(plain[channel].numpy(), (255, 256))
         assert np.allclose(np.correlate(padded, taps[channel, 0].numpy(), "valid"), filtered[channel], atol=1e-4)
 
 
 def original_phase_shuffle(x: np.ndarray, phase: int) -> np.ndarray:
-    """As the paper's code has it: mirror on one side, cut the other."""
+    """Phase shuffle as in the authors' code: reflect at one end, crop at the other."""
     left, right = max(phase, 0), max(-phase, 0)
     return np.pad(x, ((0, 0), (0, 0), (left, right)), mode="reflect")[..., right : right + x.shape[-1]]
 
@@ -128,8 +129,8 @@ def test_phase_shuffle() -> None:
     for _ in range(500):
         shuffled = phase_shuffle(x, 2).numpy()
         seen += [phase for phase, expected in candidates.items() if np.array_equal(shuffled, expected)]
-    assert len(seen) == 500  # one shift for the whole batch, always one of the five
-    assert min(np.bincount(np.array(seen) + 2)) > 60  # each a fifth of the time
+    assert len(seen) == 500  # All sounds of a batch have the same shift, one of five.
+    assert min(np.bincount(np.array(seen) + 2)) > 60  # Each shift occurs a fifth of the time.
 
 
 @pytest.mark.parametrize("length", [16384, 65536])
@@ -156,7 +157,7 @@ def test_phase_shuffle_acts_in_training_only_and_follows_the_seed() -> None:
 
 def test_spectral_norm_bounds_every_layer() -> None:
     critic = WaveGANCritic(FORMAT, model_size=4, spectral_norm=True)
-    for _ in range(30):  # one power iteration a forward pass
+    for _ in range(30):  # One power iteration per forward pass.
         critic(torch.randn(1, 1, 16384))
     for layer in [*critic.layers, critic.head.score]:
         norm = torch.linalg.matrix_norm(layer.weight.detach().flatten(1), ord=2)

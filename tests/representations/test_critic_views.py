@@ -1,4 +1,4 @@
-"""Views: sounds land where they should at the level they have, and silence harms nobody."""
+"""Tests of spectrogram views for critics: frequencies, levels, silence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def view(kind: str, length: int, channels: int = 1, rate: int = 16000, n_fft: in
 
 
 def sine(frequency: float, length: int = 8192, rate: int = 16000, level: float = 1.0) -> Tensor:
-    """`[1, 1, T]`, a cosine."""
+    """Return a cosine, `[1, 1, T]`."""
     time = torch.arange(length, dtype=torch.float64) / rate
     return level * torch.cos(2 * math.pi * frequency * time).float()[None, None]
 
@@ -54,7 +54,7 @@ def test_what_fills_up_a_picture_is_silence(kind: str) -> None:
     padded = nn.functional.pad(sound, (0, 16384 - 5000))
     rows = short.shape[1]  # type: ignore[index]
     torch.testing.assert_close(short(sound), long(padded)[:, :, :rows])
-    assert rows > 5000 / 256 + 1  # or this would show nothing
+    assert rows > 5000 / 256 + 1  # The view has more frames than the sound, so that padding is tested.
 
 
 @pytest.mark.parametrize(("n_fft", "bin_"), [(512, 12), (512, 100), (1024, 40)])
@@ -62,7 +62,7 @@ def test_a_sine_of_full_scale_is_one(n_fft: int, bin_: int) -> None:
     picture = STFTView(length=8192, channels=1, n_fft=n_fft, hop_length=n_fft // 2)(sine(bin_ * 16000 / n_fft))[0]
     re, im, magnitude = picture[:, picture.shape[1] // 4]
     assert int(magnitude.argmax()) == bin_ and float(magnitude[bin_]) == pytest.approx(4, abs=0.001)
-    # Hann: the neighbours are halved, and nothing else is there.
+    # With a Hann window, the neighbouring bins have half the magnitude, and all others are 0.
     assert magnitude[[bin_ - 1, bin_ + 1]].tolist() == pytest.approx([4 * 0.5 ** (1 / 3)] * 2, abs=0.01)
     assert float(magnitude[bin_ + 3 :].max()) < 0.2
     torch.testing.assert_close(torch.hypot(re, im)[bin_], magnitude[bin_], rtol=1e-4, atol=1e-4)
@@ -77,14 +77,14 @@ def test_the_planes_hold_the_phase() -> None:
 
 @pytest.mark.parametrize(("rate", "n_fft"), [(16000, 512), (44100, 2048)])
 def test_a_sine_lands_in_its_band_at_its_level(rate: int, n_fft: int) -> None:
-    """64 bands from 20 Hz to half the rate, centres at equal mel distances; the level is that of the main lobe."""
+    """64 bands from 20 Hz to half the sample rate, with equal mel distances. The level is that of the main lobe."""
     look = LogMelView(length=16384, channels=1, sample_rate=rate, n_fft=n_fft, hop_length=n_fft // 2)
     mel = [2595 * math.log10(1 + f / 700) for f in (20, rate / 2)]
     for band in (8, 20, 40, 62):
         centre = 700 * (10 ** ((mel[0] + (band + 1) * (mel[1] - mel[0]) / 65) / 2595) - 1)
         column = look(sine(centre, 16384, rate))[0, 0, 8]
         assert abs(int(column.argmax()) - band) <= 1, centre
-        # A band takes the middle of Hann's main lobe at least, which is 0.85 ... 1, and the sum of it at most, 2.1.
+        # A band sums between 0.85 (centre of Hann's main lobe) and 2.1 (whole main lobe).
         assert 0.8 <= math.exp(2 * float(column.max()) - 7) <= 2.15
         halved = look(sine(centre, 16384, rate, level=0.5))[0, 0, 8].max()
         assert float(column.max() - halved) == pytest.approx(math.log(2) / 2, abs=0.001)
@@ -111,11 +111,12 @@ def test_silence_is_the_same_everywhere_and_the_lowest_level() -> None:
 @pytest.mark.parametrize("n_mels", [64, 128])
 @pytest.mark.parametrize(("rate", "n_fft"), [(16000, 512), (16000, 64), (44100, 512), (44100, 2048)])
 def test_no_band_is_empty(rate: int, n_fft: int, n_mels: int) -> None:
-    """A click has the same level at every frequency; a band weighs half of its nearest one at least."""
+    """A click has the same level at all frequencies. The weights of a band sum to at least half of the nearest bin's
+    weight."""
     look = LogMelView(length=4096, channels=1, sample_rate=rate, n_fft=n_fft, hop_length=n_fft // 2, n_mels=n_mels)
     click = torch.zeros(1, 1, 4096)
     click[..., 2048] = 1.0
-    level = (2 * look(click)[0, 0, 2048 * 2 // n_fft] - 7).exp() * n_fft / 4  # 1: one frequency of weight 1
+    level = (2 * look(click)[0, 0, 2048 * 2 // n_fft] - 7).exp() * n_fft / 4  # 1 for a single frequency with weight 1.
     assert level.shape == (n_mels,) and level.min() > 0.5
 
 
@@ -130,7 +131,7 @@ def test_channels_stand_one_after_the_other(kind: str) -> None:
 @pytest.mark.parametrize("kind", VIEWS)
 def test_can_be_differentiated_twice(kind: str, level: float) -> None:
     torch.manual_seed(0)
-    look = view(kind, 5000, channels=2)  # one that is filled up
+    look = view(kind, 5000, channels=2)  # A view whose number of frames is rounded up.
     size = math.prod(look.shape)  # type: ignore[arg-type]
     critic = nn.Sequential(nn.Flatten(), nn.Linear(size, 8), nn.Softplus(), nn.Linear(8, 1))
     sound = (level * noise(3, 2, 5000)).requires_grad_()

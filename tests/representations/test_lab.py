@@ -1,4 +1,4 @@
-"""L*a*b*: published values, inversion, colours that a screen cannot show, gradients, and grey images."""
+"""Tests of L*a*b*: published values, inversion, colours outside sRGB, gradients, grey images."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PUBLISHED = {
 
 
 def cube(n: int = 17) -> Tensor:
-    """All colours of a grid over sRGB, ``[1, 3, n, n * n]``."""
+    """Return all colours of a grid over sRGB, ``[1, 3, n, n * n]``."""
     side = torch.linspace(-1, 1, n)
     return torch.stack(torch.meshgrid(side, side, side, indexing="ij")).reshape(1, 3, n, -1)
 
 
 def reference(rgb: tuple[float, ...]) -> tuple[float, float, float]:
-    """L*a*b* of one colour in double precision, from the formulas of IEC 61966-2-1 and CIE 15."""
+    """Return L*a*b* of one colour in double precision, by the formulas of IEC 61966-2-1 and CIE 15."""
     matrix = [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
     line = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
     xyz = [sum(m * v for m, v in zip(row, line, strict=True)) / sum(row) for row in matrix]
@@ -109,7 +109,7 @@ def test_grey_image_of_the_same_lightness() -> None:
     assert grey.shape == (1, 1, 9, 81) and grey.abs().max() <= 1 + 1e-6
     assert torch.allclose(grey_to_lightness(grey), LAB.encode(x)[:, :1], atol=1e-5)
     assert torch.allclose(rgb_to_lightness(x), LAB.encode(x)[:, :1], atol=1e-6)
-    assert float(LAB.encode(grey.expand(-1, 3, -1, -1))[:, 1:].abs().max()) < 1e-5  # a grey image has no chroma
+    assert float(LAB.encode(grey.expand(-1, 3, -1, -1))[:, 1:].abs().max()) < 1e-5  # A grey image has no chroma.
     already = torch.linspace(-1, 1, 64).view(1, 1, 1, 64)
     assert torch.allclose(grey_of_same_lightness(already.expand(-1, 3, -1, -1)), already, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""Partials: sinusoids at the frequencies that were asked for, measured again, learned by comparing."""
+"""Tests of partials: synthesis at given frequencies, measurement, training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMAT, HOP = SoundFormat(16384), 256
 
 
 def tracks(partials: Partials, *octaves: float) -> torch.Tensor:
-    """Steady frequencies `[1, K, N]`: those that are given, the others in the middle of their bands."""
+    """Return constant frequencies `[1, K, N]`: the given ones, and the middle of the band for all others."""
     found = partials.middle.repeat(1, 65)[None].clone()
     for value in octaves:
         found[0, int((value - math.log2(LOWEST_HZ)) / BAND)] = value

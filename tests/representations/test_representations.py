@@ -1,4 +1,4 @@
-"""Representations invert as well as they say, on real drums and on anything."""
+"""Tests of the accuracy of representations on real drums, and of their inversion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LENGTH = 16384
 
 @pytest.fixture(scope="module")
 def drums(real_drums: Path) -> Tensor:
-    """48 real drums, `[48, 1, 16384]`, spread over all classes."""
+    """Return 48 real drums of all classes, `[48, 1, 16384]`."""
     files = sorted(real_drums.rglob("*.wav"))
     waves = torch.zeros(48, 1, LENGTH)
     for wave, file in zip(waves, files[:: len(files) // 48], strict=False):
@@ -31,14 +31,14 @@ def drums(real_drums: Path) -> Tensor:
 
 
 def snr(wave: Tensor, other: Tensor) -> Tensor:
-    """Decibels, `[B]`."""
+    """Return the signal-to-noise ratio in dB, `[B]`."""
     return 10 * torch.log10(
         wave.square().flatten(1).sum(1) / (other - wave).square().flatten(1).sum(1).clamp_min(1e-30)
     )
 
 
 def convergence(representation: LogMagnitude, wave: Tensor, other: Tensor) -> Tensor:
-    """Spectral convergence in decibels, `[B]`, on the representation's own frames."""
+    """Return the spectral convergence in dB, `[B]`, on the frames of the representation."""
     a, b = (representation.frames.analyse(w).abs().flatten(1) for w in (wave, other))
     return 20 * torch.log10((a - b).norm(dim=1) / a.norm(dim=1))
 
@@ -67,8 +67,9 @@ def test_shape_channels_batches_and_determinism(kind: type) -> None:
     assert tuple(x.shape) == (3, *representation.shape)
     decoded = representation.decode(x)
     assert decoded.shape == waves.shape and torch.equal(decoded, representation.decode(x))
-    assert torch.allclose(decoded[1:2], representation.decode(x[1:2]), atol=1e-4)  # no clip depends on its batch
-    short = x[:, :1] if kind is Waveform else x[..., 1:]  # waves may have any length
+    # A decoded clip does not depend on the rest of the batch.
+    assert torch.allclose(decoded[1:2], representation.decode(x[1:2]), atol=1e-4)
+    short = x[:, :1] if kind is Waveform else x[..., 1:]  # Waveforms may have any length.
     for method, wrong in ((representation.encode, waves[:, :1]), (representation.decode, short)):
         with pytest.raises(ValueError, match=re.escape(str(list(wrong.shape)))):
             method(wrong)
@@ -127,8 +128,8 @@ def test_complex_stft_layout_and_scale(drums: Tensor) -> None:
     representation.fit(drums.split(7))
     encoded = representation.encode(drums)
     assert encoded.square().mean().sqrt() == pytest.approx(1, abs=1e-4)
-    assert encoded.abs().amax((1, 2, 3)).min() > 1  # every drum stands out
-    # A sine of full scale in the middle of bin 32 has magnitude 1, its phase in the two channels.
+    assert encoded.abs().amax((1, 2, 3)).min() > 1  # Every drum exceeds 1.
+    # A sine of full scale in the middle of bin 32 has magnitude 1. Its phase is encoded in two channels.
     sine = torch.cos(2 * torch.pi * (torch.arange(LENGTH) % 8) / 8).expand(1, 1, -1)
     plain = ComplexSTFT(SoundFormat(LENGTH), power=0.5).encode(sine)[0, :, 32, 64]
     assert torch.allclose(plain, torch.tensor([1.0, 0.0]), atol=1e-4)
@@ -153,7 +154,7 @@ def test_complex_stft_gradient_is_finite_and_bounded_near_silence(power: float, 
     wave = (level * torch.randn(1, 1, 2048)).requires_grad_()
     x = representation.encode(wave)
     (gradient,) = torch.autograd.grad(x.sum(), wave)
-    # A sample is in two frames, with weights that add to 1, and in 129 bins as re + im, |.| <= sqrt(2), over 64.
+    # A sample is in two frames, whose weights sum to 1, and in 129 bins as re + im, |.| <= sqrt(2), over 64.
     bound = representation.floor ** (power - 1) * 129 * 2**0.5 / 64
     assert torch.isfinite(gradient).all() and gradient.abs().max() <= bound
     x = x.detach().requires_grad_()
@@ -177,7 +178,7 @@ def test_log_magnitude_is_specgans(drums: Tensor) -> None:
 
 
 def test_no_ripple_from_hop_to_hop() -> None:
-    """With the true phase the inverse is flat; a synthesis window that is not the dual ripples by 6 dB."""
+    """With the true phase, the inverse is flat. A synthesis window other than the dual window would ripple by 6 dB."""
     frames = Frames(4096, 256, 128, pad=64)
     ones = torch.ones(4096)
     assert torch.allclose(frames.synthesise(frames.analyse(ones)), ones, atol=1e-5)

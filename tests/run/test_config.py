@@ -1,4 +1,4 @@
-"""Configurations: all that ship work, bad ones are one line, hostile ones run nothing."""
+"""Tests of configurations: shipped ones, faulty ones, malicious ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from audiogan.run.training import train as run
 
 SMALL = ("batch_size=2", "trainer.steps=2", "callbacks.previews=null", "data.holdout=0", "engine.threads=1")
 LOSSES = sorted(path.stem for path in (CONFIG_FOLDER / "loss").glob("*.yaml"))
-# What each network is made small by, in a training on sounds or on images.
+# Overrides that make each network small, for training on sounds or on images.
 SOUND_NETWORKS = {
     "stftgan": ["game.generator.widths=[16,8]", "game.critic.widths=[8,8]"],
     "wavegan": ["model_size=2"],
@@ -43,7 +43,7 @@ IMAGE_NETWORKS = {
 
 
 def data_for(cfg: DictConfig, sounds: Path) -> list[str]:
-    """Overrides that give a configuration the smallest data there is of its kind."""
+    """Return overrides that select the smallest data for a configuration."""
     return {
         "open_sounds": [f"data.root={sounds}"],
         "open_images": ["data.root=digits"],

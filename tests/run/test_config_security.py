@@ -1,4 +1,4 @@
-"""A configuration from a stranger: it runs no code, writes and reads nothing but its own, and costs little."""
+"""Tests of untrusted configurations: they run no code, access no other files, and use limited memory and time."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ GLOBAL = "# @package _global_"
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder with a file that nobody may change."""
+    """Return an empty working folder with a file that must not change."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "victim.txt").write_text("precious")
     return tmp_path
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line with which ``train`` refuses these arguments."""
+    """Return the single line with which ``train`` refuses these arguments."""
     code, err = main(["train", *arguments]), capsys.readouterr().err
     assert code == 2 and len(err.strip().splitlines()) == 1 and "Traceback" not in err, err
     return err
 
 
-# Files of a configuration, by name, that try to change hydra's own section. All are started by `mine.yaml`.
+# Files of a configuration that try to change the section ``hydra``, by name. `mine.yaml` is the entry point.
 HYDRA = {
     "merge key": {"mine.yaml": "defaults: [points, _self_]\n<<: {hydra: {searchpath: ['pkg://antigravity']}}"},
     "resolver in the defaults": {
@@ -83,7 +83,7 @@ HYDRA = {
 
 @pytest.mark.parametrize("name", ["mine.yml", "mine.YAML"])
 def test_a_sweep_reads_files_as_one_training_does(name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The header counts for every ending: without it these defaults change hydra's logging."""
+    """The header applies to every extension. Otherwise, these defaults would change hydra's logging."""
     (place / "e").mkdir()
     (place / "e/log.yaml").write_text(WRITER)
     defaults = "defaults: [points@_global_, e@hydra.job_logging: log, e@hydra.hydra_logging: log, _self_]"
@@ -117,7 +117,7 @@ def test_the_choice_that_a_sweep_replaces_is_judged_too(place: Path, capsys: pyt
 
 
 def test_a_shadowed_shipped_configuration_is_not_the_reference(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("drums-44k", "drums", "points"):  # whichever is compared with must be the shipped one
+    for name in ("drums-44k", "drums", "points"):  # For every reference, the shipped configuration must be used.
         (place / f"{name}.yaml").write_text(f"# @package _global_.hydra\nhydra_logging: {WRITER}")
     (place / "mine.yaml").write_text("defaults: [drums@_global_, _self_]")
     refused(capsys, "./drums.yaml", "-m", "trainer.steps=1")
@@ -206,7 +206,7 @@ def test_settings_that_do_not_fit_are_bad_input(kind: str, place: Path, capsys: 
 def test_a_file_chooses_no_folder_outside_of_runs(line: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "app").mkdir()
     (place / "mine.yaml").write_text(POINTS + line)
-    if line == "name: ~":  # YAML's null: the name of the file
+    if line == "name: ~":  # YAML's null: the name of the file is used.
         assert compose("mine.yaml").run_dir == str(Path("runs") / "mine")
         return
     err = refused(capsys, "mine.yaml")

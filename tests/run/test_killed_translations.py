@@ -1,4 +1,4 @@
-"""Trainings of translation models that are killed at random moments end with the same bits as unstopped ones."""
+"""Tests that translation models that are killed at random moments end with the same bits as uninterrupted runs."""
 
 from __future__ import annotations
 

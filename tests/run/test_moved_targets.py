@@ -1,4 +1,4 @@
-"""Names of earlier versions, in configurations and stored models, mean the present ones."""
+"""Tests that class names of earlier versions work in configurations and stored models."""
 
 from __future__ import annotations
 

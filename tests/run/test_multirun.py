@@ -1,4 +1,4 @@
-"""``audiogan train -m`` with launchers that run jobs in other processes."""
+"""Tests of ``audiogan train -m`` with launchers that run jobs in other processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POINTS = ("data.count=60", "batch_size=4", "widths=[8,8]", "callbacks.previews=n
 
 @pytest.fixture(autouse=True)
 def same_logging() -> Iterator[None]:
-    """Take back what hydra makes of the logging of this process."""
+    """Undo the changes that hydra makes to logging."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -38,7 +38,7 @@ def sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def other_processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make hydra's launcher run each job in a process of its own, which hands over a pickled result."""
+    """Replace hydra's launcher by one that runs each job in its own process and returns a pickled result."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
     from hydra._internal.core_plugins import basic_launcher

@@ -1,4 +1,4 @@
-"""What a person types after KEY= is what a training gets."""
+"""Tests of the values that users type after KEY=."""
 
 from __future__ import annotations
 

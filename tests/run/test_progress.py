@@ -1,4 +1,4 @@
-"""What a training shows of itself while it runs."""
+"""Tests of the progress display of a training run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_without_a_terminal_there_is_one_plain_line_every_half_minute(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = Progress(SimpleNamespace(last={"critic/loss": 0.5, "critic/r1": 0.1}))
-    for step in range(1, 100):  # a step a second
+    for step in range(1, 100):  # One step per second.
         shown.on_step(trainer(step))
         clock.now += 1
     shown.on_end(trainer(100))
@@ -66,7 +66,7 @@ def test_nothing_is_estimated_before_there_is_something_to_estimate_from(clock: 
     assert "left" not in shown.status_values(trainer(1), clock.now)
     assert "left" not in shown.status_values(trainer(2), clock.now + 1)  # too early
     assert "left" not in shown.status_values(trainer(1), clock.now + 60)  # no step since
-    assert "left" not in shown.status_values(trainer(9, None), clock.now + 60)  # no budget of steps
+    assert "left" not in shown.status_values(trainer(9, None), clock.now + 60)  # No budget in steps.
     assert shown.status_values(trainer(101), clock.now + 60)["left"] == "9 min"
 
 
@@ -84,7 +84,7 @@ def test_a_terminal_gets_a_bar(clock: Clock, monkeypatch: pytest.MonkeyPatch) ->
 
 
 class Dead:
-    """A standard error that is gone."""
+    """A standard error stream that is closed."""
 
     def __init__(self, terminal: bool) -> None:
         self.terminal = terminal

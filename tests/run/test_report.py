@@ -21,7 +21,7 @@ EVIL = '"><script>alert(1)</script>'
 
 
 class Page(HTMLParser):
-    """The tags, attributes and text a browser would see, and the data given to the script."""
+    """HTML parser that collects tags, attributes, text and the data for the script."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(finished_run: Path, tmp_path: Path) -> Path:
-    """A run folder of one's own, to be tampered with."""
+    """Return a copy of a run folder that the test may change."""
     return Path(shutil.copytree(finished_run, tmp_path / "drums run"))
 
 
@@ -129,7 +129,7 @@ def test_page_holds_every_metric_and_every_preview(run: Path) -> None:
         assert f"previews/step-{step:08d}.wav" in page.all("src")
         assert f"previews/step-{step:08d}.png" in page.all("href")
     players = [attrs for tag, attrs in page.tags if tag == "audio" and "controls" in attrs]
-    assert len(players) == 4  # one a step and the one of the slider
+    assert len(players) == 4  # One player per step, and one for the slider.
     for link in {*page.all("src"), *page.all("href")}:
         assert (run / link).is_file(), "links are relative to the page and lead somewhere"
     assert [p["titles"] for p in page.data["previews"]] == [["1 kick", "2 snare", "3 hat"]] * 3
@@ -169,7 +169,7 @@ def test_markup_in_names_stays_text(tmp_path: Path) -> None:
     (run / "scan.txt").write_text(EVIL)
     (run / "config.yaml").write_text("a: </pre>" + EVIL)
     page = Page(write_report(run))
-    assert [tag for tag, _ in page.tags].count("script") == 2  # the data and the page's own
+    assert [tag for tag, _ in page.tags].count("script") == 2  # The data and the script of the page.
     assert all(tag != "img" or attrs.get("id") == "sheet" for tag, attrs in page.tags)
     assert not [name for _, attrs in page.tags for name in attrs if name.startswith("on")]
     assert page.text.count("<script>alert(1)</script>") >= 8
@@ -184,7 +184,7 @@ def test_sources_outputs_and_targets_have_a_slider(tmp_path: Path) -> None:
     page = Page(write_report(tmp_path))
     found = page.data["comparison"]
     assert found["columns"] == list(names) and found["png"] == "previews/step-00000020.png" and len(found["rows"]) == 8
-    stride = 80 + 6  # images of 16 pixels are enlarged to 80; the mask is left out
+    stride = 80 + 6  # Images of 16 pixels are enlarged to 80. The mask is omitted.
     assert found["offsets"] == [0, 2 * stride, 3 * stride]
     sliders = {attrs["id"]: attrs for tag, attrs in page.tags if attrs.get("type") == "range"}
     assert sliders["wipe"]["max"] == "2" and sliders["row"]["max"] == "8"

@@ -1,4 +1,4 @@
-"""The report's curves: the names that trainings log, and logs of strangers."""
+"""Tests of the curves in the report: names in logs of training runs, and untrusted logs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COMMON = ("trainer.steps=4", "callbacks.log.every=2", "callbacks.previews=null",
 
 
 def report_of(folder: Path, name: str, *overrides: str) -> str:
-    """The page of a tiny training."""
+    """Return the report page of a tiny run."""
     cfg = compose(name, [*COMMON, *overrides, "engine.threads=1", f"run_dir={folder}"])
     train(cfg, progress=False, echo=lambda line: None)
     return (folder / "report.html").read_text()

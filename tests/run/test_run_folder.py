@@ -1,4 +1,4 @@
-"""The folder of a run: locks, links out of it, its status."""
+"""Tests of run folders: locks, links that lead out of the folder, status."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_lock_that_is_no_file_is_one_line(make: Any, tmp_path: Path) -> None:
 def test_links_out_of_the_run_folder_are_refused(name: str, tmp_path: Path) -> None:
     outside, run = tmp_path / "outside", tmp_path / "run"
     run.mkdir()
-    (run / name).symlink_to(outside)  # that it does not exist makes no difference
+    (run / name).symlink_to(outside)  # The target of the link need not exist.
     with pytest.raises(UserError, match="outside") as caught:
         check_symbolic_links(run)
     assert str(run / name) in str(caught.value) and not outside.exists()

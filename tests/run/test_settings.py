@@ -1,4 +1,4 @@
-"""Settings of a composed configuration: numbers, rates, paths of the data, a run's own configuration."""
+"""Tests of the settings of a composed configuration: numbers, learning rates, data paths, config.yaml of a run."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_names_of_data_sets_stay_names(here: Path) -> None:
     assert compose("drums", ["data.root=drums"]).data.root == "drums"
     assert compose("handwriting", ["data.root=digits"]).data.root == "digits"
     named = compose("handwriting", ["data.root=digits"])
-    Path("digits").mkdir()  # after the training was started, or where it is evaluated
+    Path("digits").mkdir()  # Created after training started, or on another machine.
     assert "scikit-learn" in open_data(named)[0].source
     assert compose("handwriting", ["data.root=digits"]).data.root == str(here / "digits")
 
@@ -177,7 +177,8 @@ def test_a_runs_own_configuration_trains_the_same_again(capsys: Captured) -> Non
     assert main(["train", "first/config.yaml", "run_dir=second"]) == 0
     one, two = checkpoint(Path("first")), checkpoint(Path("second"))
     assert one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
-    assert main(["train", "second/config.yaml", "run_dir=third"]) == 0  # and so does that of the second
+    # The same holds for the config.yaml of the second run.
+    assert main(["train", "second/config.yaml", "run_dir=third"]) == 0
     capsys.readouterr()
     assert main(["train", "first/config.yaml"]) == 0
     printed = capsys.readouterr().out

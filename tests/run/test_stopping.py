@@ -1,4 +1,4 @@
-"""Signals that end a training after the current step."""
+"""Tests of signals that stop training after the current step."""
 
 from __future__ import annotations
 

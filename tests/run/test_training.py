@@ -1,4 +1,4 @@
-"""Trainings as people run them: killed, interrupted, resumed, refused."""
+"""Tests of training runs that are killed, interrupted, resumed or refused."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from audiogan.run.config import compose
 from audiogan.run.folder import lock_run_folder
 from audiogan.run.training import build_game, build_representation, train
 
-# `python -m audiogan ARGUMENTS` for each line of input. What takes seconds is imported once, before the fork.
+# Run `python -m audiogan ARGUMENTS` for each line of input. Slow modules are imported once, before the fork.
 SERVER = """
 import json, os, runpy, sys
 import audiogan.run.callbacks, audiogan.run.training, audiogan.run.report
@@ -50,7 +50,7 @@ for line in sys.stdin:
 
 
 class Command:
-    """A running `audiogan`, in a process of its own."""
+    """A running `audiogan` command in its own process."""
 
     def __init__(self, server: subprocess.Popen[str], out: Path, arguments: list[str]) -> None:
         self._server, self._out = server, out
@@ -66,7 +66,7 @@ class Command:
         os.kill(self.pid, number)
 
     def wait(self) -> tuple[int, str]:
-        """Exit code (minus the signal, if one ended it) and all it printed."""
+        """Return the exit code (negative if a signal ended the process) and the output."""
         return int(self._line()), self._out.read_text()
 
 
@@ -95,7 +95,7 @@ def tiny(tiny_sounds: Path, tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def copied(tiny_run: Path, tmp_path: Path) -> Path:
-    """A run of four steps to take up, at the place that `tiny` names."""
+    """Return a copy of a run of four steps, at the path where `tiny` expects it."""
     return Path(shutil.copytree(tiny_run, tmp_path / "run"))
 
 
@@ -112,7 +112,7 @@ def lines(run: Path) -> list[dict[str, Any]]:
 
 
 def rows(run: Path) -> list[dict[str, Any]]:
-    """The lines of the log proper, without what the monitors measured."""
+    """Return the lines of the metrics log, without the values of the monitors."""
     return [row for row in lines(run) if "seconds" in row]
 
 
@@ -208,7 +208,7 @@ def test_what_a_killed_run_was_writing_is_removed(copied: Path, tiny: list[str])
 def test_the_log_goes_on_where_the_checkpoint_was(copied: Path, tiny: list[str]) -> None:
     log = copied / "metrics.jsonl"
     before = log.read_text()
-    with open(log, "a") as file:  # two lines after the checkpoint, the second cut
+    with open(log, "a") as file:  # Two lines after the checkpoint, the second truncated.
         file.write(json.dumps({"step": 5, "critic/loss": 9.0}) + "\n" + '{"step": 6, "crit')
     quietly([*tiny, "trainer.steps=6", "callbacks.log.every=2"])
     assert log.read_text().startswith(before) and [row["step"] for row in rows(copied)] == [2, 4, 6]
@@ -219,7 +219,7 @@ def test_a_mean_reaches_over_a_stop(tiny: list[str], tmp_path: Path) -> None:
     quietly([*tiny, *several, "trainer.steps=4"])
     whole = figures(tmp_path / "run")
     checkpoint = tmp_path / "run/checkpoints/step-00000004.ckpt"
-    checkpoint.unlink()  # as if killed in step 4
+    checkpoint.unlink()  # The state of a run that was killed in step 4.
     quietly([*tiny, *several, "trainer.steps=4"])
     assert figures(tmp_path / "run") == whole
 
@@ -379,7 +379,7 @@ def test_two_processes_train_one_run(tiny: list[str], tmp_path: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "audiogan"]
     command = [*launch, "train", "drums", *tiny]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for steps in (3, 5):  # the second goes on
+    for steps in (3, 5):  # The second run resumes the first.
         ended = subprocess.run(
             [*command, f"trainer.steps={steps}"], env=environment, capture_output=True, text=True, timeout=300
         )
@@ -387,5 +387,5 @@ def test_two_processes_train_one_run(tiny: list[str], tmp_path: Path) -> None:
         assert ended.stdout.count(f"finished at step {steps}") == 1 and "2 processes" in ended.stdout
     run = tmp_path / "run"
     assert [row["step"] for row in rows(run)] == [1, 2, 3, 4, 5]
-    assert final(run)["examples"] == 5 * 2 * 2 * 4  # steps, players, processes, batch
+    assert final(run)["examples"] == 5 * 2 * 2 * 4  # Steps, players, processes, batch size.
     assert [path.name for path in tmp_path.iterdir()] == ["run"]

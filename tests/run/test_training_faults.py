@@ -1,4 +1,4 @@
-"""Trainings when something fails around them: full disks, damaged logs, other data, strangers' run folders."""
+"""Tests of training with faults: full disks, damaged logs, changed data, untrusted run folders."""
 
 from __future__ import annotations
 
@@ -232,7 +232,7 @@ def test_an_emptied_optimizer_is_said(train: Train, run: Path) -> None:
 
 
 def from_files(x: torch.Tensor, labels: list[str], targets: torch.Tensor, source: torch.Tensor | None = None) -> Table:
-    """Return data that is read from files, as far as `data_fingerprint` knows."""
+    """Mark data as read from files, for `data_fingerprint`."""
     sources = x if source is None else source
     columns = {
         "x": Signals(x.numpy(), Points()),

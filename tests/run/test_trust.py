@@ -1,4 +1,4 @@
-"""Modules of the person's own: who may name them, which of their classes may stand where, and nothing else of them."""
+"""Tests of trusted modules: who can name them, which of their classes are allowed where."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_new_thread_has_no_trust_unless_it_is_carried(here: Path) -> None:
         in_thread(look)
         later = with_current_trust(look)
         in_thread(later)
-    in_thread(later)  # also when the block has ended
+    in_thread(later)  # The function still trusts the module after the block has ended.
     assert [names for names, _ in found] == [(), ("nets",), ("nets",)]
     assert found[-1][1] and str(here) not in sys.path
 
@@ -184,7 +184,7 @@ def parts(here: Path) -> str:
 def test_each_place_takes_its_kind_from_a_trusted_module(key: str, parts: str) -> None:
     with pytest.raises(UserError, match=rf"if you trust {parts}.py, add --trust {parts}"):
         resolve_target(f"{parts}.{ALLOWED[key]}", key)
-    assert parts not in sys.modules  # the check precedes the import
+    assert parts not in sys.modules  # The check comes before the import.
     with trust_modules(parts):
         assert resolve_target(f"{parts}.{ALLOWED[key]}", key).__name__ == ALLOWED[key]
     with pytest.raises(UserError, match="is not trusted"):

@@ -1,4 +1,4 @@
-"""``audiogan train my.yaml --trust NAME``: classes from a file beside it, and nothing without the flag."""
+"""Tests of ``audiogan train my.yaml --trust NAME``: classes of the user's module, and errors without the flag."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ callbacks: {previews: null, monitors: null}
 
 @pytest.fixture
 def own(here: Path) -> str:
-    """The name of a module with a loss; ``mine.yaml`` uses it."""
+    """Return the name of a module with a loss, which ``mine.yaml`` uses."""
     name = write_module(here, LOSS)
     (here / "mine.yaml").write_text(f"{POINTS}data: {{count: 200}}\ngame: {{loss: {{_target_: {name}.Mine}}}}\n")
     return name
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line with which ``train`` refuses these arguments."""
+    """Return the single line with which ``train`` refuses these arguments."""
     capsys.readouterr()
     code, err = main(["train", *arguments]), capsys.readouterr().err
     assert code == 2 and len(err.strip().splitlines()) == 1 and "Traceback" not in err, err
@@ -66,7 +66,7 @@ def test_training_with_a_trusted_loss(own: str, capsys: pytest.CaptureFixture[st
     assert f"{own}.Mine" in Path(run, "config.yaml").read_text()
     assert main(["train", "mine.yaml", f"--trust={own}", "seed=1", "batch_size=8", "trainer.steps=2"]) == 0
     assert "resuming from" in (printed := capsys.readouterr().out) and "changed since" not in printed
-    assert main(["train", "mine.yaml", "seed=1", "batch_size=8"]) == 2  # trust is never stored
+    assert main(["train", "mine.yaml", "seed=1", "batch_size=8"]) == 2  # Trust is not stored.
     assert "--trust" in capsys.readouterr().err
 
 
@@ -160,7 +160,7 @@ def test_data_from_outside(here: Path) -> None:
         (here / "mine.yaml").write_text(f"{POINTS}data: {{_target_: {own}.{name}, count: 2e2}}\n")
         with audiogan.run.trust.trust_modules(own):
             if good:
-                assert compose("mine.yaml").data.count == 200  # as the annotation of `count` says
+                assert compose("mine.yaml").data.count == 200  # Converted according to the annotation of `count`.
                 continue
             with pytest.raises(UserError, match=r"this key takes a function open_\.\.\. "):
                 compose("mine.yaml")

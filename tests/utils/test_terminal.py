@@ -1,4 +1,4 @@
-"""Output that cannot be written never stops a command, and no control sequence of a stranger reaches a terminal."""
+"""Tests of output streams: closed pipes do not stop commands, and control sequences are escaped."""
 
 from __future__ import annotations
 

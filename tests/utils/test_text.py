@@ -1,4 +1,4 @@
-"""Text from strangers is shown as text: no terminal sequence, no formula of a spreadsheet."""
+"""Tests of untrusted text: no terminal sequences, and no formulas in spreadsheets."""
 
 import pytest
 from hypothesis import given

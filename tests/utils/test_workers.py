@@ -1,4 +1,4 @@
-"""Threads that compute with one PyTorch thread each: at once, in order, and without a word to other threads."""
+"""Tests of worker threads: parallel calls, order of results, and unchanged thread settings elsewhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiogan.utils.workers import Workers
 
 
 def in_new_thread() -> int:
-    """The number of PyTorch's threads that a new thread begins with."""
+    """Return the number of PyTorch threads in a new thread."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(torch.get_num_threads).result()
 
@@ -25,7 +25,7 @@ def test_calls_run_at_once_and_come_back_in_order() -> None:
     together = threading.Barrier(3)
 
     def work(item: int) -> tuple[int, int]:
-        together.wait(30)  # three calls have to be here at the same time
+        together.wait(30)  # Three calls must run at the same time.
         return item, torch.get_num_threads()
 
     assert Workers(3).map(work, range(6)) == [(i, 1) for i in range(6)]
@@ -87,7 +87,7 @@ def test_sounds_have_the_same_bits_with_any_number_of_workers(name: str, monkeyp
     wanted = None
     for count in (1, 2, 5):
         monkeypatch.setattr(generator, "WORKERS", Workers(count))
-        monkeypatch.setattr(generator, "TRACED_AFTER", 7)  # while others are under way
+        monkeypatch.setattr(generator, "TRACED_AFTER", 7)  # Tracing starts while other threads render.
         model = audiogan.load(name)
         recipes = model.recipes(20, seed=3)
         made = model.render(recipes)
@@ -96,7 +96,7 @@ def test_sounds_have_the_same_bits_with_any_number_of_workers(name: str, monkeyp
 
 
 def test_sounds_are_the_same_while_others_compute() -> None:
-    """As in the studio, while a training runs in the same process."""
+    """As in the studio during a training run in the same process."""
     model, before = audiogan.load("drums"), torch.get_num_threads()
     recipes = model.recipes(8, seed=3)
     wanted = model.render(recipes)

@@ -1,4 +1,4 @@
-"""Stacked digits: colour images of three digits each, a data set with 1,000 known modes."""
+"""Stacked digits: colour images in which each colour channel shows a digit. The data set has 1,000 known modes."""
 
 from __future__ import annotations
 

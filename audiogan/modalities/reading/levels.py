@@ -15,7 +15,7 @@ OVERS = 32.0
 SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
 """Full scale of 8-, 16-, 24- and 32-bit integers."""
 OFFSET = 0.1
-"""Smallest significant DC offset, as a fraction of half the range of the loudest window. Most recordings have smaller
+"""Smallest significant DC offset, as a fraction of the amplitude of the loudest window. Most recordings have smaller
 offsets."""
 STEADY = 0.1
 """The offset counts as steady if the means of neighbouring windows differ by at most this fraction.

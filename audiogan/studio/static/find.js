@@ -46,7 +46,7 @@ class Find {
     const grid = element("div", { class: "finds", role: "group", "aria-label": "Sounds around that of the pad", "aria-describedby": "find-keys" }, ...this.tiles.map((tile) => tile.button));
     const keys = element("p", { class: "hint", id: "find-keys" }, matchMedia("(hover: none)").matches
       ? "Touch a sound to hear it, and again to keep it on the pad."
-      : "Point at a sound to hear it. Click keeps it on the pad; drag it to another pad.");
+      : "Point at a sound to hear it. Click to keep it, or drag it to another pad.");
     this.root.append(
       element("div", { class: "find-head" }, element("div", { class: "tabs", role: "group", "aria-label": "Which sounds" }, ...this.kinds), this.more),
       this.hint, this.field, grid, keys);

@@ -1,4 +1,4 @@
-"""Files with faulty headers, files that are cut off, and what the MP3 decoder would print."""
+"""Tests of sound files with faulty headers, of truncated files, and of messages of the MP3 decoder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def judged(path: Path, text: bytes, name: str = "a.wav") -> Decoded:
 
 
 def with_size(text: bytes, size: int) -> bytes:
-    """A WAV file with another size of its data chunk."""
+    """Return a WAV file with another size of its data chunk."""
     at = text.index(b"data")
     return text[: at + 4] + struct.pack("<I", size) + text[at + 8 :]
 
@@ -71,7 +71,7 @@ def test_other_formats_without_a_length(tmp_path: Path) -> None:
     }.items():
         found = judged(tmp_path, text, name)
         assert (found.reason, found.flags, found.seconds) == ("usable", ("unfinished",), 0.5), name
-    unknown = judged(tmp_path, caf[:at] + b"\xff" * 8 + caf[at + 8 :], "a.caf")  # as the format has it
+    unknown = judged(tmp_path, caf[:at] + b"\xff" * 8 + caf[at + 8 :], "a.caf")  # The format allows an unknown size.
     assert (unknown.reason, unknown.flags, unknown.seconds) == ("usable", (), 0.5)
 
 
@@ -204,7 +204,7 @@ def test_an_ogg_file_with_all_pages_of_sound_damaged(tmp_path: Path) -> None:
 def test_an_ogg_file_cut_off_anywhere_reads_the_same_by_path_and_as_bytes(tmp_path: Path) -> None:
     whole = content(4.0, format="OGG", subtype="OPUS")
     for page in (at for at in range(1000, len(whole)) if whole[at : at + 4] == b"OggS"):
-        for end in (page + 10, page + 27, page + 40):  # also inside the table of the page's segments
+        for end in (page + 10, page + 27, page + 40):  # Positions include the inside of the segment table of the page.
             assert judged(tmp_path, whole[:end], "a.opus").reason == "usable"
 
 

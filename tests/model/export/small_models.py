@@ -1,4 +1,4 @@
-"""Untrained models of every kind that makes sounds or images, small, and a drum with knobs among them."""
+"""Small untrained models of every kind that generates sounds or images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SOUND = Sound(16000, "peak")
 
 
 def stftgan() -> Parts:
-    """Stereo, without classes, frames of a length that is no power of two, levels as they are."""
+    """Return an STFT GAN for stereo sounds, without classes. The number of frames is not a power of two."""
     representation = ComplexSTFT(SoundFormat(2000, channels=2), n_fft=120, hop_length=60, power=0.33)
     network = STFTGenerator(representation.shape, latent_dim=8, widths=(8, 4), style_dim=8)
     return network, representation, Sound(44100)
@@ -85,7 +85,7 @@ KINDS: dict[str, Callable[[], Parts]] = {
 
 
 def small(kind: str) -> Generator:
-    """A model of one of ``KINDS``, always the same."""
+    """Return a model of one of ``KINDS``. Calls give equal models."""
     torch.manual_seed(0)
     network, representation, modality = KINDS[kind]()
     names = ["brightness", "decay"][: getattr(network, "knobs", 0)]

@@ -1,4 +1,4 @@
-"""What the graph does around the network is what the package does; what a file says of itself."""
+"""Tests of the exported graph (equal to `Generator.render`) and of the metadata."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def test_a_graph_makes_what_the_model_makes(kind: str) -> None:
     model = small(kind)
     recipes = model.recipes(3, seed=5, truncation=None if kind == "growing" else 0.5)
     inputs = {name: torch.from_numpy(x) for name, x in input_arrays(model, recipes).items()}
-    most = 2e-3 if kind == "voice" else 1e-4  # its phase is the sum of its pitch, rounding errors and all
+    # The phase of a voice is the running sum of its pitch, including rounding errors.
+    most = 2e-3 if kind == "voice" else 1e-4
     np.testing.assert_allclose(ExportedGenerator(model)(**inputs).numpy(), model.render(recipes), atol=most)
 
 

@@ -1,4 +1,4 @@
-"""ONNX files: the same sounds without torch and without audiogan, and one clear line where there is none."""
+"""Tests of ONNX files: equal sounds without PyTorch and audiogan, and errors if a package is missing."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ np.save(out, np.concatenate(parts))
 
 
 def alone(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run Python code in a process that has neither torch nor audiogan."""
+    """Run Python code in a process that cannot import torch and audiogan."""
     command = [sys.executable, "-c", ALONE + code, *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -61,7 +61,7 @@ def alone(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def drums(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped drums as the command exports them."""
+    """Export the shipped drums with the command."""
     path = tmp_path_factory.mktemp("onnx") / "new" / "drums.onnx"
     assert main(["export", "drums", str(path)]) == 0
     assert [file.name for file in path.parent.iterdir()] == ["drums.onnx"]
@@ -69,7 +69,7 @@ def drums(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def asked(model: audiogan.Generator) -> list[Recipe]:
-    """Every class, mixtures, knobs at both ends and in the middle, several seeds."""
+    """Return recipes for all classes, mixtures, knobs at both ends and in the middle, and several seeds."""
     recipes = [model.recipes(1, seed=seed, label=label)[0] for seed, label in enumerate(model.labels)]
     mixtures: list[Mapping[str, float]] = [{"kick": 0.7, "tom": 0.3}, dict.fromkeys(model.labels, 0.1)]
     recipes += [model.recipes(1, seed=50, label=mixture)[0] for mixture in mixtures]
@@ -87,7 +87,8 @@ def test_the_same_sounds_without_torch_and_without_audiogan(drums: Path, tmp_pat
     found, wanted = np.load(tmp_path / "out.npy"), model.render(recipes)
     assert found.shape == wanted.shape and found.dtype == np.float32
     assert np.abs(found - wanted).max() <= 1e-4
-    assert np.abs(found[0] - wanted[1]).max() > 0.1  # sounds differ, so that to be equal says something
+    # The sounds of two recipes differ, so the comparison is meaningful.
+    assert np.abs(found[0] - wanted[1]).max() > 0.1
 
 
 def test_the_file_says_what_it_is(drums: Path) -> None:
@@ -100,7 +101,7 @@ def test_the_file_says_what_it_is(drums: Path) -> None:
     assert told["licence"] and told["licence"] in " ".join(model.card.split())
     sizes = {node.name: node.shape for node in session.get_inputs()}
     assert {name: shape[1:] for name, shape in sizes.items()} == {"latent": [64], "classes": [10], "knobs": [4]}
-    assert all(shape[0] == "batch" for shape in sizes.values())  # a name: any batch size
+    assert all(shape[0] == "batch" for shape in sizes.values())
     assert [(node.name, node.shape) for node in session.get_outputs()] == [("wave", ["batch", 1, 16384])]
 
 

@@ -1,4 +1,4 @@
-"""Exported programs of torch, and the command that makes files of every kind."""
+"""Tests of exported PyTorch programs, and of the export command for all kinds of models."""
 
 from __future__ import annotations
 

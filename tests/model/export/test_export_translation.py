@@ -1,4 +1,4 @@
-"""Exported models that translate a signal: inputs by name, one of several generators, any batch size."""
+"""Tests of exported models that translate a signal: inputs by name, one of several generators, any batch size."""
 
 from __future__ import annotations
 
