@@ -197,7 +197,8 @@ def test_a_pad_is_dragged_out_as_a_file(opened: Callable[..., Page]) -> None:
         kind, name = page.evaluate(
             """() => {
               const dataTransfer = new DataTransfer();
-              document.getElementById("pad-2").dispatchEvent(new DragEvent("dragstart", { dataTransfer, bubbles: true }));
+              const pad = document.getElementById("pad-2");
+              pad.dispatchEvent(new DragEvent("dragstart", { dataTransfer, bubbles: true }));
               const [, kind, name, url] = dataTransfer.getData("DownloadURL").match(/^([^:]+):([^:]+):(.+)$/);
               const link = document.createElement("a");
               Object.assign(link, { href: url, download: name }).click();
@@ -302,8 +303,9 @@ def test_the_browser_decodes_what_the_server_cannot(opened: Callable[..., Page],
     kind = page.evaluate(
         """async () => {
           const { readable } = await import("/static/decode.js");
-          const type = ["audio/mp4;codecs=opus", "audio/webm;codecs=opus"].find((one) => MediaRecorder.isTypeSupported(one));
-          const context = new AudioContext(), to = new MediaStreamAudioDestinationNode(context), tone = new OscillatorNode(context);
+          const types = ["audio/mp4;codecs=opus", "audio/webm;codecs=opus"];
+          const type = types.find((one) => MediaRecorder.isTypeSupported(one)), context = new AudioContext();
+          const to = new MediaStreamAudioDestinationNode(context), tone = new OscillatorNode(context);
           tone.connect(to); tone.start();
           const recorder = new MediaRecorder(to.stream, { mimeType: type }), parts = [];
           recorder.ondataavailable = ({ data }) => parts.push(data);
@@ -325,7 +327,7 @@ def test_the_browser_decodes_what_the_server_cannot(opened: Callable[..., Page],
 
 def test_a_blind_test_from_start_to_file(opened: Callable[..., Page], tmp_path: Path) -> None:
     page = opened("blind")
-    page.wait_for_selector("#source-says:text('recordings')")
+    page.wait_for_selector("#source-says:text('10 recordings')")
     assert page.input_value("#count") == "10"
     assert page.locator("#count option:disabled").all_inner_texts() == ["20", "40"]
     page.click("#start")
@@ -376,11 +378,9 @@ def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width:
         "is_mobile": width < 400,
     }
     page = opened(**size)
-    checks = []
     for panel, ready in (("find", FOUND), ("map", ".point")):
         page.locator(f"#open-{panel}").click()
         page.wait_for_selector(ready)
-        checks.append((page, f"#panel-{panel}"))
         check(page, f"#panel-{panel}", width)
     blind = opened("blind", **size)
     check(blind, "main", width)
@@ -395,7 +395,7 @@ def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width:
 
 
 def check(page: Page, root: str, width: int) -> None:
-    """Check that the page is no wider than the screen, and that controls below ``root`` have names and are large enough."""
+    """Check that the page is no wider than the screen, that controls have names, and those below ``root`` are large."""
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     controls = {"button", "slider", "combobox", "link", "progressbar", "img"}
@@ -419,7 +419,7 @@ def test_screenshots(opened: Callable[..., Page]) -> None:
         page.click(f"#open-{panel}")
         page.wait_for_selector(ready)
         page.wait_for_timeout(6000)
-        page.locator(".found, .point:not(.own)").nth(2).click(force=True)
+        page.locator(f"#panel-{panel} :is(.found, .point:not(.own))").nth(2).click(force=True)
         page.wait_for_selector("#says:not(.shown)", state="attached")
         page.wait_for_timeout(600)
         page.locator(".editor").screenshot(path=folder / f"studio-{panel}.png")
