@@ -233,9 +233,9 @@ class ModalNoiseGenerator(nn.Module):
             knobs: knob settings as normal scores (standard normal quantiles), `[B, knobs]`.
 
         Returns:
-            Sounds `[B, channels, length]` and a dictionary of properties: ``modes`` `[B, K]`, frequencies in octaves
-            above 1 Hz; ``glide`` `[B, 9]`, ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`;
-            ``width`` `[B]`, the RMS ratio of side to mid signal, for stereo sounds.
+            Sounds `[B, channels, length]` and a dictionary of properties. ``modes`` `[B, K]`: frequencies in octaves
+            above 1 Hz. ``glide`` `[B, 9]`: ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`.
+            ``width`` `[B]`, for stereo sounds: RMS ratio of side to mid signal.
         """
         check_inputs(self, latent=latent, classes=classes, knobs=knobs)
         x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)

@@ -119,7 +119,7 @@ class ModeMeter(nn.Module):
         (torch.Size([2, 46]), torch.Size([2, 46]))
     """
 
-    context = 24
+    context = 96
     """A line is compared with the mean power of at least this number of bins around it."""
     floor_db, range_db = 8.0, 12.0
     """Weighting of peaks by their level over the mean power around them. The weight is 0 up to ``floor_db``, and rises

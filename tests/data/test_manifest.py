@@ -1,4 +1,4 @@
-"""Velocity is read from the manifest of a data folder, and examples without a value keep NaN where a game masks them."""
+"""Velocity is read from the manifest of a data folder, and games can mask examples without a value."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def test_targets_are_measured_on_recordings() -> None:
     octaves, weights = loss.meter(wave)
     assert loss(octaves, {"x": wave}) == 0
     assert 0 < loss(octaves + 0.1, {"x": wave}) <= 0.1 + 1e-6
-    assert Glide(FORMAT)(torch.zeros(1, 9), {"x": wave}).isfinite() and weights.max() == 1
+    assert Glide(FORMAT)(torch.zeros(1, 9), {"x": wave}).isfinite() and weights.max() > 0.6
 
 
 def test_one_spectrogram_for_two_knobs() -> None:

@@ -67,8 +67,9 @@ def test_a_mode_is_a_sharp_line_and_glides() -> None:
     with torch.no_grad():
         network.affine.weight.zero_()
         network.out.bias.fill_(-12)
-        network.out.weight.zero_(), network.transient.weight.zero_(), network.fine.weight.zero_()
-        place, level, decay = parts[-1].view(3, -1)
+        for layer in (network.out, network.transient, network.fine):
+            layer.weight.zero_()
+        _, level, decay = parts[-1].view(3, -1)
         level.fill_(-12)
         level[20], decay[20] = 0.0, -4.0
         parts[-2].copy_(torch.tensor([-30.0, 0.0]))

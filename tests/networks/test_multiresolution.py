@@ -9,7 +9,7 @@ import torch
 from audiogan.networks.multiresolution import CropSTFTView, MultiResolutionCritic
 from audiogan.representations import SoundFormat
 
-SMALL = {name: (4, 4) for name in ("mel_widths", "stft_widths", "onset_widths", "line_widths")}
+SMALL = dict.fromkeys(("mel_widths", "stft_widths", "onset_widths", "line_widths"), (4, 4))
 
 
 @pytest.mark.parametrize("channels", [1, 2])
