@@ -5,8 +5,9 @@
 
 FOLDER contains real sounds in one sub-folder per class. The script measures levels, offset, silence before the attack,
 near-duplicates and copies of real sounds, and for drums spectral lines, swells, high frequencies and the accuracy of a
-classifier of real and generated sounds (`benchmarks/defects.py`). It also measures how well the knobs work, with definitions that differ from
-those used in training. `audiogan evaluate MODEL --data FOLDER` measures distances to real sounds.
+classifier of real and generated sounds (`benchmarks/defects.py`). It also measures how well the knobs work, with
+definitions that differ from those used in training. `audiogan evaluate MODEL --data FOLDER` measures distances to real
+sounds.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+import defects
 import librosa
 import numpy as np
 from scipy.ndimage import uniform_filter1d
@@ -21,7 +23,7 @@ from scipy.signal import butter, sosfilt
 from scipy.stats import spearmanr
 
 import audiogan
-import defects
+from audiogan.data.manifest import read_manifest
 from audiogan.data.sounds.folder import open_audio_folder
 from audiogan.features.embedding import LogMel, embed
 from audiogan.metrics.neighbours import nearest
@@ -152,6 +154,8 @@ def main() -> None:
     if "decay" in g.knobs and data.labels == g.labels:
         of_class = {label: real[data.targets == k].mean(1) for k, label in enumerate(g.labels)}
         defects.report({k: (g.sample(150, seed=1, label=k).mean(1), x) for k, x in of_class.items()}, rate)
+    if "velocity" in g.knobs and (listed := read_manifest(data, "velocity")) is not None:
+        report_velocity(g, {k: (real[data.targets == i, 0], listed[data.targets == i]) for i, k in enumerate(g.labels)})
     if args.only_defects:
         return
     made = g.sample(args.n, seed=0)
@@ -201,6 +205,22 @@ def main() -> None:
             ranks = [obedience(g, knob, max(args.turns // 10, 10), label)[0] for label in g.labels]
             told += f"; within a class {np.mean(ranks):.2f} ({min(ranks):.2f} … {max(ranks):.2f})"
         print(told, flush=True)
+
+
+def report_velocity(g: audiogan.Generator, by_class: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+    """Print rank correlations of velocity and brightness, for 50 generated sounds and all recordings of each class.
+
+    Levels are normalised, so a soft stroke can only be recognised by its timbre.
+    """
+    print("velocity and brightness, rank correlation generated/real:", end=" ")
+    for label, (sounds, listed) in by_class.items():
+        known = np.isfinite(listed)
+        asked = np.random.default_rng(0).uniform(0, 1, 50)
+        made = [g.sample(1, seed=i, label=label, knobs={"velocity": float(x)})[0, 0] for i, x in enumerate(asked)]
+        ours = spearmanr(asked, [brightness(x, g.sample_rate) for x in made])[0]
+        theirs = spearmanr(listed[known], [brightness(x, g.sample_rate) for x in sounds[known]])[0]
+        print(f"{label} {ours:.2f}/{theirs:.2f}", end=", ")
+    print()
 
 
 def obedience(g: audiogan.Generator, knob: str, turns: int, label: str | None = None) -> tuple[float, int]:

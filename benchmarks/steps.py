@@ -72,10 +72,10 @@ def main() -> None:
     totals = [np.array([sum(step.values()) for step in times]) for times in found]
     for name, settings, times, total in zip("AB", (args.first, args.second), found, totals, strict=True):
         parts = ", ".join(f"{player} {1000 * np.median([t[player] for t in times]):.0f}" for player in times[0])
-        print(f"{name}: {settings}\n   {1000 * np.median(total):.0f} ms a step, mean {1000 * total.mean():.0f} ({parts})")
-    ratios = totals[0] / totals[1]
-    low, high = ratios.min(), ratios.max()
-    print(f"A / B: median {np.median(ratios):.2f}, {low:.2f} ... {high:.2f}; of the means {totals[0].mean() / totals[1].mean():.2f}")
+        mean, median = 1000 * total.mean(), 1000 * np.median(total)
+        print(f"{name}: {settings}\n   {median:.0f} ms a step, mean {mean:.0f} ({parts})")
+    ratios, means = totals[0] / totals[1], totals[0].mean() / totals[1].mean()
+    print(f"A / B: median {np.median(ratios):.2f}, {ratios.min():.2f} ... {ratios.max():.2f}; of the means {means:.2f}")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,13 @@ EXCEPTIONS = {
         losses.auxiliary_targets.PartialTracks
         losses.auxiliary_targets.Pitch
         losses.auxiliary_targets.Width
+        losses.modes.Glide
+        losses.modes.ModeFrequencies
+        networks.modal_encoder.MidListener
+        networks.multiresolution.MidSideMelView
+        networks.multiresolution.CropSTFTView
+        networks.multiresolution.MidBeginningView
+        networks.multiresolution.LineView
         representations.partials.Partials
         metrics.gain.augmentation_gain
         metrics.labelled.evaluate_labelled

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Rand = Callable[..., Tensor]
 Number = TypeVar("Number", int, float)
@@ -81,6 +82,11 @@ class Shift(nn.Module):
     def forward(self, x: Tensor, rand: Rand) -> Tensor:
         span = self.max_samples - self.min_samples
         steps = ((span + 1) * rand_per_sample(x, rand)).long().clamp_max(span) + self.min_samples
+        # Slicing takes a third of the time of indexing. On a GPU, it would wait for the device.
+        if x.device.type == "cpu":
+            size = x.shape[-1]
+            places = (max(-size, min(size, step)) for step in steps.flatten().tolist())
+            return torch.stack([F.pad(row, (place, -place)) for row, place in zip(x, places, strict=True)])
         source = torch.arange(x.shape[-1], device=x.device) - steps
         inside = (source >= 0) & (source < x.shape[-1])
         shifted = x.gather(-1, source.clamp(0, x.shape[-1] - 1).expand_as(x))

@@ -14,8 +14,6 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 
 MANIFEST = "manifest.csv"
-LISTED_KNOBS = ("velocity",)
-"""Names of the knobs that are read from the manifest, because they cannot be measured on a sound."""
 
 
 def read_manifest(table: Table, name: str) -> NDArray[np.float32] | None:

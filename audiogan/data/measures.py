@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
-from audiogan.data.manifest import LISTED_KNOBS, WithListed, read_manifest
+from audiogan.data.manifest import WithListed, read_manifest
 from audiogan.data.scan import hash_texts
-from audiogan.data.sounds.knobs import check_knob_names, chunk_size, chunk_slices, measure_knobs
+from audiogan.data.sounds.knobs import LISTED_KNOBS, check_knob_names, chunk_size, chunk_slices, measure_knobs
 from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
 from audiogan.data.table import Table
 from audiogan.errors import UserError

@@ -12,14 +12,14 @@ signal is noise. Therefore a sound of 1.5 s in stereo at 44.1 kHz takes less tim
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from audiogan.core.engine import to_float64
 from audiogan.networks.checks import check_inputs, check_sizes, input_names
 from audiogan.networks.frame_blocks import FrameBlock, LinearDoubling, initial_positions
 from audiogan.networks.tonenoise import (
@@ -31,10 +31,9 @@ from audiogan.networks.tonenoise import (
     LEVELS,
     MAX_BODY_GAIN,
     SLOWEST_RISE,
-    Listener,
 )
-from audiogan.networks.tonenoise_blocks import MelTrunk, energy, mel_interpolation, smoothstep
-from audiogan.representations.modes import GLIDE_SECONDS, GlideMeter, ModeBands, ModeMeter, window_transform
+from audiogan.networks.tonenoise_blocks import energy, mel_interpolation, smoothstep
+from audiogan.representations.modes import GLIDE_SECONDS, ModeBands, window_transform
 from audiogan.representations.partials import Partials
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
@@ -49,6 +48,19 @@ POOL = 4096
 """Number of frames of the stored noise. In training, each sound gets a random part of it."""
 STEPS = 8
 """Number of values of the fine envelope per frame."""
+
+
+@lru_cache(maxsize=4)
+def noise_spectrum(n_fft: int, hop_length: int, frames: int, device: str) -> Tensor:
+    """Return real and imaginary parts `[2, frames, bins]` of the STFT of a long white noise, scaled to variance 1.
+
+    NumPy's `RandomState` makes the same numbers on every machine, so stored models need not contain the noise.
+    """
+    wave = np.random.RandomState(0).standard_normal((frames - 1) * hop_length + n_fft).astype(np.float32)
+    window = torch.hann_window(n_fft, dtype=torch.float64).float()
+    window = window * (window.square().sum() / 2).rsqrt()
+    spectrum = torch.fft.rfft(torch.from_numpy(wave).unfold(0, n_fft, hop_length) * window)
+    return torch.stack([spectrum.real, spectrum.imag]).to(device)
 
 
 class ModalNoiseGenerator(nn.Module):
@@ -85,7 +97,6 @@ class ModalNoiseGenerator(nn.Module):
 
     latent = "normal"
     bands: Tensor
-    pool: Tensor
     noise: Tensor
     loudness: Tensor
     low: Tensor
@@ -187,26 +198,21 @@ class ModalNoiseGenerator(nn.Module):
         self._store_noise(min(noises, latent_dim))
 
     def _store_noise(self, noises: int) -> None:
-        """Store the STFT of a long white noise as planes `[2, frames, bins]`, scaled to variance 1.
-
-        NumPy's `RandomState` makes the same numbers on every machine, so bundles need not contain the noise.
-        """
-        n_fft, hop = self.frames.n_fft, self.frames.hop_length
-        frames = max(POOL, (noises * self.shape[0] + 1) * self.frames.count)
-        wave = np.random.RandomState(0).standard_normal((frames - 1) * hop + n_fft).astype(np.float32)
-        scale = (self.frames.window.square().sum() / 2).rsqrt()
-        spectrum = torch.fft.rfft(torch.from_numpy(wave).unfold(0, n_fft, hop) * (self.frames.window * scale))
-        self.register_buffer("pool", torch.stack([spectrum.real, spectrum.imag]), persistent=False)
-        count = noises * self.shape[0] * self.frames.count
-        parts = self.pool[:, :count].unflatten(1, (noises, self.shape[0], -1)).movedim(0, 2)
-        self.register_buffer("noise", parts.flatten(1).contiguous(), persistent=False)
+        """Store the noises that evaluation mode mixes: the first frames of the noise of training, `[noises, D]`."""
+        self._pool = self.frames.n_fft, self.frames.hop_length, max(POOL, 2 * self.frames.count)
+        count, channels = self.frames.count, self.shape[0]
+        starts = torch.linspace(0, self._pool[2] - count, noises * channels).long().tolist()
+        pool = noise_spectrum(*self._pool, "cpu")
+        parts = torch.stack([pool[:, start : start + count] for start in starts])
+        self.register_buffer("noise", parts.view(noises, -1), persistent=False)
 
     def draw_noise(self, latent: Tensor) -> Tensor:
         """Return noise as real and imaginary planes of an STFT `[B, channels, 2, N, F]`, for latents `[B, D]`."""
         size = self.shape[0], 2, self.frames.count, self.frames.bins
         if self.training:
-            starts = torch.randint(self.pool.shape[1] - size[2], (len(latent) * size[0],)).tolist()
-            noise = torch.stack([self.pool[:, start : start + size[2]] for start in starts])
+            pool = noise_spectrum(*self._pool, str(latent.device))
+            starts = torch.randint(pool.shape[1] - size[2] + 1, (len(latent) * size[0],)).tolist()
+            noise = torch.stack([pool[:, start : start + size[2]] for start in starts])
             return noise.unflatten(0, (len(latent), size[0]))
         if len(self.noise) == 1:
             return self.noise.view(1, *size).expand(len(latent), -1, -1, -1, -1)
@@ -227,9 +233,9 @@ class ModalNoiseGenerator(nn.Module):
             knobs: knob settings as normal scores (standard normal quantiles), `[B, knobs]`.
 
         Returns:
-            Sounds `[B, channels, length]` and a dictionary of properties: ``modes`` `[B, K]`, frequencies in octaves
-            above 1 Hz; ``glide`` `[B, 9]`, ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`;
-            ``width`` `[B]`, the RMS ratio of side to mid signal, for stereo sounds.
+            Sounds `[B, channels, length]` and a dictionary of properties. ``modes`` `[B, K]`: frequencies in octaves
+            above 1 Hz. ``glide`` `[B, 9]`: ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`.
+            ``width`` `[B]`, for stereo sounds: RMS ratio of side to mid signal.
         """
         check_inputs(self, latent=latent, classes=classes, knobs=knobs)
         x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)
@@ -283,10 +289,14 @@ class ModalNoiseGenerator(nn.Module):
             glide: logits `[B, 2]` of the height and the time constant of the glide.
             times: times in seconds, `[T]`.
         """
+        height, constant = self.glide_shape(glide)
+        return 1 + height * (-(times - GLIDE_START).clamp_min(0) / constant).exp()
+
+    def glide_shape(self, glide: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the relative height of the glide at the stroke and its time constant in seconds, both `[B, 1]`."""
         height, constant = glide.float().split(1, dim=1)
         low, high = map(math.log, GLIDE_TIMES)
-        constant = (low + (high - low) * torch.sigmoid(constant)).exp()
-        return 1 + height.clamp_max(2.0).exp() * (-(times - GLIDE_START).clamp_min(0) / constant).exp()
+        return height.clamp_max(2.0).exp(), (low + (high - low) * torch.sigmoid(constant)).exp()
 
     def place_modes(self, modes: Tensor, glide: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return frequencies `[B, K]` in octaves above 1 Hz, amplitudes `[B, K, N]`, the glide's factor `[B, N]`, and
@@ -300,15 +310,12 @@ class ModalNoiseGenerator(nn.Module):
         fast, slow = (math.log(1000) / seconds for seconds in DECAYS)
         rate = (math.log(slow) + math.log(fast / slow) * torch.sigmoid(decay)).exp()
         amounts = (level[..., None].clamp(*LEVELS) - rate[..., None] * self.times).exp()
-        factor = self.glide_factor(glide, self.times)
-        height, constant = factor[:, :1] - 1, GLIDE_TIMES[0]
         with torch.no_grad():
-            constant = math.log(GLIDE_TIMES[0]) + math.log(GLIDE_TIMES[1] / GLIDE_TIMES[0]) * torch.sigmoid(
-                glide[:, 1:]
-            )
-            constant = constant.exp().float()
-            warped = self.times + height * constant * (1 - (-self.times / constant).exp())
-        return octaves, amounts, factor, warped
+            # The warped time is the integral of the factor.
+            height, constant = self.glide_shape(glide)
+            late = (self.times - GLIDE_START).clamp_min(0)
+            warped = self.times + height * (self.times - late + constant * (1 - (-late / constant).exp()))
+        return octaves, amounts, self.glide_factor(glide, self.times), warped
 
     def add_modes(self, planes: Tensor, octaves: Tensor, amounts: Tensor, warped: Tensor) -> Tensor:
         """Return the planes `[B, 2, N, F]` of a spectrum with the high modes added.
@@ -318,7 +325,7 @@ class ModalNoiseGenerator(nn.Module):
         low, (count, bins) = len(self.low), planes.shape[2:]
         with torch.no_grad():
             hertz = octaves[:, low:].exp2()
-            cycles = (hertz[..., None].double() * warped[:, None].double()) % 1
+            cycles = (to_float64(hertz[..., None]) * to_float64(warped[:, None])) % 1
             turns = 2 * math.pi * (cycles.float() + self.starts[:, None])
             shapes = window_transform(hertz * (self.frames.n_fft / self.sample_rate), bins)
             # A sine is the real part of -i e^(i phase).
@@ -351,78 +358,3 @@ class ModalNoiseGenerator(nn.Module):
         """
         seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise_logits.float())).exp()
         return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)
-
-
-class ModalNoiseEncoder(nn.Module):
-    """VAE encoder: sounds `[B, channels, length]` to means and log variances of latents, each `[B, latent_dim]`.
-
-    It receives the log-mel spectrogram of the mid signal, the modes, the glide, and the stereo width.
-
-    Args:
-        format: format of the sounds.
-        latent_dim: size of the latent.
-        classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
-        knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores (standard normal quantiles).
-        n_fft: window length of the log-mel spectrogram, in samples.
-        hop_length: hop of the log-mel spectrogram, in samples.
-        widths: channels after each convolution with stride 2.
-        hidden: number of features that the convolutions extract from the spectrogram.
-
-    Examples:
-        >>> import torch
-        >>> from audiogan.networks.modal import ModalNoiseEncoder
-        >>> from audiogan.representations import SoundFormat
-        >>> mean, log_variance = ModalNoiseEncoder(SoundFormat(8192), latent_dim=8)(torch.zeros(2, 1, 8192))
-        >>> mean.shape
-        torch.Size([2, 8])
-    """
-
-    def __init__(
-        self,
-        format: SoundFormat,
-        latent_dim: int = 64,
-        classes: int = 0,
-        knobs: int = 0,
-        n_fft: int = 1024,
-        hop_length: int = 512,
-        widths: Sequence[int] = (16, 32, 64, 96),
-        hidden: int = 256,
-    ) -> None:
-        super().__init__()
-        self.latent_dim, self.classes, self.knobs = latent_dim, classes, knobs
-        self.takes = input_names(classes=classes, knobs=knobs)
-        self.trunk = MelTrunk(replace(format, channels=1), n_fft, hop_length, widths, hidden)
-        self.modes, self.glide, bands = ModeMeter(format), GlideMeter(format), ModeBands(format.sample_rate)
-        self.register_buffer("middle", bands.edges.mean(1).float(), persistent=False)
-        self.register_buffer("reach", (bands.edges[:, 1] - bands.edges[:, 0]).float() / 2, persistent=False)
-        measured = 2 * len(bands) + 2 * len(GLIDE_SECONDS) + 1
-        self.out = nn.Linear(hidden + measured + classes + knobs, 2 * latent_dim)
-
-    def forward(
-        self, signal: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        check_inputs(self, classes=classes, knobs=knobs)
-        octaves, lines = self.modes(signal)
-        ratios, sure = self.glide(signal)
-        middle = signal.mean(1, keepdim=True)
-        width = ((signal - middle).square().mean((1, 2)) / (middle.square().mean((1, 2)) + 1e-8)).sqrt()
-        parts = [self.trunk(middle), 2 * lines, 2 * lines * (octaves - self.middle) / self.reach]
-        parts += [2 * sure * ratios, sure, width[:, None].clamp_max(2.0)]
-        parts += [part for part in (classes, knobs) if part is not None]
-        mean, log_variance = self.out(torch.cat(parts, dim=1)).chunk(2, dim=1)
-        return mean, log_variance.clamp(-8, 2)
-
-
-class MidListener(Listener):
-    """Auxiliary classifier and knob regressor on the mid signal, see `audiogan.networks.tonenoise.Listener`.
-
-    Args:
-        format: format of the sounds, mono or stereo.
-        options: further arguments of `Listener`.
-    """
-
-    def __init__(self, format: SoundFormat, **options: int) -> None:
-        super().__init__(replace(format, channels=1), **options)
-
-    def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        return super().forward(signal.mean(1, keepdim=True))

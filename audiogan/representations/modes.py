@@ -1,8 +1,8 @@
 """Modes: damped sinusoids over the whole range of hearing, their synthesis as STFT frames, and their measurement.
 
-A struck body rings in modes, each with its own frequency and decay. `window_transform` and `ModeBands` let a network add
-modes to an STFT as a matrix product, as in Rodet & Depalle, "Spectral envelopes and inverse FFT synthesis", AES 1992.
-The phases continue from frame to frame, so that a mode is a sharp spectral line for its whole duration.
+A struck body rings in modes, each with its own frequency and decay. `window_transform` and `ModeBands` let a network
+add modes to an STFT as a matrix product, as in Rodet & Depalle, "Spectral envelopes and inverse FFT synthesis", AES
+1992. The phases continue from frame to frame, so that a mode is a sharp spectral line for its whole duration.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ class ModeBands:
     Args:
         sample_rate: sample rate in Hz. Bands above 0.45 times this rate are left out.
 
+    Raises:
+        ValueError: the sample rate is below 16 kHz.
+
     Attributes:
         edges: lower and upper edges of the bands, ``[K, 2]``, in octaves above 1 Hz.
         low: number of bands below 1 kHz.
@@ -43,6 +46,8 @@ class ModeBands:
     """
 
     def __init__(self, sample_rate: int) -> None:
+        if sample_rate < 16000:
+            raise ValueError(f"modes need a sample rate of at least 16000 Hz, got {sample_rate}; use network=tonenoise")
         low = math.log2(LOWEST_HZ) + torch.arange(math.ceil(math.log2(MIDDLE_HZ / LOWEST_HZ) * LOW_PER_OCTAVE) + 1) / 3
         low[-1] = math.log2(MIDDLE_HZ)
         top = math.log2(min(HIGHEST_HZ, 0.45 * sample_rate) / MIDDLE_HZ)
@@ -114,7 +119,7 @@ class ModeMeter(nn.Module):
         (torch.Size([2, 46]), torch.Size([2, 46]))
     """
 
-    context = 24
+    context = 96
     """A line is compared with the mean power of at least this number of bins around it."""
     floor_db, range_db = 8.0, 12.0
     """Weighting of peaks by their level over the mean power around them. The weight is 0 up to ``floor_db``, and rises

@@ -21,7 +21,7 @@ SMALL = {
     "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
     "denoise": ["data.size=16", "width=4", "batch_size=2", "game.critic.width=4", "game.critic.layers=1"],
     "drums": [*SOUNDS, *TONENOISE],
-    "drums-44k": [*SOUNDS, *TONENOISE],
+    "drums-44k": [*SOUNDS, *TONENOISE, "game.critic.line_widths=[4,4]"],
     "handwriting": [*DIGITS, "width=4"],
     "images": [*DIGITS, "width=4", "data.size=16"],
     "inpaint": ["data.size=16", "width=4", "critic_width=4", "critic_layers=1", "dilations=[2]", "batch_size=2"],

@@ -136,6 +136,10 @@ def _pitch(a: Analysis) -> Array:
     return np.ma.median(np.ma.log2(np.ma.masked_invalid(hertz)), axis=1).filled(np.nan)
 
 
+def _unknown(a: Analysis) -> Array:
+    return np.full(len(a.waves), np.nan)
+
+
 @dataclass(frozen=True)
 class Knob:
     """Definition of a knob, a continuous property of sounds.
@@ -160,15 +164,23 @@ KNOBS: dict[str, Knob] = {
         Knob("attack", "log10 s", "time from the onset to the peak, from sharp to soft", _attack),
         Knob("decay", "log10 s", "time from the peak until the level has fallen by 15 dB, from short to long", _decay),
         Knob("noisiness", "dB", "spectral flatness, from tonal to noisy", _noisiness),
+        Knob(
+            "velocity", "0 to 1", "strength of the stroke, from a manifest; it cannot be measured on a sound", _unknown
+        ),
         Knob("pitch", "log2 Hz", "median pitch of a voice, from low to high; undefined without a voice", _pitch),
     )
 }
 """Definitions of all knobs, by name."""
+LISTED_KNOBS = ("velocity",)
+"""Names of the knobs that are read from a manifest, see `audiogan.data.manifest`. Their measured value is NaN."""
 
 
 def check_knob_names(names: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the knob names as a tuple (``None``: all knobs). Raise `UserError` for an unknown or repeated name."""
-    names = tuple(KNOBS) if names is None else (names,) if isinstance(names, str) else tuple(names)
+    """Return the knob names as a tuple (``None``: all measured knobs). Raise `UserError` for an unknown or repeated
+    name."""
+    if names is None:
+        names = [name for name in KNOBS if name not in LISTED_KNOBS]
+    names = (names,) if isinstance(names, str) else tuple(names)
     for name in names:
         if name not in KNOBS:
             raise UserError(f"knobs: there is no knob {name!r}; there are {', '.join(KNOBS)}")
