@@ -17,7 +17,8 @@ const KEPT = 400; // Number of sounds in memory.
 const PREVIEW = 0.81; // Gain of a pad that is played by a key or a button.
 const find = (id) => document.getElementById(id);
 const sameSound = (a, b) => a === b || key(a) === key(b);
-const key = ({ latent, classes, knobs, truncation }) => JSON.stringify([latent, classes, knobs, truncation]);
+const key = ({ recipe: { latent, classes, knobs, truncation }, level, pan, tune }) => JSON.stringify([latent, classes, knobs, truncation, level, pan, tune]);
+const soundOf = ({ recipe, level, pan, tune }) => ({ recipe, level, pan, tune });
 
 export class Studio {
   constructor(model, store) {
@@ -48,13 +49,13 @@ export class Studio {
 
   // --- sounds
 
-  buffer(i) { return this.sounds.get(key(this.store.state.pads[i].recipe)); }
+  buffer(i) { return this.sounds.get(key(this.store.state.pads[i])); }
 
-  /** Return the sound of a recipe from memory or from the server. */
-  async sound(recipe) {
-    const name = key(recipe);
+  /** Return the sound of a recipe with the level, pan and tune of a pad, from memory or from the server. */
+  async sound(recipe, { level, pan, tune } = MIX) {
+    const pad = { recipe, level, pan, tune }, name = key(pad);
     if (!this.sounds.has(name)) {
-      if (!this.loading.has(name)) this.loading.set(name, api.render(recipe).finally(() => this.loading.delete(name)));
+      if (!this.loading.has(name)) this.loading.set(name, api.padSound(pad).finally(() => this.loading.delete(name)));
       const bytes = await this.loading.get(name);
       if (!this.sounds.has(name)) this.sounds.set(name, toBuffer(this.context, bytes));
       if (this.sounds.size > KEPT) this.sounds.delete(this.sounds.keys().next().value);
@@ -69,15 +70,34 @@ export class Studio {
     this.busy.add(i);
     try {
       while (!this.buffer(i)) {
-        const { recipe } = this.store.state.pads[i];
-        const buffer = await this.sound(recipe);
-        if (this.wanted === i && !sameSound(recipe, this.store.state.pads[i].recipe)) this.play(buffer, i, PREVIEW); // The slider is still moving, so that this is an intermediate sound.
+        const pad = this.store.state.pads[i];
+        const buffer = await this.sound(pad.recipe, pad);
+        if (this.wanted === i && !sameSound(pad, this.store.state.pads[i])) this.play(buffer, i, PREVIEW); // The slider is still moving, so that this is an intermediate sound.
       }
       this.arrived(i);
     } catch (error) {
       this.say(error.message, true);
     } finally {
       this.busy.delete(i);
+    }
+  }
+
+  /** Fetch the gain of the kit, which depends on all its pads. */
+  async balance() {
+    if (this.balancing) return;
+    this.balancing = true;
+    try {
+      let pads;
+      do {
+        ({ pads } = this.store.state);
+        this.gain = await api.balance(pads.map(soundOf));
+        this.voices.gain = this.loop.gain = this.gain;
+      } while (pads !== this.store.state.pads);
+      document.body.dataset.gain = this.gain;
+    } catch (error) {
+      this.say(error.message, true);
+    } finally {
+      this.balancing = false;
     }
   }
 
@@ -99,7 +119,7 @@ export class Studio {
 
   play(buffer, i, gain) {
     const pad = this.store.state.pads[i];
-    this.voices.play(buffer, this.context.currentTime, gain, hatGroup(pad), pad);
+    this.voices.play(buffer, this.context.currentTime, gain, hatGroup(pad));
     this.pads.flash(i, 0.35 + 0.65 * Math.sqrt(gain));
     if (i === this.chosen) this.editor.run(buffer.duration);
   }
@@ -107,7 +127,7 @@ export class Studio {
   scheduled(i, time, gain) {
     const buffer = this.buffer(i), pad = this.store.state.pads[i];
     if (!buffer) return;
-    this.loop.play(buffer, time, gain, hatGroup(pad), pad);
+    this.loop.play(buffer, time, gain, hatGroup(pad));
     this.flashes.push({ pad: i, time, gain });
   }
 
@@ -210,7 +230,7 @@ export class Studio {
     const before = this.store.state.pads;
     const { pads } = await api.kit(seed, before.map(({ name, note, locked, recipe }) => (locked ? { name, note, recipe } : null)));
     const mix = ({ level, pan, mute, solo }) => ({ ...MIX, level, pan, mute, solo }); // The transposition belongs to the old sound.
-    this.store.change({ pads: pads.map((pad, i) => (before[i].locked ? before[i] : { ...pad, ...mix(before[i]), locked: false })) }, "new kit");
+    this.store.change({ pads: pads.map((pad, i) => (before[i].locked ? before[i] : { ...pad, ...mix(before[i]), locked: false, from: seed })) }, "new kit");
     const kept = before.filter((pad) => pad.locked).length;
     this.say(kept ? `New kit, ${kept} locked ${kept === 1 ? "pad" : "pads"} kept` : "New kit");
   }
@@ -253,11 +273,12 @@ export class Studio {
     state.pads.forEach((pad, i) => {
       if (before && before.pads[i] === pad) return;
       this.pads.show(i, pad);
-      if (before && sameSound(before.pads[i].recipe, pad.recipe)) return;
+      if (before && sameSound(before.pads[i], pad)) return;
       this.pads.wave(i, this.buffer(i));
       if (!this.buffer(i)) this.fetch(i);
     });
     this.steps(state);
+    if (!before || state.pads.some((pad, i) => !sameSound(before.pads[i], pad))) this.balance();
     if (!before || before.pads !== state.pads) {
       this.editor.show(this.chosen);
       this.editor.wave(this.buffer(this.chosen));
