@@ -284,7 +284,7 @@ def _elements(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
         options["device"] = "meta"
     try:
         out = func(*map(_without_memory, args), **options)
-    except Exception:  # the operation itself raises a clearer error
+    except Exception:  # The real call of the operation raises a clearer error.
         return 0
     return out.numel() if isinstance(out, Tensor) else 0
 
