@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,7 +144,13 @@ def test_similar_sounds_and_directions(opened: Callable[..., Page]) -> None:
     page.get_by_role("button", name="Directions").click()
     page.wait_for_selector(FOUND)
     names = page.locator(".found").all_inner_texts()
-    words = {"brighter": "darker", "noisier": "more tonal", "longer": "shorter", "softer": "sharper", "louder": "quieter"}
+    words = {
+        "brighter": "darker",
+        "noisier": "more tonal",
+        "longer": "shorter",
+        "softer": "sharper",
+        "louder": "quieter",
+    }
     words |= {"higher": "lower", "more bass": "less bass"}
     words |= {low: high for high, low in words.items()}
     opposite = [", ".join(words.get(word, word) for word in name.split(", ")) for name in names]
@@ -190,7 +197,8 @@ def test_a_pad_is_dragged_out_as_a_file(opened: Callable[..., Page]) -> None:
         kind, name = page.evaluate(
             """() => {
               const dataTransfer = new DataTransfer();
-              document.getElementById("pad-2").dispatchEvent(new DragEvent("dragstart", { dataTransfer, bubbles: true }));
+              const pad = document.getElementById("pad-2");
+              pad.dispatchEvent(new DragEvent("dragstart", { dataTransfer, bubbles: true }));
               const [, kind, name, url] = dataTransfer.getData("DownloadURL").match(/^([^:]+):([^:]+):(.+)$/);
               const link = document.createElement("a");
               Object.assign(link, { href: url, download: name }).click();
@@ -235,7 +243,9 @@ def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Gene
 
 def test_a_recording_of_the_map_is_imitated_and_compared(opened: Callable[..., Page]) -> None:
     page = opened()
-    page.route("**/api/imitate?*", lambda route: route.continue_(url=re.sub(r"seconds=\d+", "seconds=0.2", route.request.url)))
+    page.route(
+        "**/api/imitate?*", lambda route: route.continue_(url=re.sub(r"seconds=\d+", "seconds=0.2", route.request.url))
+    )
     page.click("#open-map")
     page.wait_for_selector(".point.own")
     page.locator(".point.own").first.drag_to(page.locator("#pad-8"))
@@ -293,8 +303,9 @@ def test_the_browser_decodes_what_the_server_cannot(opened: Callable[..., Page],
     kind = page.evaluate(
         """async () => {
           const { readable } = await import("/static/decode.js");
-          const type = ["audio/mp4;codecs=opus", "audio/webm;codecs=opus"].find((one) => MediaRecorder.isTypeSupported(one));
-          const context = new AudioContext(), to = new MediaStreamAudioDestinationNode(context), tone = new OscillatorNode(context);
+          const types = ["audio/mp4;codecs=opus", "audio/webm;codecs=opus"];
+          const type = types.find((one) => MediaRecorder.isTypeSupported(one)), context = new AudioContext();
+          const to = new MediaStreamAudioDestinationNode(context), tone = new OscillatorNode(context);
           tone.connect(to); tone.start();
           const recorder = new MediaRecorder(to.stream, { mimeType: type }), parts = [];
           recorder.ondataavailable = ({ data }) => parts.push(data);
@@ -316,7 +327,7 @@ def test_the_browser_decodes_what_the_server_cannot(opened: Callable[..., Page],
 
 def test_a_blind_test_from_start_to_file(opened: Callable[..., Page], tmp_path: Path) -> None:
     page = opened("blind")
-    page.wait_for_selector("#source-says:text('recordings')")
+    page.wait_for_selector("#source-says:text('10 recordings')")
     assert page.input_value("#count") == "10"
     assert page.locator("#count option:disabled").all_inner_texts() == ["20", "40"]
     page.click("#start")
@@ -336,7 +347,9 @@ def test_a_blind_test_from_start_to_file(opened: Callable[..., Page], tmp_path: 
     assert page.inner_text("#score") == f"{result['correct']} of 10 right"
     low, high = (round(100 * result["interval"][end]) for end in ("low", "high"))
     assert re.search(rf"{low} % … {high} %", page.inner_text("#share"))
-    assert ("does not show" in page.inner_text("#verdict")) == (result["interval"]["low"] <= 0.5 <= result["interval"]["high"])
+    assert ("does not show" in page.inner_text("#verdict")) == (
+        result["interval"]["low"] <= 0.5 <= result["interval"]["high"]
+    )
     assert page.locator("#answers li").count() == 10 and result["trials"][0]["plays"] == 2
     page.click("#again")
     page.wait_for_selector("#setup:not([hidden])")
@@ -359,13 +372,15 @@ def test_a_blind_test_with_chosen_files(opened: Callable[..., Page], recorded: P
 
 @pytest.mark.parametrize("width", [320, 390, 1440])
 def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width: int) -> None:
-    size: dict[str, Any] = {"viewport": {"width": width, "height": 844}, "has_touch": width < 400, "is_mobile": width < 400}
+    size: dict[str, Any] = {
+        "viewport": {"width": width, "height": 844},
+        "has_touch": width < 400,
+        "is_mobile": width < 400,
+    }
     page = opened(**size)
-    checks = []
     for panel, ready in (("find", FOUND), ("map", ".point")):
         page.locator(f"#open-{panel}").click()
         page.wait_for_selector(ready)
-        checks.append((page, f"#panel-{panel}"))
         check(page, f"#panel-{panel}", width)
     blind = opened("blind", **size)
     check(blind, "main", width)
@@ -380,7 +395,7 @@ def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width:
 
 
 def check(page: Page, root: str, width: int) -> None:
-    """Check that the page is no wider than the screen, and that controls below ``root`` have names and are large enough."""
+    """Check that the page is no wider than the screen, that controls have names, and those below ``root`` are large."""
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     controls = {"button", "slider", "combobox", "link", "progressbar", "img"}
@@ -394,3 +409,26 @@ def check(page: Page, root: str, width: int) -> None:
         root,
     )
     assert small == []
+
+
+@pytest.mark.skipif("AUDIOGAN_SCREENSHOTS" not in os.environ, reason="set AUDIOGAN_SCREENSHOTS=docs to make them anew")
+def test_screenshots(opened: Callable[..., Page]) -> None:
+    folder = Path(os.environ["AUDIOGAN_SCREENSHOTS"])
+    page = opened(device_scale_factor=1.5)
+    for panel, ready in (("find", FOUND), ("map", ".point.own")):
+        page.click(f"#open-{panel}")
+        page.wait_for_selector(ready)
+        page.wait_for_timeout(6000)
+        page.locator(f"#panel-{panel} :is(.found, .point:not(.own))").nth(2).click(force=True)
+        page.wait_for_selector("#says:not(.shown)", state="attached")
+        page.wait_for_timeout(600)
+        page.locator(".editor").screenshot(path=folder / f"studio-{panel}.png")
+    blind = opened("blind", device_scale_factor=1.25, viewport={"width": 760, "height": 640})
+    blind.click("#start")
+    for i in range(10):
+        blind.wait_for_selector(f"#trial-title:text('Sound {i + 1} of')")
+        blind.wait_for_selector("#real:not(:disabled)")
+        blind.click("#generated" if i % 3 else "#real")
+    blind.wait_for_selector("#result:not([hidden])")
+    blind.wait_for_timeout(400)
+    blind.screenshot(path=folder / "studio-blind.png")

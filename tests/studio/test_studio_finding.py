@@ -67,7 +67,12 @@ def test_a_folder_is_read_and_its_classes_are_found(drums: Generator, folder: Pa
     client = studio(drums, folder)
     state = listed(client)
     labels = {one["name"]: one["label"] for one in state["recordings"]}
-    assert labels == {"kick/a.wav": "kick", "Snares/b.flac": "snare", "HH_open 03.wav": "hat_open", "loose/thing.wav": ""}
+    assert labels == {
+        "kick/a.wav": "kick",
+        "Snares/b.flac": "snare",
+        "HH_open 03.wav": "hat_open",
+        "loose/thing.wav": "",
+    }
     assert state["folder"] == folder.name and state["read"] == state["total"] == 5
     assert len(state["skipped"]) == 1 and state["skipped"][0].startswith("broken.wav: ")
     assert str(folder.parent) not in json.dumps(state)

@@ -151,7 +151,7 @@ def test_damaged_short_links_are_named(opened: Callable[..., Page]) -> None:
           const head = [model.name, model.fingerprint, 100, 50, "0".repeat(256)], says = [];
           const pads = Array.from({ length: 16 }, (_, i) => [0, i]), rest = pads.slice(1);
           const first = [null, [1, 0], [0, 99], [0, 0, { 3: [99, 1, 1, ""] }], [0, 0, { 3: 7 }], [0, 0, { 8: 99 }]];
-          const wrong = [[], [[1], "x"], [[1], null], [[-1], pads], [["1"], pads], [[1], rest], [Array(50).fill(1), pads]];
+          const wrong = [[], [[1], "x"], [[-1], pads], [["1"], pads], [[1], rest], [Array(50).fill(1), pads]];
           for (const one of first) wrong.push([[1], [one, ...rest]]);
           for (const content of [...wrong, [[1], pads]]) {
             const link = `2.${await pack([...head, ...content])}`;
