@@ -103,7 +103,7 @@ class VAEGAN(Adversarial):
 
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         given = self.inputs_from_batch(batch, context)
-        if player == "autoencoder":
+        if player == "autoencoder" or (player == "generator" and "generator" in context.frozen):
             return self._autoencoder(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)

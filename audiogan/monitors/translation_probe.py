@@ -16,7 +16,7 @@ from audiogan.monitors.pictures import channel_correlations, checkerboard, conve
 
 FEWEST = 8  # Fewest examples from which metrics are computed.
 CHANGED = 16  # Number of samples that are generated again with another source, with another latent, or with noise.
-CANDIDATES = 16  # Number of targets among which the nearest to an output is searched.
+CANDIDATES = 16  # Number of targets that are compared with an output to find its nearest target.
 NOISE = 4 / 255  # Standard deviation of the noise on translations, for the range -1 to 1: two levels of 8 bits.
 LEVELS = 127.5  # Number of levels of 8 bits per unit of the range -1 to 1.
 

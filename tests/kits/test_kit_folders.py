@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest

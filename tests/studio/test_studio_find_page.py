@@ -16,6 +16,7 @@ import soundfile
 from conftest import Served, serve
 from studio_pages import Pages
 from test_studio_finding import hit
+from test_studio_page import CONTRAST
 
 from audiogan.model.recipe import Recipe
 
@@ -378,6 +379,7 @@ def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width:
         "viewport": {"width": width, "height": 844},
         "has_touch": width < 400,
         "is_mobile": width < 400,
+        "color_scheme": "dark" if width == 390 else "light",
     }
     page = opened(**size)
     for panel, ready in (("find", FOUND), ("map", ".point")):
@@ -411,6 +413,7 @@ def check(page: Page, root: str, width: int) -> None:
         root,
     )
     assert small == []
+    assert {name: ratio for name, ratio in page.evaluate(CONTRAST).items() if ratio < 4.5} == {}
 
 
 @pytest.mark.skipif("AUDIOGAN_SCREENSHOTS" not in os.environ, reason="set AUDIOGAN_SCREENSHOTS=docs to make them anew")

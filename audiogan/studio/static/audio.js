@@ -25,13 +25,13 @@ export function parseWav(bytes) {
   throw new Error("not a whole WAV file");
 }
 
-/** Encode an AudioBuffer as a 24-bit WAV file and return {blob, gain}. If it exceeds full scale, it is scaled by `gain`. */
-export function wav24(buffer) {
+/** Encode an AudioBuffer as a 24-bit WAV file, amplified by `wanted`, and return {blob, gain}. If it would exceed full scale, `gain` is smaller. */
+export function wav24(buffer, wanted = 1) {
   const { numberOfChannels: count, length, sampleRate } = buffer;
   const channels = Array.from({ length: count }, (_, c) => buffer.getChannelData(c));
   let peak = 0;
   for (const samples of channels) for (const x of samples) peak = Math.max(peak, Math.abs(x));
-  const gain = peak > 1 ? 1 / peak : 1;
+  const gain = peak * wanted > 1 ? 1 / peak : wanted;
   const size = length * count * 3, bytes = new ArrayBuffer(44 + size + (size % 2)), view = new DataView(bytes);
   const put = (at, text) => [...text].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
   put(0, "RIFF"); view.setUint32(4, bytes.byteLength - 8, true); put(8, "WAVEfmt ");

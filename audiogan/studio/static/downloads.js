@@ -1,6 +1,7 @@
 // Downloads: one sound, the kit, and the pattern as a loop, as stems or as a MIDI file.
 
 import * as api from "./api.js";
+import { wav24 } from "./audio.js";
 import { element, label } from "./looks.js";
 import { LETTERS, audible, isEmpty, soundingPattern } from "./pattern.js";
 import { notes } from "./sequencer.js";
@@ -35,10 +36,14 @@ async function prepare(studio, i) {
   if (prepared.wanted === wanted) prepared.blob = blob;
 }
 
-/** Return {name, url} of the WAV file of a pad, which can be dragged to other programs. null while the file is not ready. */
+/**
+ * Return {name, url} of the WAV file of a pad, which can be dragged to other programs. While the file is not ready, this is
+ * the sound of the page, at the sample rate of the model. null while the sound is loading.
+ */
 export function soundFile(studio, i) {
-  if (prepared.wanted !== soundWanted(studio, i) || !prepared.blob) return null;
-  const url = URL.createObjectURL(prepared.blob);
+  const ready = prepared.wanted === soundWanted(studio, i) && prepared.blob, buffer = studio.buffer(i);
+  if (!ready && !buffer) return null;
+  const url = URL.createObjectURL(ready || wav24(buffer, studio.gain).blob);
   setTimeout(() => URL.revokeObjectURL(url), 600_000);
   return { name: `${soundName(studio.store.state.pads[i], i)}.wav`, url };
 }
