@@ -103,6 +103,7 @@ class ModalNoiseGenerator(nn.Module):
     high: Tensor
     starts: Tensor
     times: Tensor
+    glide_times: Tensor
     seconds: Tensor
     at_once: Tensor
     ending: Tensor
