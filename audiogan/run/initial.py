@@ -78,7 +78,7 @@ def read_initial(init: str) -> Initial:
 
     Examples:
         >>> from audiogan.run.initial import read_initial
-        >>> read_initial("drums").facts("signal_shape")
+        >>> read_initial("digits").facts("signal_shape")
         [1, 16384]
     """
     path = find_model(init)

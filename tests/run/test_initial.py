@@ -227,7 +227,7 @@ def test_a_finished_first_stage_is_not_repeated(tmp_path: Path) -> None:
     [
         (["init=nothing"], "nothing: no such run, checkpoint or model"),
         (["init=digits"], "its weights fit no generator of this configuration"),
-        (["init=drums", "data.sample_rate=8000"], "its sounds have 16000 Hz, but data.sample_rate=8000"),
+        (["init=digits", "data.sample_rate=8000"], "its sounds have 16000 Hz, but data.sample_rate=8000"),
         (["init=''"], "init is empty"),
         (["init=3"], "init=3 must be text"),
     ],
@@ -243,8 +243,8 @@ def test_errors_are_one_clear_line(
 
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "points", "init=drums", "data.count=100", f"run_dir={tmp_path / 'run'}"]) == 2
-    assert "init=drums: a model of kind sound, but the data is of kind points" in capsys.readouterr().err
+    assert main(["train", "points", "init=digits", "data.count=100", f"run_dir={tmp_path / 'run'}"]) == 2
+    assert "init=digits: a model of kind sound, but the data is of kind points" in capsys.readouterr().err
 
 
 def test_a_damaged_model_is_one_clear_line(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
