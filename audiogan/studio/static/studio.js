@@ -1,7 +1,7 @@
 // `Studio`, which connects state, sounds and user actions.
 
 import * as api from "./api.js";
-import { Voices, liveContext, toBuffer } from "./audio.js";
+import { Voices, liveContext } from "./audio.js";
 import { readable } from "./decode.js";
 import { connectDrag } from "./drag.js";
 import { soundFile } from "./downloads.js";
@@ -11,19 +11,17 @@ import { Pads } from "./pads.js";
 import { MIX, PAGE, soundingPattern, withStep } from "./pattern.js";
 import { PatternBar } from "./patternbar.js";
 import { Sequencer, gainOf } from "./sequencer.js";
+import { Sounds, sameSound, soundOf } from "./sounds.js";
 import { StepGrid } from "./stepgrid.js";
 
-const KEPT = 400; // Number of sounds in memory.
 const PREVIEW = 0.81; // Gain of a pad that is played by a key or a button.
 const find = (id) => document.getElementById(id);
-const sameSound = (a, b) => a === b || key(a) === key(b);
-const key = ({ recipe: { latent, classes, knobs, truncation }, level, pan, tune }) => JSON.stringify([latent, classes, knobs, truncation, level, pan, tune]);
-const soundOf = ({ recipe, level, pan, tune }) => ({ recipe, level, pan, tune });
 
 export class Studio {
   constructor(model, store) {
-    Object.assign(this, { model, store, chosen: -1, page: 0, sounds: new Map(), loading: new Map(), flashes: [], wanted: -1, searches: new Set() });
+    Object.assign(this, { model, store, chosen: -1, page: 0, flashes: [], wanted: -1, searches: new Set() });
     this.context = liveContext(model.sample_rate);
+    this.sounds = new Sounds(this.context);
     this.voices = new Voices(this.context);
     this.pads = new Pads(find("pads"), model.labels, {
       hit: (i, gain) => this.hit(i, gain), choose: (i) => this.choose(i), lock: (i) => this.lock(i),
@@ -49,19 +47,10 @@ export class Studio {
 
   // --- sounds
 
-  buffer(i) { return this.sounds.get(key(this.store.state.pads[i])); }
+  buffer(i) { return this.sounds.get(this.store.state.pads[i]); }
 
-  /** Return the sound of a recipe with the level, pan and tune of a pad, from memory or from the server. */
-  async sound(recipe, { level, pan, tune } = MIX) {
-    const pad = { recipe, level, pan, tune }, name = key(pad);
-    if (!this.sounds.has(name)) {
-      if (!this.loading.has(name)) this.loading.set(name, api.padSound(pad).finally(() => this.loading.delete(name)));
-      const bytes = await this.loading.get(name);
-      if (!this.sounds.has(name)) this.sounds.set(name, toBuffer(this.context, bytes));
-      if (this.sounds.size > KEPT) this.sounds.delete(this.sounds.keys().next().value);
-    }
-    return this.sounds.get(name);
-  }
+  /** Return the sound of a recipe with the level, pan and tune of a pad. */
+  sound(recipe, { level, pan, tune } = MIX) { return this.sounds.load({ recipe, level, pan, tune }); }
 
   /** Fetch the current sound of a pad. While a slider moves, there is one request at a time, for the latest position. */
   async fetch(i) {
