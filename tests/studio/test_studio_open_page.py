@@ -150,7 +150,8 @@ def test_damaged_short_links_are_named(opened: Callable[..., Page]) -> None:
           const model = await (await fetch("/api/model")).json();
           const head = [model.name, model.fingerprint, 100, 50, "0".repeat(256)], says = [];
           const pads = Array.from({ length: 16 }, (_, i) => [0, i]), rest = pads.slice(1);
-          const first = [null, [1, 0], [0, 99], [0, 0, { 3: [99, 1, 1, ""] }], [0, 0, { 3: 7 }], [0, 0, { 3: [5, 64, 1, "?"], 8: 99 }]];
+          const changes = [{ 3: [99, 1, 1, ""] }, { 3: 7 }, { 3: [5, 64, 1, "?"], 8: 99 }];
+          const first = [null, [1, 0], [0, 99], ...changes.map((change) => [0, 0, change])];
           const wrong = [[], [[1], "x"], [[-1], pads], [["1"], pads], [[1], rest], [Array(50).fill(1), pads]];
           for (const one of first) wrong.push([[1], [one, ...rest]]);
           for (const content of [...wrong, [[1], pads]]) {
