@@ -35,11 +35,11 @@ class FineTuning(Callback):
 
     Examples:
         >>> from audiogan.core import FineTuning
-        >>> FineTuning(hold=50).hold
-        50
+        >>> FineTuning(hold=100).hold
+        100
     """
 
-    def __init__(self, hold: int = 50, ramp: int = 50) -> None:
+    def __init__(self, hold: int = 100, ramp: int = 50) -> None:
         if hold < 0 or ramp < 0:
             raise ValueError(f"fine_tuning: hold={hold} and ramp={ramp} must be at least 0")
         self.hold, self.ramp = hold, ramp

@@ -121,7 +121,8 @@ class Adversarial(Generative):
             if self.reuse_samples and context.has_stored("samples"):
                 inputs = {name: context.get_stored(f"samples.{name}") for name in self.inputs}
                 fake = context.get_stored("samples")
-                return self._critic_losses(real, fake, inputs, self.inputs_for_real_examples(batch, inputs), context)
+                given = self.inputs_for_real_examples(batch, {**inputs, **batch_inputs})
+                return self._critic_losses(real, fake, inputs, given, context)
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call_network(self.nets["generator"], inputs)
             fake = self.critic_view(self._decoded(made), context).detach()

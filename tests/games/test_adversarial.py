@@ -201,3 +201,22 @@ def test_truncation_is_the_networks_own_where_it_has_one() -> None:
 
     own = Adversarial(Own((16,)), Judge((16,)), NonSaturating(), Identity((16,)))
     assert (own.generate(z, truncation=0.5) == 0.5).all() and not (own.generate(z) == 1.0).all()
+
+
+def test_the_critic_judges_the_samples_of_the_generators_move() -> None:
+    """With `reuse_samples`, the critic also receives their inputs. Without samples of this step, it gets new ones."""
+    representation = Waveform(SoundFormat(16))
+    inputs = {"classes": Classes(labels=["kick", "snare"])}
+    it = game(representation, classes=2, inputs=inputs, reuse_samples=True)
+    judge: Any = it.nets["critic"]
+    first, second = ({"x": torch.randn(3, 1, 16), "label": torch.tensor(labels)} for labels in ([0, 0, 1], [1, 1, 0]))
+    scratch = context(player="generator")
+    it.losses("generator", first, scratch)
+    (fake, classes), judge.seen = judge.seen[0], []
+    scratch.begin_move("critic")
+    it.losses("critic", second, scratch)
+    (real, of_real), (again, of_fake) = judge.seen
+    assert torch.equal(again, fake) and not again.requires_grad and torch.equal(of_fake, classes)
+    assert torch.equal(real, second["x"]) and of_real.argmax(1).tolist() == [1, 1, 0]
+    it.losses("critic", second, context())
+    assert not torch.equal(judge.seen[-1][0], fake)

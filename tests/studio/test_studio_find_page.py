@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import soundfile
 from conftest import Served, serve
 from studio_pages import Pages
 from test_studio_finding import hit
+from test_studio_page import CONTRAST
 
 from audiogan.model.recipe import Recipe
 
@@ -82,14 +85,15 @@ def recipe_of(pad: dict[str, Any]) -> Recipe:
     return Recipe.from_json(json.dumps(pad["recipe"]))
 
 
-def plays(page: Page, wave: np.ndarray) -> bool:
-    """Return whether the sound that was started last is this one."""
-    page.wait_for_timeout(300)
-    last = np.array(page.evaluate(LAST), np.float32)
-    return len(last) == wave.shape[-1] and bool(np.abs(last - wave[0]).max() < 1e-6)
+def plays(page: Page, studio: Served, recipe: Recipe) -> bool:
+    """Return whether the sound that was started last is that of a pad with this recipe."""
+    page.wait_for_timeout(400)
+    answer = page.request.post(f"{studio.address}/api/pad.wav", data={"recipe": json.loads(recipe.to_json())})
+    wave, last = soundfile.read(io.BytesIO(answer.body()), dtype="float32")[0], np.array(page.evaluate(LAST))
+    return len(last) == len(wave) and bool(np.abs(last - wave).max() < 1e-6)
 
 
-def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Page], drums: Generator) -> None:
+def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Page], studio: Served) -> None:
     page = opened()
     page.click("#pad-3")
     page.click("#open-find")
@@ -98,15 +102,14 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     before = recipe_of(pads(page)[2])
 
     page.locator(".found").nth(1).hover()
-    page.wait_for_timeout(500)
+    page.wait_for_function("() => started.length > 1")  # after the pad
     heard = page.evaluate(LAST)
     assert recipe_of(pads(page)[2]) == before and heard
     page.locator(".found").nth(1).click()
     page.wait_for_selector(".found:nth-child(2)[aria-pressed=true]")
     kept = recipe_of(pads(page)[2])
     assert kept != before and kept.label == before.label
-    assert np.abs(drums.render(kept)[0, 0] - heard).max() < 1e-6  # what was heard is what was kept
-    page.wait_for_timeout(500)
+    assert plays(page, studio, kept) and page.evaluate(LAST) == heard  # what was heard is what was kept
     assert page.locator(".found:nth-child(2)[aria-pressed=true]").count() == 1  # the other seven stay
     page.locator(".found").nth(4).click()
     assert recipe_of(pads(page)[2]) == before
@@ -116,12 +119,12 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     page.locator(".found").nth(0).focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
-    page.wait_for_timeout(400)
     assert page.evaluate("() => [...document.querySelectorAll('.found')].indexOf(document.activeElement)") == 5
+    page.wait_for_timeout(400)
     heard = page.evaluate(LAST)
     page.keyboard.press("Enter")
     page.wait_for_selector(".found:nth-child(6)[aria-pressed=true]")
-    assert np.abs(drums.render(recipe_of(pads(page)[2]))[0, 0] - heard).max() < 1e-6
+    assert plays(page, studio, recipe_of(pads(page)[2])) and page.evaluate(LAST) == heard
 
     page.click("#find-more")
     page.wait_for_selector(".found.centre[aria-pressed=true]")
@@ -143,7 +146,13 @@ def test_similar_sounds_and_directions(opened: Callable[..., Page]) -> None:
     page.get_by_role("button", name="Directions").click()
     page.wait_for_selector(FOUND)
     names = page.locator(".found").all_inner_texts()
-    words = {"brighter": "darker", "noisier": "more tonal", "longer": "shorter", "softer": "sharper", "louder": "quieter"}
+    words = {
+        "brighter": "darker",
+        "noisier": "more tonal",
+        "longer": "shorter",
+        "softer": "sharper",
+        "louder": "quieter",
+    }
     words |= {"higher": "lower", "more bass": "less bass"}
     words |= {low: high for high, low in words.items()}
     opposite = [", ".join(words.get(word, word) for word in name.split(", ")) for name in names]
@@ -190,7 +199,8 @@ def test_a_pad_is_dragged_out_as_a_file(opened: Callable[..., Page]) -> None:
         kind, name = page.evaluate(
             """() => {
               const dataTransfer = new DataTransfer();
-              document.getElementById("pad-2").dispatchEvent(new DragEvent("dragstart", { dataTransfer, bubbles: true }));
+              const pad = document.getElementById("pad-2");
+              pad.dispatchEvent(new DragEvent("dragstart", { dataTransfer, bubbles: true }));
               const [, kind, name, url] = dataTransfer.getData("DownloadURL").match(/^([^:]+):([^:]+):(.+)$/);
               const link = document.createElement("a");
               Object.assign(link, { href: url, download: name }).click();
@@ -201,7 +211,7 @@ def test_a_pad_is_dragged_out_as_a_file(opened: Callable[..., Page]) -> None:
     assert soundfile.info(waited.value.path()).frames > 1000
 
 
-def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Generator) -> None:
+def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Generator, studio: Served) -> None:
     page = opened()
     page.click("#open-map")
     page.wait_for_selector(".point")
@@ -211,7 +221,7 @@ def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Gene
     point.click(force=True)
     recipe = drums.recipes(240, seed=0)
     chosen = page.evaluate("() => [...document.querySelectorAll('.point')].findIndex((p) => p.matches('.chosen'))")
-    assert plays(page, drums.render(recipe[chosen])[0])
+    assert plays(page, studio, recipe[chosen])
     page.locator(".point").nth(40).drag_to(page.locator("#pad-6"))
     page.wait_for_timeout(600)
     assert recipe_of(pads(page)[5]) in recipe
@@ -235,7 +245,9 @@ def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Gene
 
 def test_a_recording_of_the_map_is_imitated_and_compared(opened: Callable[..., Page]) -> None:
     page = opened()
-    page.route("**/api/imitate?*", lambda route: route.continue_(url=re.sub(r"seconds=\d+", "seconds=0.2", route.request.url)))
+    page.route(
+        "**/api/imitate?*", lambda route: route.continue_(url=re.sub(r"seconds=\d+", "seconds=0.2", route.request.url))
+    )
     page.click("#open-map")
     page.wait_for_selector(".point.own")
     page.locator(".point.own").first.drag_to(page.locator("#pad-8"))
@@ -247,7 +259,8 @@ def test_a_recording_of_the_map_is_imitated_and_compared(opened: Callable[..., P
     page.click("#compare-imitation")
     page.wait_for_timeout(300)
     made = np.array(page.evaluate(LAST))
-    assert len(source) == len(made) == 16384 and np.abs(source - made).max() > 0.01
+    size = min(len(source), len(made))
+    assert size > 1000 and np.abs(source[:size] - made[:size]).max() > 0.001
     page.click("#pad-1")
     assert page.locator(".compare").is_hidden()
     page.click("#pad-8")
@@ -293,8 +306,9 @@ def test_the_browser_decodes_what_the_server_cannot(opened: Callable[..., Page],
     kind = page.evaluate(
         """async () => {
           const { readable } = await import("/static/decode.js");
-          const type = ["audio/mp4;codecs=opus", "audio/webm;codecs=opus"].find((one) => MediaRecorder.isTypeSupported(one));
-          const context = new AudioContext(), to = new MediaStreamAudioDestinationNode(context), tone = new OscillatorNode(context);
+          const types = ["audio/mp4;codecs=opus", "audio/webm;codecs=opus"];
+          const type = types.find((one) => MediaRecorder.isTypeSupported(one)), context = new AudioContext();
+          const to = new MediaStreamAudioDestinationNode(context), tone = new OscillatorNode(context);
           tone.connect(to); tone.start();
           const recorder = new MediaRecorder(to.stream, { mimeType: type }), parts = [];
           recorder.ondataavailable = ({ data }) => parts.push(data);
@@ -316,7 +330,7 @@ def test_the_browser_decodes_what_the_server_cannot(opened: Callable[..., Page],
 
 def test_a_blind_test_from_start_to_file(opened: Callable[..., Page], tmp_path: Path) -> None:
     page = opened("blind")
-    page.wait_for_selector("#source-says:text('recordings')")
+    page.wait_for_selector("#source-says:text('10 recordings')")
     assert page.input_value("#count") == "10"
     assert page.locator("#count option:disabled").all_inner_texts() == ["20", "40"]
     page.click("#start")
@@ -336,7 +350,9 @@ def test_a_blind_test_from_start_to_file(opened: Callable[..., Page], tmp_path: 
     assert page.inner_text("#score") == f"{result['correct']} of 10 right"
     low, high = (round(100 * result["interval"][end]) for end in ("low", "high"))
     assert re.search(rf"{low} % … {high} %", page.inner_text("#share"))
-    assert ("does not show" in page.inner_text("#verdict")) == (result["interval"]["low"] <= 0.5 <= result["interval"]["high"])
+    assert ("does not show" in page.inner_text("#verdict")) == (
+        result["interval"]["low"] <= 0.5 <= result["interval"]["high"]
+    )
     assert page.locator("#answers li").count() == 10 and result["trials"][0]["plays"] == 2
     page.click("#again")
     page.wait_for_selector("#setup:not([hidden])")
@@ -359,13 +375,16 @@ def test_a_blind_test_with_chosen_files(opened: Callable[..., Page], recorded: P
 
 @pytest.mark.parametrize("width", [320, 390, 1440])
 def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width: int) -> None:
-    size: dict[str, Any] = {"viewport": {"width": width, "height": 844}, "has_touch": width < 400, "is_mobile": width < 400}
+    size: dict[str, Any] = {
+        "viewport": {"width": width, "height": 844},
+        "has_touch": width < 400,
+        "is_mobile": width < 400,
+        "color_scheme": "dark" if width == 390 else "light",
+    }
     page = opened(**size)
-    checks = []
     for panel, ready in (("find", FOUND), ("map", ".point")):
         page.locator(f"#open-{panel}").click()
         page.wait_for_selector(ready)
-        checks.append((page, f"#panel-{panel}"))
         check(page, f"#panel-{panel}", width)
     blind = opened("blind", **size)
     check(blind, "main", width)
@@ -380,7 +399,7 @@ def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width:
 
 
 def check(page: Page, root: str, width: int) -> None:
-    """Check that the page is no wider than the screen, and that controls below ``root`` have names and are large enough."""
+    """Check that the page is no wider than the screen, that controls have names, and those below ``root`` are large."""
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
     controls = {"button", "slider", "combobox", "link", "progressbar", "img"}
@@ -394,3 +413,27 @@ def check(page: Page, root: str, width: int) -> None:
         root,
     )
     assert small == []
+    assert {name: ratio for name, ratio in page.evaluate(CONTRAST).items() if ratio < 4.5} == {}
+
+
+@pytest.mark.skipif("AUDIOGAN_SCREENSHOTS" not in os.environ, reason="set AUDIOGAN_SCREENSHOTS=docs to make them anew")
+def test_screenshots(opened: Callable[..., Page]) -> None:
+    folder = Path(os.environ["AUDIOGAN_SCREENSHOTS"])
+    page = opened(device_scale_factor=1.5)
+    for panel, ready in (("find", FOUND), ("map", ".point.own")):
+        page.click(f"#open-{panel}")
+        page.wait_for_selector(ready)
+        page.wait_for_timeout(6000)
+        page.locator(f"#panel-{panel} :is(.found, .point:not(.own))").nth(2).click(force=True)
+        page.wait_for_selector("#says:not(.shown)", state="attached")
+        page.wait_for_timeout(600)
+        page.locator(".editor").screenshot(path=folder / f"studio-{panel}.png")
+    blind = opened("blind", device_scale_factor=1.25, viewport={"width": 760, "height": 640})
+    blind.click("#start")
+    for i in range(10):
+        blind.wait_for_selector(f"#trial-title:text('Sound {i + 1} of')")
+        blind.wait_for_selector("#real:not(:disabled)")
+        blind.click("#generated" if i % 3 else "#real")
+    blind.wait_for_selector("#result:not([hidden])")
+    blind.wait_for_timeout(400)
+    blind.screenshot(path=folder / "studio-blind.png")
