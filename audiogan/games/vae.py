@@ -22,7 +22,8 @@ class VAEGAN(Adversarial):
     An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
     Samples therefore cover more modes of the data than those of a plain GAN. With the setting ``active`` of the
     players, the autoencoder can be trained first, so that adversarial training starts from a trained decoder. The
-    critic receives only samples from the prior.
+    critic receives only samples from the prior. While the generator is frozen (see `FineTuning`), the player
+    ``generator`` trains only the encoder, on the reconstruction loss.
 
     The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
     loss. It trains the same networks as ``generator``: the generator and the encoder. The optional player ``listener``

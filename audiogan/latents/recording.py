@@ -65,7 +65,7 @@ def prepare_recording(
         if samples.ndim != 2:
             raise ValueError(f"a recording must be [T] or [C, T], got {list(samples.shape)}")
         if not RATES[0] <= rate <= RATES[1]:
-            raise UserError(f"sample_rate={sample_rate}: give that of the recording, {RATES[0]:,} to {RATES[1]:,} Hz")
+            raise UserError(f"sample_rate={sample_rate}: give the recording's rate, {RATES[0]:,} to {RATES[1]:,} Hz")
     samples = check_recording(samples, rate, what, part)
     channels, length = generator.shape
     x = samples.T

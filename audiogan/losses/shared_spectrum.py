@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,7 +47,8 @@ class Spectrum(nn.Module):
         self.frames = Frames(max(format.length, n_fft), n_fft, n_fft // 2, pad=n_fft // 2)
         for term in self.terms:
             term.frames = self.frames
-            term.hertz = term.hertz.new_tensor(range(self.frames.bins)) * (format.sample_rate / n_fft)
+            hertz = torch.arange(self.frames.bins) * (format.sample_rate / n_fft)
+            term.register_buffer("hertz", hertz, persistent=False)
 
     def forward(self, signal: Tensor, requested: Tensor) -> Tensor:
         """Return the loss, a scalar.

@@ -103,6 +103,7 @@ class ModalNoiseGenerator(nn.Module):
     high: Tensor
     starts: Tensor
     times: Tensor
+    glide_times: Tensor
     seconds: Tensor
     at_once: Tensor
     ending: Tensor
@@ -163,7 +164,7 @@ class ModalNoiseGenerator(nn.Module):
             _, *biases = self.affine.bias.split(self.styled)
             for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3, 0.0, 0.0), strict=True):
                 part.fill_(value)
-            biases[-2].copy_(torch.tensor([-3.0, 0.0]))  # The initial glide starts 1/20 above the final frequency.
+            biases[-2].copy_(torch.tensor([-3.0, 0.0]))  # Initially, glides start 5 % above the final frequency.
             biases[-1].view(3, -1)[1].fill_(-4.0)  # Modes are quiet at the start of training.
         self.ups = nn.ModuleList(LinearDoubling(width, first_frames << i) for i in range(doublings))
         self.position = nn.Parameter(initial_positions(count, width))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,7 +84,7 @@ class MidListener(Listener):
         options: further arguments of `Listener`.
     """
 
-    def __init__(self, format: SoundFormat, **options: int) -> None:
+    def __init__(self, format: SoundFormat, **options: Any) -> None:
         super().__init__(replace(format, channels=1), **options)
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:

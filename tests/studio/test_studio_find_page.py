@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -13,8 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import Served, serve
-from studio_pages import Pages, page_wave
+from studio_pages import Pages
 from test_studio_finding import hit
+from test_studio_page import CONTRAST
 
 from audiogan.model.recipe import Recipe
 
@@ -83,14 +85,15 @@ def recipe_of(pad: dict[str, Any]) -> Recipe:
     return Recipe.from_json(json.dumps(pad["recipe"]))
 
 
-def plays(page: Page, wave: np.ndarray) -> bool:
-    """Return whether the sound that was started last is this one."""
-    page.wait_for_timeout(300)
-    last = np.array(page.evaluate(LAST), np.float32)
-    return len(last) == wave.shape[-1] and bool(np.abs(last - wave[0]).max() < 1e-6)
+def plays(page: Page, studio: Served, recipe: Recipe) -> bool:
+    """Return whether the sound that was started last is that of a pad with this recipe."""
+    page.wait_for_timeout(400)
+    answer = page.request.post(f"{studio.address}/api/pad.wav", data={"recipe": json.loads(recipe.to_json())})
+    wave, last = soundfile.read(io.BytesIO(answer.body()), dtype="float32")[0], np.array(page.evaluate(LAST))
+    return len(last) == len(wave) and bool(np.abs(last - wave).max() < 1e-6)
 
 
-def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Page], drums: Generator) -> None:
+def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Page], studio: Served) -> None:
     page = opened()
     page.click("#pad-3")
     page.click("#open-find")
@@ -99,15 +102,14 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     before = recipe_of(pads(page)[2])
 
     page.locator(".found").nth(1).hover()
-    page.wait_for_timeout(500)
+    page.wait_for_function("() => started.length > 1")  # after the pad
     heard = page.evaluate(LAST)
     assert recipe_of(pads(page)[2]) == before and heard
     page.locator(".found").nth(1).click()
     page.wait_for_selector(".found:nth-child(2)[aria-pressed=true]")
     kept = recipe_of(pads(page)[2])
     assert kept != before and kept.label == before.label
-    assert np.abs(page_wave(drums, kept)[0] - heard).max() < 1e-6  # what was heard is what was kept
-    page.wait_for_timeout(500)
+    assert plays(page, studio, kept) and page.evaluate(LAST) == heard  # what was heard is what was kept
     assert page.locator(".found:nth-child(2)[aria-pressed=true]").count() == 1  # the other seven stay
     page.locator(".found").nth(4).click()
     assert recipe_of(pads(page)[2]) == before
@@ -117,12 +119,12 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     page.locator(".found").nth(0).focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
         page.keyboard.press(key)
-    page.wait_for_timeout(400)
     assert page.evaluate("() => [...document.querySelectorAll('.found')].indexOf(document.activeElement)") == 5
+    page.wait_for_timeout(400)
     heard = page.evaluate(LAST)
     page.keyboard.press("Enter")
     page.wait_for_selector(".found:nth-child(6)[aria-pressed=true]")
-    assert np.abs(page_wave(drums, recipe_of(pads(page)[2]))[0] - heard).max() < 1e-6
+    assert plays(page, studio, recipe_of(pads(page)[2])) and page.evaluate(LAST) == heard
 
     page.click("#find-more")
     page.wait_for_selector(".found.centre[aria-pressed=true]")
@@ -209,7 +211,7 @@ def test_a_pad_is_dragged_out_as_a_file(opened: Callable[..., Page]) -> None:
     assert soundfile.info(waited.value.path()).frames > 1000
 
 
-def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Generator) -> None:
+def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Generator, studio: Served) -> None:
     page = opened()
     page.click("#open-map")
     page.wait_for_selector(".point")
@@ -219,7 +221,7 @@ def test_the_map_plays_and_gives_sounds(opened: Callable[..., Page], drums: Gene
     point.click(force=True)
     recipe = drums.recipes(240, seed=0)
     chosen = page.evaluate("() => [...document.querySelectorAll('.point')].findIndex((p) => p.matches('.chosen'))")
-    assert plays(page, page_wave(drums, recipe[chosen]))
+    assert plays(page, studio, recipe[chosen])
     page.locator(".point").nth(40).drag_to(page.locator("#pad-6"))
     page.wait_for_timeout(600)
     assert recipe_of(pads(page)[5]) in recipe
@@ -257,7 +259,8 @@ def test_a_recording_of_the_map_is_imitated_and_compared(opened: Callable[..., P
     page.click("#compare-imitation")
     page.wait_for_timeout(300)
     made = np.array(page.evaluate(LAST))
-    assert len(source) == len(made) == 16384 and np.abs(source - made).max() > 0.01
+    size = min(len(source), len(made))
+    assert size > 1000 and np.abs(source[:size] - made[:size]).max() > 0.001
     page.click("#pad-1")
     assert page.locator(".compare").is_hidden()
     page.click("#pad-8")
@@ -376,6 +379,7 @@ def test_panels_and_pages_fit_and_have_names(opened: Callable[..., Page], width:
         "viewport": {"width": width, "height": 844},
         "has_touch": width < 400,
         "is_mobile": width < 400,
+        "color_scheme": "dark" if width == 390 else "light",
     }
     page = opened(**size)
     for panel, ready in (("find", FOUND), ("map", ".point")):
@@ -409,6 +413,7 @@ def check(page: Page, root: str, width: int) -> None:
         root,
     )
     assert small == []
+    assert {name: ratio for name, ratio in page.evaluate(CONTRAST).items() if ratio < 4.5} == {}
 
 
 @pytest.mark.skipif("AUDIOGAN_SCREENSHOTS" not in os.environ, reason="set AUDIOGAN_SCREENSHOTS=docs to make them anew")

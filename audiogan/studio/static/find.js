@@ -3,7 +3,7 @@
 
 import { json } from "./api.js";
 import { dragSound } from "./drag.js";
-import { arrow, draw, element, fill, hatGroup, hue, icon, mixture, percent, roving, visible } from "./looks.js";
+import { arrow, draw, element, fill, hue, icon, mixture, percent, roving, visible } from "./looks.js";
 import { addPanel } from "./panels.js";
 
 const OTHERS = 8;
@@ -175,7 +175,7 @@ class Find {
     const buffer = await studio.attempt(() => studio.sound(sound.recipe, this.current));
     if (!buffer || this.chosen !== at || this.sounds[at] !== sound) return;
     if (studio.context.state !== "running") studio.context.resume();
-    studio.voices.play(buffer, studio.context.currentTime, GAIN, hatGroup(this.current) || "find");
+    studio.voices.play(buffer, studio.context.currentTime, GAIN, "find"); // The previous sound is cut.
     this.tiles[at].button.animate?.([{ "--glow": 1 }, { "--glow": 0 }], { duration: 300 });
   }
 
