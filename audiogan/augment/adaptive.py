@@ -80,7 +80,7 @@ class AdaptiveAugment(Callback):
             return
         if "real_logits" not in move.recorded_values:
             names = sorted(move.recorded_values)
-            raise ValueError(f"AdaptiveAugment: updates of {self.player!r} record {names}, no real_logits")
+            raise ValueError(f"AdaptiveAugment: the updates of {self.player!r} record {names}, but no real_logits")
         p: Tensor = trainer.game.augment.p  # type: ignore[union-attr, assignment]
         signs = (move.recorded_values["real_logits"].float() - self.real_fake_threshold).sign()
         counts = torch.stack([signs.sum(), torch.full_like(signs.sum(), signs.numel())])

@@ -41,6 +41,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="name of the generator, for models with several generators (.onnx and .pt2 only)",
     )
     parser.add_argument(
+        "--half", action="store_true", help="store weights in half precision (.onnx only; .audiogan files always do)"
+    )
+    parser.add_argument(
         "--card", type=Path, help="model card: a Markdown file that describes the model, its data and its licence"
     )
     parser.add_argument(
@@ -58,6 +61,10 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         )
     if args.training and suffix != ".audiogan":
         raise UserError(f"--training: {args.file} can contain the generator only; choose a name that ends in .audiogan")
+    if args.half and suffix == ".pt2":
+        raise UserError(
+            f"--half: {args.file} cannot have weights in half precision; write a .onnx file or remove --half"
+        )
     card = _card(args.card) if args.card else ""
     from audiogan.files import check_writable_file
     from audiogan.model.loading import load
@@ -79,11 +86,11 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         )
         print(f"{args.file}: {_size(args.file)}; try: {command}")
     else:
-        _export(args.file, generator, card, route)
+        _export(args.file, generator, card, route, args.half)
     return 0
 
 
-def _export(path: Path, generator: Generator, card: str, route: str) -> None:
+def _export(path: Path, generator: Generator, card: str, route: str, half: bool) -> None:
     """Export a generator, and print its inputs, its output and the result of the check."""
     which = f", {route}" if len(generator.routes) > 1 else ""
     print(
@@ -91,7 +98,10 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
     )
     from audiogan.model.export import ExportedGenerator, save_onnx, save_pt2
 
-    checked = (save_onnx if path.suffix.lower() == ".onnx" else save_pt2)(path, generator, card, route)
+    if path.suffix.lower() == ".onnx":
+        checked = save_onnx(path, generator, card, route, half=half)
+    else:
+        checked = save_pt2(path, generator, card, route)
     playable = ExportedGenerator(generator, route)
     shapes = ", ".join(
         f"{name} [B, {', '.join(map(str, x.shape[1:]))}]" for name, x in playable.example_inputs(1).items()
@@ -103,6 +113,8 @@ def _export(path: Path, generator: Generator, card: str, route: str) -> None:
         if checked.max_difference is not None
         else f"checked: {checked.summary}"
     )
+    if checked.rounding is not None:
+        print(f"half precision changes the {generator.modality.noun}s by at most {checked.rounding:.1e} of full scale")
     if checked.max_difference is not None and checked.max_difference > MAX_ERROR:
         reason = "this network amplifies rounding errors, so its output also varies with the batch size"
         print(f"the difference is above {MAX_ERROR:g}: {reason}")

@@ -119,22 +119,12 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
         run: run folder, checkpoint or model. By default, the model that the kit names.
     """
     from audiogan.kits import Kit
-    from audiogan.kits.opening import KIT, read_kit_file
+    from audiogan.kits.opening import KIT
     from audiogan.kits.saving import find_kit_model
     from audiogan.model.loading import load
     from audiogan.run.model_files import shipped_models
 
-    if path.is_dir():
-        path /= KIT
-        if not path.is_file():
-            raise UserError(f"{path.parent}: this folder has no {KIT}; give the folder of a kit, or its {KIT}")
-    if path.suffix.lower() in ARCHIVE_SUFFIXES:
-        raise UserError(f"{path}: this is an archive; unpack it and give the {KIT} in it")
-    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as stream:
-        try:
-            content = read_kit_file(stream)
-        except UserError as error:
-            raise UserError(f"{path}: cannot be read ({error})") from error
+    path, content = read_kit_content(path)
     try:
         kit = Kit.from_json(content)
     except UserError as error:
@@ -146,3 +136,20 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
     if model is None:
         raise UserError(f"{path}: its model {kit.model!r:.100} was not found; give it with --run")
     return kit, load(model)
+
+
+def read_kit_content(path: Path) -> tuple[Path, bytes]:
+    """Return the file of a kit, which is ``kit.json`` if ``path`` is a folder, and the content of ``kit.json``."""
+    from audiogan.kits.opening import KIT, read_kit_file
+
+    if path.is_dir():
+        path /= KIT
+        if not path.is_file():
+            raise UserError(f"{path.parent}: this folder has no {KIT}; give the folder of a kit, or its {KIT}")
+    if path.suffix.lower() in ARCHIVE_SUFFIXES:
+        raise UserError(f"{path}: this is an archive; unpack it and give the {KIT} in it")
+    with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as stream:
+        try:
+            return path, read_kit_file(stream)
+        except UserError as error:
+            raise UserError(f"{path}: cannot be read ({error})") from error

@@ -18,7 +18,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("pattern", type=Path, help="MIDI file of any format, with drums on channel 10")
     parser.add_argument("out", type=Path, help="WAV file to write; an existing file is replaced")
     parser.add_argument(
-        "--kit", type=Path, metavar="KIT", help="folder or kit.json written by `audiogan kit` (default: a new kit)"
+        "--kit", type=Path, metavar="KIT", help="folder, kit.json or ZIP archive of a kit (default: a new kit)"
     )
     parser.add_argument("--seed", type=int, help="random seed of a new kit (default: random)")
     parser.add_argument(

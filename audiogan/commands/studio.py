@@ -27,6 +27,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         nargs="?",
         help="run folder, checkpoint or model (default: the newest run of sounds, else the shipped drums)",
     )
+    parser.add_argument(
+        "--kit",
+        type=Path,
+        metavar="KIT",
+        help="open this kit (folder, kit.json or ZIP archive) with its model, or with the model of RUN if given",
+    )
     parser.add_argument("--port", type=int, help=f"TCP port (default {PORT}, or a free port if it is in use)")
     parser.add_argument(
         "--host",
@@ -63,16 +69,31 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
 
     import torch
 
+    from audiogan.commands.kit import read_kit, read_kit_content
     from audiogan.studio.app import create_app
+    from audiogan.studio.opening import read_session
     from audiogan.studio.runs import Run
     from audiogan.studio.security import ANY, is_local
     from audiogan.studio.serving import Server
 
     torch.set_num_threads(1)  # Requests run in parallel, so each uses one core.
-    generator, watched = _chosen(args.run)
+    kit, session = None, None
+    if args.kit is None:
+        generator, watched = _chosen(args.run)
+    else:
+        (kit, generator), watched = read_kit(args.kit, args.run), None
+        session = read_session(read_kit_content(args.kit)[1])
     token = None if is_local(args.host) else secrets.token_urlsafe(24)
     folder = Path(os.path.expanduser(args.recordings)) if args.recordings is not None else None
-    app = create_app(generator, host=args.host, token=token, extra_run=watched, recordings_dir=folder)
+    app = create_app(
+        generator,
+        host=args.host,
+        token=token,
+        extra_run=watched,
+        recordings_dir=folder,
+        kit=kit,
+        session=session,
+    )
     name = socket.gethostname() if args.host in ANY else args.host
     place = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
     query = f"?token={token}" if token else ""

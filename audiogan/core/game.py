@@ -85,6 +85,7 @@ class Play:
         micro_batch_count: number of micro-batches of an update over all processes.
         device: device on which random numbers are drawn.
         paused: names of the players that are not trained at present, see `FirstStage`.
+        frozen: names of the networks that are not trained at present, see `FineTuning`.
 
     Attributes:
         player: name of the player to update.
@@ -110,8 +111,9 @@ class Play:
         micro_batch_count: int = 1,
         device: str | torch.device = "cpu",
         paused: frozenset[str] = frozenset(),
+        frozen: frozenset[str] = frozenset(),
     ) -> None:
-        self.step, self.paused = step, paused
+        self.step, self.paused, self.frozen = step, paused, frozen
         self.micro_batch_index, self.micro_batch_count = micro_batch_index, micro_batch_count
         self.player, self.repeat = "", 0
         self.recorded_values: dict[str, Tensor] = {}

@@ -259,6 +259,7 @@ class Trainer:
                 micro_batch_count=engine.micro_batch_count,
                 device=engine.device,
                 paused=self.paused,
+                frozen=self.frozen,
             )
             for index in engine.micro_batch_indices
         ]

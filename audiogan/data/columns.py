@@ -169,7 +169,7 @@ class Labels(Column):
     """Column of class indices, int64.
 
     Args:
-        codes: class index of each row, integers ``[N]``, 0 or more.
+        class_indices: class index of each row, integers ``[N]``, 0 or more.
         labels: names of the classes, in the order of their indices.
 
     Examples:
@@ -179,11 +179,11 @@ class Labels(Column):
         tensor([1, 0])
     """
 
-    def __init__(self, codes: np.ndarray, labels: Sequence[str]) -> None:
-        self.codes, self.labels, self.count = codes, list(labels), len(codes)
+    def __init__(self, class_indices: np.ndarray, labels: Sequence[str]) -> None:
+        self.class_indices, self.labels, self.count = class_indices, list(labels), len(class_indices)
 
     def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
-        return torch.from_numpy(self.codes[rows].astype(np.int64))
+        return torch.from_numpy(self.class_indices[rows].astype(np.int64))
 
 
 class Values(Column):

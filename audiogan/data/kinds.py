@@ -12,21 +12,21 @@ IMAGE_SIDES = (4, 4096)
 """Minimum and maximum side length of images in pixels."""
 
 
-def suffix_set(extensions: str) -> frozenset[str]:
+def parse_suffixes(extensions: str) -> frozenset[str]:
     """Return the set of extensions in a space-separated string, with a leading dot added to each."""
     return frozenset(f".{word}" for word in extensions.split())
 
 
-READABLE = suffix_set(
+READABLE = parse_suffixes(
     "wav wave bwf w64 rf64 flac ogg oga opus mp3 mp2 aif aiff aifc au snd caf voc paf svx 8svx iff ircam sf nist sph "
     "avr pvf sds xi"
 )
 """File extensions of sounds that libsndfile decodes."""
 
-IMAGES = suffix_set(
+IMAGES = parse_suffixes(
     "png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif heic heif svg psd ico raw cr2 nef arw dng"
 )
-ARCHIVES = suffix_set(
+ARCHIVES = parse_suffixes(
     "zip zipx rar 7z tar gz tgz bz2 tbz tbz2 xz txz zst tzst lz lz4 lzma z cab arj lha lzh sit sitx dmg iso ace"
 )
 # Extensions of the volumes of split archives, such as sounds.zip.001.
@@ -49,11 +49,11 @@ FOREIGN: dict[str, str] = {
         _MODULE: "xm s3m mptm",
         _BARE: "pcm vox",
     }.items()
-    for suffix in suffix_set(extensions)
+    for suffix in parse_suffixes(extensions)
 }
 """Advice for sound files that libsndfile cannot decode, by extension."""
 
-_QUIET = suffix_set(  # Extensions of other formats, whose content is not examined.
+_QUIET = parse_suffixes(  # Extensions of other formats, whose content is not examined.
     "txt text md rst csv tsv json jsonl xml yaml yml toml ini cfg log nfo pdf rtf doc docx xls xlsx odt ods ppt pptx "
     "html htm url webloc lnk py ipynb js css sh bat exe dll so dylib jar apk epub asd sfl pkf reapeaks peak ovw sfk "
     "mid midi npz npy pkl pt pth ckpt safetensors h5 hdf5 parquet arrow db sqlite part partial crdownload download "

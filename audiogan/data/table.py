@@ -94,7 +94,7 @@ class Table:
     def targets(self) -> NDArray[np.int64]:
         """Class index of each example, int64 ``[N]``. Empty for data without labels."""
         found = self.columns.get("label")
-        return found.codes[self.rows].astype(np.int64) if isinstance(found, Labels) else np.empty(0, np.int64)
+        return found.class_indices[self.rows].astype(np.int64) if isinstance(found, Labels) else np.empty(0, np.int64)
 
     @property
     def class_counts(self) -> list[int]:

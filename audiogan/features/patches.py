@@ -15,7 +15,7 @@ __all__ = ["Patches"]
 SIZE = 8
 """Height and width of a patch in cells. A cell is an average of 1 x 1 or 2 x 2 pixels."""
 SCALES = (1, 2)
-"""Side lengths of a cell in pixels. Patches are computed for each length."""
+"""Side lengths of a cell in pixels. Patches of cells are computed for each side length."""
 LOWEST = 0.5
 """Factor for the DCT coefficient of frequency 0, which is the mean of a patch. Every other coefficient is multiplied by
 its frequency in half periods per patch.

@@ -22,7 +22,8 @@ class VAEGAN(Adversarial):
     An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
     Samples therefore cover more modes of the data than those of a plain GAN. With the setting ``active`` of the
     players, the autoencoder can be trained first, so that adversarial training starts from a trained decoder. The
-    critic receives only samples from the prior.
+    critic receives only samples from the prior. While the generator is frozen (see `FineTuning`), the player
+    ``generator`` trains only the encoder, on the reconstruction loss.
 
     The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
     loss. It trains the same networks as ``generator``: the generator and the encoder. The optional player ``listener``
@@ -103,7 +104,7 @@ class VAEGAN(Adversarial):
 
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         given = self.inputs_from_batch(batch, context)
-        if player == "autoencoder":
+        if player == "autoencoder" or (player == "generator" and "generator" in context.frozen):
             return self._autoencoder(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)

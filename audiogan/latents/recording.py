@@ -16,7 +16,7 @@ from audiogan.modalities.reading.levels import (
     SILENCE,
     Windows,
     find_cancelled_channels,
-    half_ranges,
+    half_peak_to_peak,
     infer_full_scale,
     is_only_clicks,
     mix_channels,
@@ -65,12 +65,14 @@ def prepare_recording(
         if samples.ndim != 2:
             raise ValueError(f"a recording must be [T] or [C, T], got {list(samples.shape)}")
         if not RATES[0] <= rate <= RATES[1]:
-            raise UserError(f"sample_rate={sample_rate}: give that of the recording, {RATES[0]:,} to {RATES[1]:,} Hz")
+            raise UserError(f"sample_rate={sample_rate}: give the recording's rate, {RATES[0]:,} to {RATES[1]:,} Hz")
     samples = check_recording(samples, rate, what, part)
     channels, length = generator.shape
     x = samples.T
     mixed = mix_channels(x, channels)
-    mixed = mix_channels(x, channels, substitute_channels=find_cancelled_channels(half_ranges(x), half_ranges(mixed)))
+    mixed = mix_channels(
+        x, channels, substitute_channels=find_cancelled_channels(half_peak_to_peak(x), half_peak_to_peak(mixed))
+    )
     windows = Windows(rate)
     windows.add(mixed)
     rest = windows.estimate_offset(ONSET)
@@ -118,7 +120,7 @@ def check_recording(
     if scale is None:
         raise UserError(f"{recording_name}: its samples reach {peak:.3g}, above the full scale of any format")
     samples = samples if scale == 1 else samples / np.float32(scale)
-    if half_ranges(samples.T).max() < SILENCE:
+    if half_peak_to_peak(samples.T).max() < SILENCE:
         if excerpt:
             raise UserError(
                 f"{recording_name}: silent {excerpt}, and no more is read; cut the silence before the sound"

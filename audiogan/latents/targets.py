@@ -67,7 +67,7 @@ class SoundTarget:
 
     @property
     def step_seconds(self) -> float:
-        """Approximate time of one optimisation step of one candidate, in seconds. It does not depend on the machine."""
+        """Estimated time of one optimisation step of one candidate, in seconds. It is the same on all machines."""
         return STEP_SECONDS * max(0.1, self.signal.size / 16384)
 
 
@@ -105,7 +105,7 @@ class PictureTarget:
 
     @cached_property
     def step_seconds(self) -> float:
-        """Approximate time of one optimisation step of one candidate, in seconds. It does not depend on the machine."""
+        """Estimated time of one optimisation step of one candidate, in seconds. It is the same on all machines."""
         from torch.utils.flop_counter import FlopCounterMode
 
         generator = self.generator

@@ -217,7 +217,7 @@ class Budget(TorchFunctionMode):
         if name in VIEWS or (name.endswith("_") and not name.endswith("__")):  # no new memory
             return func(*args, **kwargs)
         if _bound(name, args, kwargs) > self.max_tensor_size and _elements(func, args, kwargs) > self.max_tensor_size:
-            raise UserError(f"{TOO_LARGE}: a tensor would not fit")
+            raise UserError(f"{TOO_LARGE}: a tensor has too many elements")
         out = func(*args, **kwargs)
         if isinstance(out, Tensor):
             if any(_tensors((*args, *kwargs.values()))):
@@ -284,7 +284,7 @@ def _elements(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
         options["device"] = "meta"
     try:
         out = func(*map(_without_memory, args), **options)
-    except Exception:  # the operation itself raises a clearer error
+    except Exception:  # The real call of the operation raises a clearer error.
         return 0
     return out.numel() if isinstance(out, Tensor) else 0
 

@@ -25,16 +25,17 @@ COPIED = 0.2
 # relative distance is the distance between outputs and targets, divided by the distance between sources and targets. It
 # is 0.94 for a network that gains 0.5 dB, and 0.4 for a denoising network that gains 8 dB.
 UNIMPROVED = {"pairs": 0.95, "domains": 0.9}
-IGNORED = 0.1  # The source counts as ignored if its effect is smaller. In healthy runs, the effect is 0.5 to 1.
-# Outputs match their own target among 16 only by chance if a smaller fraction of them does. Chance is 0.06 +- 0.03.
+IGNORED = 0.1  # The source counts as ignored if `source_effect` is below this. Healthy runs have values of 0.5 to 1.
+# For each output, the nearest of 16 targets is searched. If it is the output's own target for less than this fraction
+# of the outputs, the matches count as chance. Random outputs reach 0.06 +- 0.03.
 GUESSED = 0.15
-UNUSED = 0.02  # The latent counts as ignored if its effect is smaller, which means about one level of 8 bits.
+UNUSED = 0.02  # The latent counts as ignored if `latent_effect` is below this, about one level of 8 bits.
 # Correlation between outputs and sources below which colours count as inverted. The rule applies only if the
 # correlation between targets and sources is at least EXPECTED.
 INVERTED, EXPECTED = -0.3, 0.3
-# A source counts as hidden in its translation if faint noise on the translation multiplies the cycle error by GROWTH or
-# more, and if the way back amplifies this noise by GAIN or more. A healthy CycleGAN for leaves amplified it by at most
-# 0.5.
+# A source counts as hidden in its translation if two conditions are true: faint noise on the translation multiplies the
+# cycle error by GROWTH or more, and the generator back to the source amplifies this noise by GAIN or more. In a healthy
+# CycleGAN that was trained on pictures of leaves, the gain was at most 0.5.
 GROWTH, GAIN = 2.0, 4.0
 NOISE = 2 / 255  # Standard deviation of the noise on translations, as a fraction of the range of values.
 # A pattern is reported if its strength relative to real data is at least PATTERN, and if the difference between
@@ -122,7 +123,7 @@ def inverts_colours(history: History) -> Finding | None:
 
 
 def hides_source(history: History) -> Finding | None:
-    """Return a finding if a translation hides its source in faint details, so that faint noise prevents the way back.
+    """Return a finding if a translation hides its source in faint details, which faint noise destroys.
 
     Source: Chu, Zhmoginov & Sandler, "CycleGAN, a master of steganography", NeurIPS workshop 2017.
     """
@@ -131,8 +132,8 @@ def hides_source(history: History) -> Finding | None:
     if _too_early(history) or noisy < GROWTH * error or gain < GAIN:
         return None
     text = (
-        f"translations contain their source as faint noise: the error of the way back is {error:.3f}, but {noisy:.3f} "
-        f"if two levels of noise are added before, and {rounded:.3f} if values are rounded to 8 bits"
+        f"translations contain their source as faint noise: the cycle error is {error:.3f}, but {noisy:.3f} if noise "
+        f"of two levels of 8 bits is added to the translations, and {rounded:.3f} if they are rounded to 8 bits"
     )
     advice = "lower the weight of the cycle loss; do not judge the run by its cycle loss"
     override = _scaled(history, 0.2, "game.cycle.weight")

@@ -16,7 +16,7 @@ from audiogan.monitors.pictures import channel_correlations, checkerboard, conve
 
 FEWEST = 8  # Fewest examples from which metrics are computed.
 CHANGED = 16  # Number of samples that are generated again with another source, with another latent, or with noise.
-CANDIDATES = 16  # Number of targets among which the nearest to an output is searched.
+CANDIDATES = 16  # Number of targets that are compared with an output to find its nearest target.
 NOISE = 4 / 255  # Standard deviation of the noise on translations, for the range -1 to 1: two levels of 8 bits.
 LEVELS = 127.5  # Number of levels of 8 bits per unit of the range -1 to 1.
 
@@ -24,25 +24,26 @@ LEVELS = 127.5  # Number of levels of 8 bits per unit of the range -1 to 1.
 class TranslationProbe:
     """Measurements of a generator that translates a source. `Probe` adds these measurements to its own.
 
-    Distances between signals are root mean squares over all values. Names of the figures:
+    Distances between signals are root mean squares over all values. Metrics:
 
     * ``source_distance``: distance between outputs and their sources, divided by the distance between sources and
       targets. 0 if the generator copies.
     * ``target_distance``: distance between outputs and their targets, divided by the distance between sources and
       targets. 1 if the output is no better than the source. Without pairs: 1 minus the shift of the mean output away
       from the mean source towards the mean target, in the embedding.
-    * ``source_effect``: distance between outputs for different sources, divided by that between different targets. 0 if
-      the generator ignores its source.
+    * ``source_effect``: distance between outputs for different sources, divided by the distance between different
+      targets. 0 if the generator ignores its source.
     * ``own_target``: fraction of outputs whose own target is the nearest of 16 targets in the embedding. Unrelated
       outputs reach 1/16. Measured for pairs only.
-    * ``latent_effect``: distance between outputs for different latents, divided by that between different targets.
+    * ``latent_effect``: distance between outputs for different latents, divided by the distance between different
+      targets.
     * ``colour``, ``colour_expected``: correlation over pixels between outputs and sources, and between targets and
-      sources. Both are measured for the luma or the channel in which the first correlation is lowest compared with the
-      second. Without pairs, the second is the correlation between the mean target and the mean source.
+      sources. Both are measured in the luma or in one channel, whichever has the smallest difference ``colour`` minus
+      ``colour_expected``. Without pairs, ``colour_expected`` is the correlation between the mean target and the mean
+      source.
     * ``cycle_error``, ``cycle_error_noise``, ``cycle_error_rounded``: distance between sources and the result of
-      translating them to the other domain and back, as a fraction of the range of values. Before the way back,
-      ``cycle_error_noise`` adds noise of two levels of 8 bits to the translation, and ``cycle_error_rounded`` rounds it
-      to 8 bits.
+      translating them to the other domain and back, as a fraction of the range of values. Before the translation
+      back, ``cycle_error_noise`` adds noise of two levels of 8 bits, and ``cycle_error_rounded`` rounds to 8 bits.
     * ``checkerboard``, ``checkerboard_amplitude``: results of `audiogan.monitors.pictures.checkerboard`.
 
     Args:

@@ -338,7 +338,7 @@ def truncate_normal(z: Tensor, threshold: float) -> Tensor:
         tensor([-0.5000,  0.0000,  0.5000])
     """
     if not threshold >= 0:
-        raise ValueError(f"truncation={threshold} must lie in 0 ... infinity")
+        raise ValueError(f"truncation={threshold} must be at least 0")
     if threshold == math.inf:
         return z
     # F(z) - 1/2 is erf(z / sqrt 2) / 2. Truncation at t multiplies this quantity by erf(t / sqrt 2).
@@ -391,6 +391,6 @@ def _attention(
         return -1, None
     sides = [size // 2 ** (i + 1) if down else base * 2 ** (i + 1) for i in range(blocks)]
     if side not in sides:
-        raise ValueError(f"attention={side} is none of the grids {sides} of images of side {size}; use 0 for none")
+        raise ValueError(f"attention={side} must be one of {sides} for images of side {size}, or 0 for none")
     place = sides.index(side)
     return place, SelfAttention(channels[place if down else place + 1])

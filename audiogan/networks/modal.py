@@ -164,7 +164,7 @@ class ModalNoiseGenerator(nn.Module):
             _, *biases = self.affine.bias.split(self.styled)
             for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3, 0.0, 0.0), strict=True):
                 part.fill_(value)
-            biases[-2].copy_(torch.tensor([-3.0, 0.0]))  # The initial glide starts 1/20 above the final frequency.
+            biases[-2].copy_(torch.tensor([-3.0, 0.0]))  # Initially, glides start 5 % above the final frequency.
             biases[-1].view(3, -1)[1].fill_(-4.0)  # Modes are quiet at the start of training.
         self.ups = nn.ModuleList(LinearDoubling(width, first_frames << i) for i in range(doublings))
         self.position = nn.Parameter(initial_positions(count, width))
@@ -234,9 +234,9 @@ class ModalNoiseGenerator(nn.Module):
             knobs: knob settings as normal scores (standard normal quantiles), `[B, knobs]`.
 
         Returns:
-            Sounds `[B, channels, length]` and a dictionary of properties: ``modes`` `[B, K]`, frequencies in octaves
-            above 1 Hz; ``glide`` `[B, 9]`, ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`;
-            ``width`` `[B]`, the RMS ratio of side to mid signal, for stereo sounds.
+            Sounds `[B, channels, length]` and a dictionary of properties. ``modes`` `[B, K]`: frequencies in octaves
+            above 1 Hz. ``glide`` `[B, 9]`: ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`.
+            ``width`` `[B]`, for stereo sounds: RMS ratio of side to mid signal.
         """
         check_inputs(self, latent=latent, classes=classes, knobs=knobs)
         x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)

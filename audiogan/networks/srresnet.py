@@ -43,8 +43,8 @@ class SRResNet(nn.Module):
     Attributes:
         factor: enlargement factor.
         multiple: height and width of sources must be multiples of this number of pixels.
-        receptive_field: largest distance between the source pixel at the position of an output pixel and a source pixel
-            that the output pixel depends on.
+        receptive_field: radius of the receptive field in source pixels: an output pixel depends only on source pixels
+            up to this distance from its position.
         macs: number of multiply-accumulate operations of all convolutions per pixel of the source.
 
     Raises:

@@ -54,7 +54,7 @@ class Mel(LogMagnitude):
         empty = (filters.sum(1) == 0).nonzero().flatten().tolist()
         if empty:
             rates = f"n_fft={n_fft} at {sample_rate} Hz"
-            raise ValueError(f"n_mels={n_mels} is too many for {rates}: no bin in bands {empty}")
+            raise ValueError(f"n_mels={n_mels} is too many for {rates}: bands {empty} contain no STFT bin")
         self.register_buffer("filters", filters.T.float(), persistent=False)  # [F, K]
         self.register_buffer("inverse", torch.linalg.pinv(filters).T.float().contiguous(), persistent=False)  # [K, F]
 

@@ -37,7 +37,7 @@ class Frames(nn.Module):
             raise ValueError(f"n_fft={n_fft} must be even and at least 4")
         if not 1 <= hop_length <= n_fft // 2:
             limits = f"1 ... n_fft/2={n_fft // 2}"
-            raise ValueError(f"hop_length={hop_length} must lie in {limits}, or the window cannot be undone")
+            raise ValueError(f"hop_length={hop_length} must lie in {limits}, or the STFT cannot be inverted")
         if length < hop_length:
             raise ValueError(f"length={length} is shorter than hop_length={hop_length}")
         self.length, self.n_fft, self.hop_length, self.pad = length, n_fft, hop_length, pad

@@ -110,7 +110,7 @@ class MetricsLog(Callback):
         if not move.applied:  # A callback refused this optimizer step and has printed a message.
             return
         player = move.player.name
-        figures = {f"{player}/{name}": value for name, value in move.losses.items()}
+        figures = {f"{player}/{name}": value.float() for name, value in move.losses.items()}
         figures[f"{player}/grad_norm"] = move.grad_norm
         figures |= {f"{player}/{name}": value.float().mean() for name, value in move.recorded_values.items()}
         for name, value in figures.items():

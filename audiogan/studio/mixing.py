@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -37,29 +38,28 @@ class MeasureCache:
 
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
-        self.measures: OrderedDict[tuple[str, float], Measure] = OrderedDict()
+        self.measures: dict[tuple[str, float], Measure] = {}
+        self.lock = threading.Lock()
 
-    def measure(self, pads: list[Pad]) -> list[list[Measure]]:
+    def measure(self, pads: Sequence[Pad]) -> list[list[Measure]]:
         """Return the loudness and peaks of the layers of pads, as `balance_kit` needs them."""
         from audiogan.kits.rendering import MEASURED_RATE, measure_layer, prepare_pads
 
-        keys = {_key(pad): pad for pad in pads}
-        found = {key: self.measures[key] for key in keys if key in self.measures}
-        missing = {key: pad for key, pad in keys.items() if key not in found}
+        keys = [[(replace(recipe, seed=None).to_json(), pad.tune) for recipe in pad.layers] for pad in pads]
+        layers = {
+            key: replace(pad, layers=(recipe,))
+            for pad, its in zip(pads, keys, strict=True)
+            for recipe, key in zip(pad.layers, its, strict=True)
+        }
+        found = {key: self.measures[key] for key in layers if key in self.measures}
+        missing = {key: pad for key, pad in layers.items() if key not in found}
         if missing:
             raw = self.generator.render([pad.layers[0] for pad in missing.values()])
             waves = prepare_pads(raw, list(missing.values()), self.generator.sample_rate, MEASURED_RATE)
             found |= {key: measure_layer(wave) for key, (wave,) in zip(missing, waves, strict=True)}
-        for key, measure in found.items():
-            self.measures[key] = measure
-            self.measures.move_to_end(key)
-        while len(self.measures) > MOST_MEASURES:
-            self.measures.popitem(last=False)
-        return [[found[_key(pad)]] for pad in pads]
-
-
-def _key(pad: Pad) -> tuple[str, float]:
-    return replace(pad.layers[0], seed=None).to_json(), pad.tune
+        with self.lock:
+            self.measures = dict([*(self.measures | found).items()][-MOST_MEASURES:])
+        return [[found[key] for key in its] for its in keys]
 
 
 class KitPads(StrictModel):
@@ -117,21 +117,24 @@ async def balance(request: Request) -> dict[str, Any]:
 @router.post("/sound")
 async def export_sound(request: Request) -> Response:
     """Return the sound of one pad as it is in the kit: a WAV file, or a ZIP archive of its velocity layers."""
+    from audiogan.kits.rendering import balance_kit, place_layer, prepare_pads
+
     studio = Studio.from_request(request)
     want = await studio.parse_body(request, SoundFile)
     if want.pad >= len(want.pads):
         raise UserError(f"pad={want.pad}: the kit has {len(want.pads)} pads")
 
     def work() -> Response:
-        from audiogan.kits.rendering import render_hits
-
-        kit = want.to_kit(studio.instrument)
-        hits = render_hits(studio.instrument.generator, kit, want.sample_rate)[want.pad]
+        kit, generator = want.to_kit(studio.instrument), studio.instrument.generator
+        balance = balance_kit(kit.pads, request.app.state.measures.measure(kit.pads))
+        pad, gains, stereo = kit.pads[want.pad], balance.pads[want.pad], any(pad.pan for pad in kit.pads)
+        [waves] = prepare_pads(generator.render(pad.layers), [pad], generator.sample_rate, want.sample_rate)
         files = {}
-        for i, (recipe, hit) in enumerate(zip(kit.pads[want.pad].layers, hits, strict=True)):
+        for i, (recipe, wave, gain) in enumerate(zip(pad.layers, waves, gains, strict=True)):
             text = recipe.to_json()
             comment = text if len(text.encode()) <= COMMENT_BYTES else None
-            files[f"v{i + 1}.wav"] = encode_wav(hit.wave, want.sample_rate, f"PCM_{want.bits}", comment)
+            placed = place_layer(wave, gain + balance.kit, pad.pan, stereo)
+            files[f"v{i + 1}.wav"] = encode_wav(placed, want.sample_rate, f"PCM_{want.bits}", comment)
         if len(files) == 1:
             return Response(files["v1.wav"], media_type="audio/wav")
         return Response(pack_files(files), media_type="application/zip")

@@ -43,7 +43,8 @@ async def opened_kit(request: Request) -> dict[str, Any] | None:
 async def open_file(request: Request) -> dict[str, Any]:
     """Open a file. The request body is ``kit.json``, a ZIP archive of a kit, or a WAV file with a recipe.
 
-    The response is ``{"recipe"}`` for a WAV file, and for a kit:
+    The response is ``{"recipe", "note"}`` for a WAV file. Without a usable recipe, ``recipe`` is null and
+    ``note`` is the reason. For a kit, it is:
 
     - ``pads``: exactly sixteen pads. Missing ones are new sounds.
     - ``layers``: largest number of velocity layers of a pad.
@@ -106,18 +107,20 @@ def _open(instrument: Instrument, body: bytes) -> dict[str, Any]:
     from audiogan.kits import Kit
 
     if body[:4] in (b"RIFF", b"RF64"):
-        return {"recipe": _recipe(instrument, body)}
+        try:
+            return {"recipe": _read_recipe(instrument, body), "note": ""}
+        except UserError as error:
+            return {"recipe": None, "note": instrument.error_message(error)}
     try:
         content = read_kit_file(io.BytesIO(body), LARGEST_KIT_FILE)
     except UserError as error:
         raise UserError(f"the file cannot be opened: {error}") from error
     kit = Kit.from_json(content)
-    if kit.model not in (instrument.name, instrument.generator.name):
-        raise _other_model(instrument, kit.model)
+    _check_model(instrument, kit.model)
     return to_page(instrument, kit, read_session(content))
 
 
-def _recipe(instrument: Instrument, body: bytes) -> dict[str, Any]:
+def _read_recipe(instrument: Instrument, body: bytes) -> dict[str, Any]:
     from audiogan.model.recipe import Recipe
 
     try:
@@ -128,11 +131,11 @@ def _recipe(instrument: Instrument, body: bytes) -> dict[str, Any]:
     if not text:
         raise UserError("the WAV file has no recipe; drop it on a pad to imitate it")
     recipe = Recipe.from_json(text)
-    if recipe.model not in (instrument.name, instrument.generator.name):
-        raise _other_model(instrument, recipe.model)
+    _check_model(instrument, recipe.model)
     instrument.generator.input_values([recipe])  # Raises an error if it does not fit.
     return instrument.to_wire(recipe)
 
 
-def _other_model(instrument: Instrument, name: str) -> UserError:
-    return UserError(f"the file is of the model {printable(name)[:60]!r}; this studio plays {instrument.name!r}")
+def _check_model(instrument: Instrument, name: str) -> None:
+    if name not in (instrument.name, instrument.generator.name):
+        raise UserError(f"the file is of the model {printable(name)[:60]!r}; this studio plays {instrument.name!r}")

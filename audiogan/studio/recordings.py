@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from audiogan.data.walk import Entry, walk
 from audiogan.errors import UserError
 from audiogan.kits.drums import drum_role
+from audiogan.kits.rendering import LOUDNESS, momentary_loudness
 from audiogan.modalities.wav import encode_wav
 from audiogan.run.trust import with_current_trust
 from audiogan.studio.imitate import decode_recording
@@ -246,7 +247,15 @@ async def clear_recordings(request: Request) -> dict[str, Any]:
 
 @router.get("/{id}.wav")
 async def get_recording(request: Request, id: str) -> Response:
-    """Return a recording in the format of the model, as a WAV file with 32-bit floating-point samples."""
-    kept = Recordings.from_request(request).get(id)
-    content = encode_wav(kept.wave, Studio.from_request(request).instrument.generator.sample_rate, "FLOAT")
-    return Response(content, media_type="audio/wav")
+    """Return a recording in the format of the model, as a WAV file with 32-bit floating-point samples.
+
+    Its momentary loudness is that of a pad, or less if the peak would otherwise exceed full scale.
+    """
+    studio, kept = Studio.from_request(request), Recordings.from_request(request).get(id)
+    rate = studio.instrument.generator.sample_rate
+
+    def work() -> bytes:
+        gain = 10 ** ((LOUDNESS - momentary_loudness(kept.wave, rate)) / 20)
+        return encode_wav(kept.wave * np.float32(min(gain, 1 / np.abs(kept.wave).max())), rate, "FLOAT")
+
+    return Response(await studio.renders.run(work), media_type="audio/wav")

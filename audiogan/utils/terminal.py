@@ -13,7 +13,7 @@ from typing import Any
 from audiogan.utils.text import printable
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Regular expression for control characters and text direction characters, except tab and line feed."""
+"""Regular expression for control characters (except tab and line feed) and characters that set the text direction."""
 
 
 class Output:

@@ -192,7 +192,7 @@ def test_memory_is_bounded_at_a_million_rows() -> None:
             "label": Labels(np.zeros(million, np.int8), ["a"]),
             "speaker": Labels(np.arange(million, dtype=np.int32) // 100, [""] * 10_000),
         }
-        table = Table(columns, million, recordings=columns["speaker"].codes)
+        table = Table(columns, million, recordings=columns["speaker"].class_indices)
         table = table.with_column("low", Derived("x", lambda x, rng: x[:, ::2]))
         train, held = table.split(0.1)
         batch = train.batch(RNG(0).integers(0, len(train), 64), RNG(0))

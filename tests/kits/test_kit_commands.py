@@ -56,6 +56,12 @@ def test_kit_again_in_another_format_and_played(
     assert soundfile.info(tmp_path / "a.wav").duration == pytest.approx(1.25)
     run("play", pattern, tmp_path / "b.wav", "--kit", second / "kit.json", "--tail", 0.25)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    capsys.readouterr()
+
+    (tmp_path / "map.yaml").write_text("56: Closed Hat\n36: none\n")
+    run("play", pattern, tmp_path / "c.wav", "--kit", first, "--loop", "--map", tmp_path / "map.yaml", "--rate", 48000)
+    assert "loop of 1 bar, 2.000 s" in capsys.readouterr().out
+    assert soundfile.info(tmp_path / "c.wav").frames == 96000
 
 
 def test_new_kits_say_their_seed(tmp_path: Path, pattern: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,6 +89,10 @@ def test_new_kits_say_their_seed(tmp_path: Path, pattern: Path, capsys: pytest.C
         (["play", "beat.mid", "out.mp3"], "out.mp3"),
         (["play", "beat.mid", "out.wav", "--kit", "k.json", "--seed", 1], "--seed"),
         (["play", "gone.mid", "out.wav"], "gone.mid"),
+        (["play", "beat.mid", "out.wav", "--loop", "--tail", 0], "--loop and --tail"),
+        (["play", "beat.mid", "out.wav", "--map", "gone.yaml"], "gone.yaml"),
+        (["play", "beat.mid", "out.wav", "--map", "beat.mid"], "beat.mid"),
+        (["kit", "out", "--run", "drums", "--class", "kik"], "did you mean 'kick'"),
         (["play", "beat.mid", "out.wav", "--run", "drums", "--tail", "nan"], "tail=nan"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -127,12 +128,31 @@ def test_a_strangers_places_open_nothing_but_models(here: Path, kit: Kit, places
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("k.zip", "unpack it"), ("k.h2drumkit", "unpack it"), ("empty", "has no kit")]
+    ("name", "says"),
+    [
+        ("gone.zip", "cannot be read"),
+        ("other.zip", "has no kit.json"),
+        ("cut.zip", "damaged ZIP"),
+        ("k.h2drumkit", "unpack it"),
+        ("empty", "has no kit"),
+    ],
 )
 def test_other_things_given_as_a_kit(here: Path, name: str, says: str) -> None:
     (here / "empty").mkdir()
+    with zipfile.ZipFile(here / "other.zip", "w") as archive:
+        archive.writestr("a.txt", "text")
+    (here / "cut.zip").write_bytes((here / "other.zip").read_bytes()[:-30])
     with pytest.raises(UserError, match=says):
         run("kit", "out", "--from", name)
+
+
+def test_a_kit_in_an_archive(here: Path) -> None:
+    run(*KIT)
+    with zipfile.ZipFile(here / "k.zip", "w") as archive:
+        for file in sorted((here / "k").rglob("*")):
+            archive.write(file, Path("mine") / file.relative_to(here / "k"))
+    run("kit", "out", "--from", "k.zip")
+    assert Kit.from_json((here / "out/kit.json").read_text()) == Kit.from_json((here / "k/kit.json").read_text())
 
 
 def test_a_file_of_the_kit_given_as_the_kit(here: Path) -> None:

@@ -163,9 +163,9 @@ def test_domains_without_pairs() -> None:
 
 
 def test_a_cycle_that_hides_its_source_in_noise_is_named() -> None:
-    """The output shows only the target domain. The way back uses differences of less than one level of 8 bits."""
+    """The output shows only the target domain, plus traces of the source below one level of 8 bits."""
     picture = 0.3 * smooth(2, 1) + 0.3 * smooth(7, 1) + Domains.shift
-    logs = torch.zeros(2, requires_grad=True)  # Logarithms of the amplitude of the code and of its amplification.
+    logs = torch.zeros(2, requires_grad=True)  # Logarithms of the amplitude of the traces and of their amplification.
     optimizer, x = torch.optim.Adam([logs], 0.1), smooth(3, 2)
     for _ in range(150):  # A large weight of the cycle loss, and a penalty on any difference from the target domain.
         code = logs[0].exp() * x

@@ -139,7 +139,7 @@ def test_attention_sits_where_it_is_asked_to() -> None:
     assert generator(28, attention=0).attention is None and critic(28, attention=0).attention is None
     assert critic(32, attention=8).place == 1 and generator(32, attention=8).place == 0
     assert generator(128, width=1).place == 3 and critic(128, width=1).place == 0  # 64 pixels, as in the paper.
-    with pytest.raises(ValueError, match=r"attention=5 is none of the grids \[8, 16\]"):
+    with pytest.raises(ValueError, match=r"attention=5 must be one of \[8, 16\]"):
         generator(16, attention=5)
 
 

@@ -71,6 +71,13 @@ def test_every_network_takes_two_steps_with_every_loss(
     assert {f"{p}/loss" for p in ("critic", "generator")} <= set(trainer.callbacks["log"].last)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", ["images", "r3gan"])
+def test_configurations_with_a_relativistic_loss_take_every_other_loss(name: str, loss: str) -> None:
+    penalties = compose(name, [f"loss={loss}"]).game.get("penalties") or {}
+    assert all("_target_" in penalty for penalty in penalties.values())
+
+
 def test_copies_multiply_entries() -> None:
     cfg = OmegaConf.create(
         {

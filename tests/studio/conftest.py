@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,14 @@ class Served:
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
     """``audiogan studio drums`` on a free port."""
-    command = [sys.executable, "-m", "audiogan", "studio", "drums", "--port", "0", "--no-browser"]
+    with serve() as studio:
+        yield studio
+
+
+@contextmanager
+def serve(*options: str) -> Iterator[Served]:
+    """Run ``audiogan studio drums`` with further options on a free port."""
+    command = [sys.executable, "-m", "audiogan", "studio", "drums", "--port", "0", "--no-browser", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         assert process.stdout is not None
@@ -72,6 +80,7 @@ def browser() -> Iterator[Browser]:
 
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+        arguments += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a microphone that beeps
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield browser
         browser.close()

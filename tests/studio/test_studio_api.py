@@ -139,7 +139,7 @@ def test_class_names_may_be_typed_freely(client: TestClient) -> None:
     soundfile.write(file, np.sin(np.arange(4000)), 16000, format="WAV")
     imitated = client.post("/api/imitate?seconds=0.1&label=snaer", content=file.getvalue())
     for answer in (imitated, client.post("/api/sounds", json={"label": "snaer"})):
-        assert answer.status_code == 400 and "did you mean 'snare'" in answer.text
+        assert answer.status_code == 422 and "did you mean 'snare'" in answer.text
 
 
 def test_an_imitation_reports_on_its_way_and_comes_near(client: TestClient, drums: Generator) -> None:

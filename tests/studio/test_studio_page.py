@@ -16,6 +16,8 @@ import pytest
 import soundfile
 from studio_pages import Pages
 
+from audiogan.kits import Kit, Pad, play_pattern
+from audiogan.kits.rendering import render_hits
 from audiogan.model.recipe import Recipe
 from audiogan.model.sampling import read_recipe
 
@@ -72,38 +74,49 @@ def state(page: Page) -> dict[str, Any]:
     )
 
 
+def kit_waves(page: Page, drums: Generator, rate: int = 16000) -> list[np.ndarray]:
+    """The sounds of the pads in files for samplers, at the sample rate of the model by default."""
+    pads = [
+        Pad(pad["name"], pad["note"], (recipe,), pad["level"], pad["pan"], pad["tune"])
+        for pad, recipe in zip(state(page)["pads"], recipes(page), strict=True)
+    ]
+    return [hits[0].wave for hits in render_hits(drums, Kit(tuple(pads), "drums"), rate)]
+
+
 def recipes(page: Page) -> list[Recipe]:
     return [Recipe.from_json(json.dumps(pad["recipe"])) for pad in state(page)["pads"]]
 
 
 def heard(page: Page, wave: np.ndarray) -> float:
     """The gain with which the last two seconds of what was played hold this sound, sample by sample; 0: they don't."""
-    page.wait_for_timeout(1250)
+    wave = wave[0, :16000]
+    page.wait_for_timeout(250 + len(wave) / 16)
     samples = np.array(
         page.evaluate(
             "() => { const all = new Float32Array(32768); tap.getFloatTimeDomainData(all); return [...all]; }"
         )
     )
-    offset = int(np.argmax(np.correlate(samples, wave[0][:8000], "valid")))
-    played = samples[offset : offset + 16000]
-    wave = wave[0][: len(played)]
+    energy = np.convolve(np.square(samples), np.ones(len(wave)), "valid")
+    offset = int(np.argmax(np.correlate(samples, wave, "valid") / np.sqrt(energy + 1e-9)))
+    played = samples[offset : offset + len(wave)]
     gain = float(played @ wave / (wave @ wave))
-    return gain if len(played) > 8000 and np.abs(played - gain * wave).max() < 1e-5 else 0.0
+    return gain if np.abs(played - gain * wave).max() < 1e-5 else 0.0
 
 
 def test_pads_sound_as_python_has_them(opened: Callable[..., Page], drums: Generator) -> None:
     page = opened()
-    mine = recipes(page)
+    page.wait_for_selector("body[data-gain]")
+    mine = kit_waves(page, drums)
     page.locator("#pad-3").click(position={"x": 60, "y": 1})  # at the upper edge: as loud as can be
-    assert heard(page, drums.render(mine[2])[0]) == pytest.approx(MASTER, abs=1e-4)
+    assert heard(page, mine[2]) == pytest.approx(MASTER, abs=1e-4)
     page.wait_for_timeout(1000)
     page.keyboard.press("q")
-    assert heard(page, drums.render(mine[4])[0]) == pytest.approx(MASTER * 0.9**2, abs=1e-4)
+    assert heard(page, mine[4]) == pytest.approx(MASTER * 0.9**2, abs=1e-4)
     box = page.locator("#pad-16").bounding_box()
     assert box is not None
     page.wait_for_timeout(1000)
     page.locator("#pad-16").click(position={"x": 60, "y": box["height"] / 2})
-    assert heard(page, drums.render(mine[15])[0]) == pytest.approx(MASTER * 0.7**2, abs=0.02)
+    assert heard(page, mine[15]) == pytest.approx(MASTER * 0.7**2, abs=0.02)
 
 
 def test_keep_change_undo_and_share(opened: Callable[..., Page]) -> None:
@@ -174,21 +187,15 @@ def test_the_sequencer_is_in_time(opened: Callable[..., Page]) -> None:
     tempo, swing = 97, 0.62
     length = 15 / tempo
     due = [step * length + (step % 2) * (2 * swing - 1) * length for step in range(16)]
-    clicks = page.evaluate(
+    times = page.evaluate(
         """async ([tempo, swing]) => {
-          const { renderLoop } = await import("/static/sequencer.js");
-          const click = new AudioBuffer({ length: 4, sampleRate: 16000 });
-          click.copyToChannel(new Float32Array([0, 1, 0, 0]), 0);
+          const { notes } = await import("/static/sequencer.js");
           const grid = Array.from({ length: 16 }, (_, pad) => Array(16).fill(pad === 3 ? 79 : 0));
-          grid[3][4] = 127;
-          const loop = await renderLoop({ grid, tempo, swing, buffers: Array(16).fill(click), rate: 16000 });
-          return [...loop.getChannelData(0)];
+          return notes({ grid, tempo, swing }).map(({ time }) => time);
         }""",
         [tempo, swing],
     )
-    onsets = (np.flatnonzero(np.abs(clicks) > 0.2) - 1) / 16000
-    assert len(onsets) == 16 and np.abs(onsets - due).max() < 0.002
-    assert len(clicks) == round(16 * length * 16000)
+    assert np.allclose(times, due, rtol=0, atol=1e-9)
 
     page.evaluate("() => { window.started = []; }")
     page.locator("#tempo").fill(str(tempo))
@@ -209,36 +216,47 @@ def test_the_sequencer_is_in_time(opened: Callable[..., Page]) -> None:
 
 def test_downloads_arrive_and_open(opened: Callable[..., Page], drums: Generator, tmp_path: Path) -> None:
     page = opened()
-    mine = recipes(page)
-    page.click("#pad-4")
-    with page.expect_download() as waited:
-        page.click("#pad-save")
-    waited.value.save_as(tmp_path / "pad.wav")
-    assert read_recipe(tmp_path / "pad.wav") == mine[3]
-    assert np.array_equal(soundfile.read(tmp_path / "pad.wav", dtype="float32")[0], drums.render(mine[3])[0, 0])
+
+    def saved(button: str, name: str) -> Path:
+        with page.expect_download() as waited:
+            page.click(button)
+        waited.value.save_as(tmp_path / name)
+        return tmp_path / name
+
+    mine, [*_, crash] = recipes(page), kit_waves(page, drums, 48000)
+    page.select_option("#rate", "48000")
+    page.click("#pad-16")
+    wave, rate = soundfile.read(saved("#pad-save", "pad.wav"), dtype="float32")
+    assert read_recipe(tmp_path / "pad.wav") == mine[15] and soundfile.info(tmp_path / "pad.wav").subtype == "PCM_24"
+    assert rate == 48000 and np.abs(wave - crash[0]).max() < 2**-23
 
     page.select_option("#format", "wav")
-    with page.expect_download() as waited:
-        page.click("#save-kit")
-    waited.value.save_as(tmp_path / "kit.zip")
-    files = [name for name in zipfile.ZipFile(tmp_path / "kit.zip").namelist() if name.endswith(".wav")]
-    assert len(files) == 16
+    archive = zipfile.ZipFile(saved("#save-kit", "kit.zip"))
+    files = [name for name in archive.namelist() if name.endswith(".wav")]
+    assert len(files) == 16 and (tmp_path / "pad.wav").read_bytes() in [archive.read(name) for name in files]
 
     page.click("#clear")
-    page.locator('.cell[data-pad="3"][data-step="2"]').click(modifiers=["Shift"])  # an accent
-    page.locator('.cell[data-pad="3"][data-step="15"]').click()  # rings on over the end
-    page.locator("#swing").fill("50")
-    with page.expect_download() as waited:
-        page.click("#save-loop")
-    loop, rate = soundfile.read(io.BytesIO(Path(waited.value.path()).read_bytes()))
-    length, wave = 15 / 112, drums.render(mine[3])[0, 0]
-    expected = np.zeros(2 * len(loop))
-    for step, gain in ((2, ACCENT), (15, ON)):
-        start = round(step * length * rate)
-        expected[start : start + len(wave)] += MASTER * gain * wave
-    expected = expected[: len(loop)] + expected[len(loop) :]
-    assert len(loop) == round(16 * length * rate)
-    assert np.abs(loop - expected).max() < 1e-6  # 24 bits
+    page.locator('.cell[data-pad="15"][data-step="2"]').click(modifiers=["Shift"])  # an accent
+    page.locator('.cell[data-pad="15"][data-step="15"]').click()  # rings on over the end
+    page.locator("#swing").fill("57")
+    loop, rate = soundfile.read(saved("#save-loop", "loop.wav"), always_2d=True)
+    length = 15 / 112
+    expected = np.zeros(4 * len(loop))
+    for time, gain in ((2 * length, ACCENT), ((15 + 0.14) * length, ON)):
+        start = round(time * rate)
+        near = [round(tick * 60 / 112 / 480 * rate) for tick in (round(time * 112 / 60 * 480),)]
+        assert abs(near[0] - start) <= 0.5 * 60 / 112 / 480 * rate + 1  # to the nearest of 480 ticks in a beat
+        expected[near[0] : near[0] + crash.shape[1]] += gain * crash[0]
+    expected = expected.reshape(4, -1).sum(axis=0)
+    assert len(loop) == round(16 * length * rate) and np.abs(loop[:, 0] - expected).max() < 2**-22
+    midi = saved("#save-midi", "loop.mid")
+    page.select_option("#format", "json")
+    kit = Kit.from_json(saved("#save-kit", "kit.json").read_text())
+    played = play_pattern(drums, kit, midi, sample_rate=48000, loop=True)
+    assert np.abs(loop.T - played).max() <= 2**-23
+    stems = zipfile.ZipFile(saved("#save-stems", "stems.zip"))
+    assert len(stems.namelist()) == 1
+    assert np.array_equal(soundfile.read(io.BytesIO(stems.read(stems.namelist()[0])), always_2d=True)[0], loop)
 
 
 def test_a_recording_dropped_on_a_pad(opened: Callable[..., Page], drums: Generator) -> None:
@@ -393,15 +411,31 @@ def test_both_themes_can_be_read(opened: Callable[..., Page]) -> None:
 def test_screenshots(opened: Callable[..., Page], browser: Browser) -> None:
     folder = Path(os.environ["AUDIOGAN_SCREENSHOTS"])
     for scheme in ("light", "dark"):
-        page = opened(color_scheme=scheme, device_scale_factor=1.5, viewport={"width": 1360, "height": 1060})
+        page = opened(color_scheme=scheme, device_scale_factor=1.5, viewport={"width": 1440, "height": 900})
         page.route("**/api/kit", lambda route: route.continue_(post_data='{"seed": 7}'))
         page.click("#new-kit")
         page.wait_for_selector("#says:text('New kit')")
         page.wait_for_selector(READY)
-        page.locator(".pad .lock").nth(2).click(force=True)
-        page.locator(".pad .lock").nth(9).click(force=True)
+        for pad in (2, 9):
+            page.locator(".pad .lock").nth(pad).dispatch_event("click")
+        page.locator('.row[aria-rowindex="9"] .mute').click()
+        page.locator("#steps").fill("32")
+        page.locator("#steps").press("Enter")
+        for pad, step, velocity in ((6, 1, 30), (6, 3, 40), (6, 5, 25), (6, 7, 50), (2, 13, 45)):
+            box = page.locator(f'.cell[data-pad="{pad}"][data-step="{step}"]').bounding_box()
+            assert box is not None
+            page.mouse.move(box["x"] + 20, box["y"] + 10)
+            page.mouse.down()
+            page.mouse.move(box["x"] + 20, box["y"] + 10 + 79 - velocity, steps=4)
+            page.mouse.up()
         page.click("#transport")
         page.wait_for_selector("#says:not(.shown)", state="attached")
-        page.locator(".cell").first.hover()
+        page.locator("#pad-1").click()
         page.wait_for_timeout(400)
-        page.screenshot(path=folder / f"studio-{scheme}.png", full_page=True)
+        page.screenshot(path=folder / f"studio-{scheme}.png")
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    page = opened(page.url[page.url.index("#") :], color_scheme="light", **phone)
+    page.locator("#pad-7").tap()
+    page.evaluate("() => scrollTo(0, 225)")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / "studio-phone.png")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from audiogan.data.images.decode import BITS, FLAGS, Found, decode, full_scale_value
-from audiogan.data.kinds import IMAGE_SIDES, first_bytes, suffix_set
+from audiogan.data.kinds import IMAGE_SIDES, first_bytes, parse_suffixes
 from audiogan.data.labels import LabelRule
 from audiogan.data.scan import Ledger, cached_scan, hash_texts, prefetch_map, progress_bar, resolve_data_folder
 from audiogan.data.verdicts import Scan
@@ -26,7 +26,7 @@ from audiogan.modalities.reading.pictures import PHOTO
 
 VERSION = 4  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 PIXELS, TARGETS, FILES = "pixels.u8", "targets.npy", "files.npy"
-SUFFIXES = suffix_set("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
+SUFFIXES = parse_suffixes("png jpg jpeg jpe jfif webp bmp gif tif tiff ppm pgm pbm pnm tga jp2 avif")
 _RAW = "{} is a raw file of a camera: export it as JPEG or PNG"
 _DRAWING = "{} is a drawing or a document: export it as PNG"
 _VIDEO = "{} is a video: save its frames as PNG"
@@ -38,7 +38,7 @@ FOREIGN_IMAGES = {
         _DRAWING: "psd psb xcf kra svg svgz ai eps ps pdf cdr indd sketch fig",
         _VIDEO: "mp4 mov avi mkv webm m4v mpg mpeg wmv flv 3gp",
     }.items()
-    for suffix in suffix_set(words)
+    for suffix in parse_suffixes(words)
 }
 """Advice for image files that Pillow cannot decode, by extension."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")

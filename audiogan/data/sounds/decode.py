@@ -205,7 +205,7 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
         return Decoded("non-finite", "NaN or infinite after resampling", **about)
     if (
         not len(y)
-        or levels.half_ranges(y).max() < levels.SILENCE
+        or levels.half_peak_to_peak(y).max() < levels.SILENCE
         or (rate > s.sample_rate and _ultrasonic(x, y, rate / s.sample_rate))
     ):
         return Decoded("silent", f"nothing audible in the used part at {s.sample_rate:,} Hz", **about)
@@ -274,8 +274,8 @@ def _examine(
             extremes += [x.min(axis=0), x.max(axis=0)]
         facts.clipped = max(facts.clipped, _longest_run(x, full))
         facts.finite &= bool(np.isfinite(x).all())
-    facts.after = levels.half_ranges(facts.windows.statistics[:2].reshape(-1, s.channels))
-    facts.before = levels.half_ranges(np.stack(extremes)) if extremes else facts.after
+    facts.after = levels.half_peak_to_peak(facts.windows.statistics[:2].reshape(-1, s.channels))
+    facts.before = levels.half_peak_to_peak(np.stack(extremes)) if extremes else facts.after
     facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
     facts.digest = digest.digest()
     return facts
@@ -346,6 +346,6 @@ def _slices(
             window, rest, made = rest[: s.length], rest[s.length :], made + 1
             energy = facts.windows.energy(start + (made - 1) * s.length * ratio, len(window) * ratio) / ratio
             loud = np.abs(window).max() >= max(floor, levels.SILENCE)
-            constant = len(window) > levels.CLICK_SAMPLES and levels.half_ranges(window).max() < levels.SILENCE
+            constant = len(window) > levels.CLICK_SAMPLES and levels.half_peak_to_peak(window).max() < levels.SILENCE
             if loud and not constant and not (ratio > 1 and levels.is_only_clicks(window, energy)):
                 yield crop_and_normalise(window, s)

@@ -18,8 +18,8 @@ OFFSET = 0.1
 """Smallest significant DC offset, as a fraction of the amplitude of the loudest window. Most recordings have smaller
 offsets."""
 STEADY = 0.1
-"""The offset counts as steady if the means of neighbouring windows differ by at most this fraction.
-"""
+"""The DC offset counts as steady if the offsets of two neighbouring windows differ by at most this fraction of the
+smaller one."""
 STEADY_SHARE = 0.25
 """A signal has a DC offset if at least this fraction of its windows has a steady offset."""
 QUIET = 0.1
@@ -47,7 +47,7 @@ def infer_full_scale(peak: float) -> float | None:
     return next((float(scale) for scale in SCALES if peak <= 2 * scale), None)
 
 
-def half_ranges(x: np.ndarray) -> NDArray[np.float64]:
+def half_peak_to_peak(x: np.ndarray) -> NDArray[np.float64]:
     """Return half the peak-to-peak range of each channel of ``x`` ``[N, C]``, as float64 ``[C]``."""
     return (x.max(axis=0).astype(np.float64) - x.min(axis=0)) / 2 if len(x) else np.zeros(x.shape[1])
 

@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError
 from audiogan.files import check_readable_file
-from audiogan.modalities.reading.levels import find_cancelled_channels, half_ranges, infer_full_scale, mix_channels
+from audiogan.modalities.reading.levels import (
+    find_cancelled_channels,
+    half_peak_to_peak,
+    infer_full_scale,
+    mix_channels,
+)
 from audiogan.modalities.reading.reader import BLOCK, SoundReader, Unreadable
 from audiogan.utils.text import printable
 
@@ -100,7 +105,7 @@ def read_sound(path: str | os.PathLike[str], sample_rate: int, channels: int) ->
         if scale is None:
             raise Unreadable(f"samples up to {peak:.3g}, beyond the scale of any format")
         mixed = mix_channels(x, channels)
-        substitute_channels = find_cancelled_channels(half_ranges(x) / scale, half_ranges(mixed) / scale)
+        substitute_channels = find_cancelled_channels(half_peak_to_peak(x) / scale, half_peak_to_peak(mixed) / scale)
         mixed = mix_channels(x, channels, substitute_channels=substitute_channels)
         whole = np.concatenate(list(resample_blocks([mixed], channels, rate, sample_rate))).T
         if not whole.size:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from audiogan.errors import UserError
-from audiogan.model.export.graph import Arrays, example_recipes, input_arrays
+from audiogan.model.export.graph import Arrays, ExportedGenerator, example_recipes, input_arrays
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
@@ -27,10 +28,12 @@ class CheckResult(NamedTuple):
     Attributes:
         max_difference: largest absolute difference from `Generator.render`, or None if no runtime is installed.
         summary: description of the check in one line.
+        rounding: largest change of the signals by weights in half precision, or None for float32 weights.
     """
 
     max_difference: float | None
     summary: str
+    rounding: float | None = None
 
 
 def compare_with_generator(
@@ -39,9 +42,11 @@ def compare_with_generator(
     run_exported: Callable[[Arrays], np.ndarray],
     runtime: str,
     route: str | None = None,
+    *,
+    half: bool = False,
 ) -> CheckResult:
     """Compare the output of an exported file with `Generator.render`, in a batch of one sample and in a batch of
-    several.
+    several. A file with weights in half precision is compared with the model with rounded weights.
 
     Args:
         path: file name for error messages.
@@ -49,12 +54,14 @@ def compare_with_generator(
         run_exported: function that runs the exported file on named input arrays and returns signals.
         runtime: name and version of the runtime.
         route: name of the generator network, for models with several. None selects the first.
+        half: whether the weights of the file are in half precision.
 
     Raises:
         UserError: ``run_exported`` fails, or the signals differ by more than `BROKEN`.
     """
     recipes = comparison_recipes(generator)
-    inputs, wanted = input_arrays(generator, recipes, route), generator.render(recipes, generator=route)
+    inputs, rendered = input_arrays(generator, recipes, route), generator.render(recipes, generator=route)
+    wanted = _render_rounded(generator, inputs, route) if half else rendered
     try:
         parts = [run_exported({name: x[rows] for name, x in inputs.items()}) for rows in (slice(0, 1), slice(1, None))]
     except Exception as error:  # runtimes share no error class
@@ -65,8 +72,18 @@ def compare_with_generator(
             f"{path}: {runtime} gives other signals than the model (difference {largest:.2g}); nothing was written"
         )
     return CheckResult(
-        largest, f"{runtime}, {len(recipes)} {generator.modality.noun}s: largest difference {largest:.1e}"
+        largest,
+        f"{runtime}, {len(recipes)} {generator.modality.noun}s: largest difference {largest:.1e}",
+        float(np.abs(wanted - rendered).max()) if half else None,
     )
+
+
+def _render_rounded(generator: Generator, inputs: Arrays, route: str | None) -> np.ndarray:
+    """Return the signals of a model with weights that are rounded to half precision."""
+    module = ExportedGenerator(generator, route)
+    module.round_to_half()
+    with torch.no_grad():
+        return module(**{name: torch.from_numpy(x) for name, x in inputs.items()}).numpy()
 
 
 def comparison_recipes(generator: Generator) -> list[Recipe]:

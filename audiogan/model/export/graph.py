@@ -73,6 +73,18 @@ class ExportedGenerator(nn.Module):
             for name, given in self.inputs.items()
         }
 
+    def round_to_half(self) -> None:
+        """Round the weights of the network to half precision. They are still stored as float32.
+
+        Raises:
+            UserError: a weight is too large for half precision.
+        """
+        for name, value in self.network.state_dict().items():
+            if value.dtype == torch.float32:
+                value.copy_(value.half())
+                if not torch.isfinite(value).all():
+                    raise UserError(f"{name} is not finite in half precision; export without --half")
+
     def run(self, *values: Tensor, **inputs: Tensor) -> Tensor:
         """Return the signals for inputs given by keyword, or by position in the order of ``names``."""
         given = {**dict(zip(self.names, values, strict=False)), **inputs}
@@ -124,14 +136,23 @@ def input_arrays(generator: Generator, recipes: Sequence[Recipe], route: str | N
     return made
 
 
-def export_program(generator: Generator, route: str | None = None) -> torch.export.ExportedProgram:
+def export_program(
+    generator: Generator, route: str | None = None, *, half: bool = False
+) -> torch.export.ExportedProgram:
     """Return the program of a model exported by ``torch.export``, for any batch size. File paths and source lines are
     removed.
+
+    Args:
+        generator: the model.
+        route: name of the generator network, for models with several. None selects the first.
+        half: round the weights to half precision.
 
     Raises:
         UserError: the network uses an operation that cannot be exported.
     """
     module = ExportedGenerator(generator, route)
+    if half:
+        module.round_to_half()
     inputs = {
         name: torch.from_numpy(x) for name, x in input_arrays(generator, example_recipes(generator, 2), route).items()
     }

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from audiogan.errors import UserError
 from audiogan.files import write_file
@@ -17,13 +22,24 @@ from audiogan.model.export.metadata import model_metadata
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
+BATCH = "batch"
+"""Name of the batch dimension of inputs and outputs."""
+SMALLEST_HALF = 256
+"""Smallest number of values of a tensor that is stored in half precision."""
+
 
 def save_onnx(
-    path: str | os.PathLike[str], generator: Generator, card: str = "", route: str | None = None
+    path: str | os.PathLike[str],
+    generator: Generator,
+    card: str = "",
+    route: str | None = None,
+    *,
+    half: bool = False,
 ) -> CheckResult:
     """Write a model as one ONNX file with weights and metadata. An existing file is replaced.
 
-    Inputs and output are those of `ExportedGenerator`. The output is called ``wave`` or ``image``. The file is compared
+    Inputs and output are those of `ExportedGenerator`. The output is called ``wave`` or ``image``, and the batch
+    dimension of all inputs and outputs ``batch``. The file is compared
     with `Generator.render` in onnxruntime before it is written. Without onnxruntime, only the ONNX checker is run.
 
     Args:
@@ -31,6 +47,8 @@ def save_onnx(
         generator: the model.
         card: model card in Markdown. The default is that of the model.
         route: name of the generator network, for models with several. None selects the first.
+        half: store weights in half precision, in about half the size. The file still computes in float32, and inputs
+            and outputs remain float32.
 
     Returns:
         Result of the comparison.
@@ -45,7 +63,7 @@ def save_onnx(
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(f"{path}: ONNX needs the package {error.name}: pip install 'audiogan[onnx]'") from error
-    content = _model(generator, model_metadata(generator, card, route), route).SerializeToString()
+    content = _model(generator, model_metadata(generator, card, route), route, half).SerializeToString()
     try:
         import onnxruntime
     except ImportError:
@@ -57,14 +75,35 @@ def save_onnx(
             session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime errors have no other common base class
             raise UserError(f"{path}: {runtime} cannot load it ({first_line(error)}); nothing was written") from error
-        checked = compare_with_generator(path, generator, lambda inputs: session.run(None, inputs)[0], runtime, route)
+        checked = compare_with_generator(
+            path, generator, lambda inputs: session.run(None, inputs)[0], runtime, route, half=half
+        )
     write_file(path, content)
     return checked
 
 
-def _model(generator: Generator, metadata: dict[str, str], route: str | None) -> Any:
+def _inverse_real_fft(x: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
+    """Return `torch.fft.irfft` computed by the inverse FFT of a full spectrum.
+
+    The result is the real part of the inverse FFT of the half spectrum with doubled values, except at frequency 0 and
+    at the Nyquist frequency. The inverse of a half spectrum is not part of the ONNX standard, and only recent versions
+    of onnxruntime compute it.
+    """
+    bins = x.shape[dim]
+    n = 2 * (bins - 1) if n is None else n
+    if dim % x.dim() != x.dim() - 1 or bins != n // 2 + 1:
+        return NotImplemented  # PyTorch then exports the operation unchanged.
+    doubled = torch.ones(bins, 1, dtype=x.real.dtype, device=x.device)
+    doubled[1 : (n + 1) // 2] = 2
+    full = F.pad(torch.view_as_real(x) * doubled, (0, 0, 0, n - bins))
+    return torch.view_as_real(torch.fft.ifft(torch.view_as_complex(full), norm=norm))[..., 0]
+
+
+def _model(generator: Generator, metadata: dict[str, str], route: str | None, half: bool) -> Any:
     """Return the `onnx.ModelProto` of a model."""
-    program = export_program(generator, route)
+    program = export_program(generator, route, half=half).run_decompositions(
+        {torch.ops.aten.fft_irfft.default: _inverse_real_fft}
+    )
     names = list(input_arrays(generator, example_recipes(generator, 1), route))
     try:
         with silence_torch(), torch.no_grad():
@@ -85,9 +124,45 @@ def _model(generator: Generator, metadata: dict[str, str], route: str | None) ->
     for node in model.graph.node:  # remove source locations
         del node.metadata_props[:]
         node.doc_string = ""
+    _name_batch(model.graph)
+    if half:
+        _store_half(model.graph)
     model.doc_string, model.producer_name = f"{metadata['model']}, a generator of audiogan", "audiogan"
     model.producer_version = metadata["audiogan"]
     for key, value in metadata.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     return model
+
+
+def _name_batch(graph: Any) -> None:
+    """Rename the batch dimension of an `onnx.GraphProto` from PyTorch's symbol, such as ``s49``, to ``batch``."""
+    symbol = graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = re.sub(rf"\b{re.escape(symbol)}\b", BATCH, dim.dim_param)
+
+
+def _store_half(graph: Any) -> None:
+    """Store the tensors of an `onnx.GraphProto` in half precision that this does not change.
+
+    These are the weights, which have been rounded before. Constants such as windows stay in float32. A node converts
+    each stored tensor to float32. Runtimes execute these nodes only once, when they load the file.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or math.prod(tensor.dims) < SMALLEST_HALF:
+            continue
+        value = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            small = value.astype(np.float16)
+        if np.array_equal(small.astype(np.float32), value):
+            name = tensor.name
+            tensor.CopyFrom(numpy_helper.from_array(small, f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*casts, *nodes])

@@ -40,7 +40,25 @@ export const kit = (seed, locked) => json("/api/kit", { seed, locked });
 export const sounds = async (wanted) => (await json("/api/sounds", wanted)).recipes;
 export const vary = async (recipe, amount) => (await json("/api/vary", { recipe, amount })).recipes[0];
 export const morph = async (a, b, steps) => (await json("/api/morph", { a, b, steps })).recipes;
-export const render = async (recipe) => (await post("/api/render", JSON.stringify({ recipe }))).arrayBuffer();
+/** Return the bytes of the WAV file of a pad {recipe, level, pan, tune}, see `Voices.gain`. */
+export const padSound = async (pad) => (await post("/api/pad.wav", JSON.stringify(pad))).arrayBuffer();
+/** Return the gain of a kit, given its pads {recipe, level, pan, tune}. */
+export const balance = async (pads) => (await json("/api/balance", { pads })).gain;
+/** Return a WAV file of one pad of a kit, or a ZIP archive if it has several velocity layers. */
+export const soundFile = async (wanted) => (await post("/api/sound", JSON.stringify(wanted))).blob();
+/** Return {blob, attenuation}: a loop as a WAV file or its stems as a ZIP archive, and its attenuation in dB. */
+export async function loopFile(wanted) {
+  const response = await post("/api/loop", JSON.stringify(wanted));
+  return { blob: await response.blob(), attenuation: Number(response.headers.get("X-Attenuation")) };
+}
+/** Open kit.json, the archive of a kit or a WAV file with its recipe. Resolves to {pads, layers, session, note} or {recipe, note}. */
+export const open = async (file) => (await post("/api/open", file, { "Content-Type": "application/octet-stream" })).json();
+export async function opened() {
+  const response = await fetch("/api/opened");
+  if (!response.ok) throw new Error(await complaint(response));
+  return response.json();
+}
+export const kitText = async (wanted) => (await post("/api/kit.json", JSON.stringify(wanted))).blob();
 export const kitFile = async (wanted) => (await post("/api/kit.zip", JSON.stringify(wanted))).blob();
 
 export const patternFile = async (wanted) => (await post("/api/pattern.mid", JSON.stringify(wanted))).blob();

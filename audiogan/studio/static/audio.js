@@ -1,7 +1,7 @@
 // Decoding, playback and encoding of sounds.
 
-export const MASTER = 0.8;
-const CHOKE = 0.004; // Time constant of the fade-out when a sound is cut, in seconds.
+export const MASTER = 0.8; // Volume of the page. Strokes of several pads add up.
+const CHOKE = 0.01; // Fade-out when a sound is cut, in seconds.
 
 /** Decode a WAV file with 32-bit floating-point samples, as the server sends it, to {rate, channels: [Float32Array]}. */
 export function parseWav(bytes) {
@@ -25,13 +25,13 @@ export function parseWav(bytes) {
   throw new Error("not a whole WAV file");
 }
 
-/** Encode an AudioBuffer as a 24-bit WAV file and return {blob, gain}. If it exceeds full scale, it is scaled by `gain`. */
-export function wav24(buffer) {
+/** Encode an AudioBuffer as a 24-bit WAV file, amplified by `wanted`, and return {blob, gain}. If it would exceed full scale, `gain` is smaller. */
+export function wav24(buffer, wanted = 1) {
   const { numberOfChannels: count, length, sampleRate } = buffer;
   const channels = Array.from({ length: count }, (_, c) => buffer.getChannelData(c));
   let peak = 0;
   for (const samples of channels) for (const x of samples) peak = Math.max(peak, Math.abs(x));
-  const gain = peak > 1 ? 1 / peak : 1;
+  const gain = peak * wanted > 1 ? 1 / peak : wanted;
   const size = length * count * 3, bytes = new ArrayBuffer(44 + size + (size % 2)), view = new DataView(bytes);
   const put = (at, text) => [...text].forEach((letter, i) => view.setUint8(at + i, letter.charCodeAt(0)));
   put(0, "RIFF"); view.setUint32(4, bytes.byteLength - 8, true); put(8, "WAVEfmt ");
@@ -48,28 +48,42 @@ export function wav24(buffer) {
   return { blob: new Blob([bytes], { type: "audio/wav" }), gain };
 }
 
-/** Player of sounds on an audio context, live or offline. A sound cuts the previous sound of its choke group, like the two sounds of a hi-hat. */
+/**
+ * Player of sounds on an audio context. An open hi-hat is cut by the next hi-hat, and a sound of another group by the next
+ * sound of its group.
+ */
 export class Voices {
   constructor(context) {
     this.context = context;
     this.out = new GainNode(context, { gain: MASTER });
     this.out.connect(context.destination);
     this.playing = new Set();
-    this.group = new Map();
+    this.ringing = new Map(); // Group -> sounds that the next one cuts, as [{level, when}].
   }
 
+  /** Gain of the kit. With it, sounds of the server have the levels of the kit in files. */
+  set gain(gain) { this.out.gain.value = MASTER * gain; }
+
+  /** Play a sound at a time in seconds. `choke` is "open" or "closed" for hi-hats, the name of another group, or empty. */
   play(buffer, when, gain, choke = "") {
     const source = new AudioBufferSourceNode(this.context, { buffer });
     const level = new GainNode(this.context, { gain });
+    const { sampleRate } = this.context, start = Math.round(when * sampleRate) / sampleRate; // Rounded to a whole sample, because a sound that starts between samples would be interpolated.
     source.connect(level).connect(this.out);
-    if (choke) {
-      this.group.get(choke)?.gain.setTargetAtTime(0, when, CHOKE);
-      this.group.set(choke, level);
-    }
-    const { sampleRate } = this.context;
-    source.start(Math.round(when * sampleRate) / sampleRate); // Rounded to a whole sample, because a sound that starts between samples would be interpolated.
+    if (choke) this.choke(choke, { level, gain, start });
+    source.start(start);
     this.playing.add(source);
     source.onended = () => { this.playing.delete(source); level.disconnect(); };
+  }
+
+  choke(choke, voice) {
+    const group = choke === "closed" ? "open" : choke, before = this.ringing.get(group) ?? [];
+    const together = before.filter(({ start }) => start >= voice.start); // Hi-hats that are struck together do not cut each other.
+    for (const { level, gain, start } of before) {
+      if (start >= voice.start) continue;
+      level.gain.setValueAtTime(gain, voice.start).linearRampToValueAtTime(0, voice.start + CHOKE);
+    }
+    this.ringing.set(group, choke === "closed" ? together : [...together, voice]);
   }
 
   silence() {

@@ -59,7 +59,7 @@ class BlindTest {
   // --- recordings
 
   async look() {
-    const state = await recordings((read, total) => this.progress(`Reading the recordings … ${read} of ${total}`, read / total));
+    const state = await recordings((text, share) => this.progress(text, share));
     this.progress("", null);
     this.have = state.recordings;
     const count = this.have.length, from = state.folder ? ` from ${visible(state.folder)}` : "";

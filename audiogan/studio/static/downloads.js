@@ -2,14 +2,15 @@
 
 import * as api from "./api.js";
 import { wav24 } from "./audio.js";
-import { element, hatGroup, label, plain } from "./looks.js";
+import { element, label } from "./looks.js";
 import { LETTERS, audible, isEmpty, soundingPattern } from "./pattern.js";
-import { notes, renderLoop } from "./sequencer.js";
-import { zip } from "./zip.js";
+import { notes } from "./sequencer.js";
+import { packSession, wire } from "./share.js";
 
+const LAYERS = [1, 2, 3, 4, 6, 8, 12, 16]; // Numbers of velocity layers.
 const find = (id) => document.getElementById(id);
 const fileName = (text) => text.replace(/[^\w.-]+/g, "-");
-const soundName = ({ recipe }, i) => fileName(`${label(recipe) || "sound"}-${recipe.seed ?? `pad${i + 1}`}.wav`);
+const soundName = ({ recipe }, i) => fileName(`${label(recipe) || "sound"}-${recipe.seed ?? `pad${i + 1}`}`);
 
 function save(blob, name) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });
@@ -17,13 +18,34 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Return {name, url} of the WAV file of a pad, which can be dragged to other programs. null while the sound is loading. */
+/** Return the kit for the server, with the chosen layers, sample rate and bits of sound files. */
+export function wantedKit({ store }) {
+  const chosen = (id) => Number(find(id).value);
+  return { pads: store.state.pads.map(wire), layers: chosen("layers"), sample_rate: chosen("rate"), bits: chosen("bits") };
+}
+
+// The file of a chosen pad is prepared, because it has to be there at once when the pad is dragged to another program.
+let prepared = { wanted: "", blob: null };
+const soundWanted = (studio, i) => JSON.stringify({ ...wantedKit(studio), layers: 1, pad: i });
+
+async function prepare(studio, i) {
+  const wanted = soundWanted(studio, i);
+  if (prepared.wanted === wanted) return;
+  prepared = { wanted, blob: null };
+  const blob = await api.soundFile(JSON.parse(wanted));
+  if (prepared.wanted === wanted) prepared.blob = blob;
+}
+
+/**
+ * Return {name, url} of the WAV file of a pad, which can be dragged to other programs. While the file is not ready, this is
+ * the sound of the page, at the sample rate of the model. null while the sound is loading.
+ */
 export function soundFile(studio, i) {
-  const buffer = studio.buffer(i);
-  if (!buffer) return null;
-  const url = URL.createObjectURL(wav24(buffer).blob);
+  const ready = prepared.wanted === soundWanted(studio, i) && prepared.blob, buffer = studio.buffer(i);
+  if (!ready && !buffer) return null;
+  const url = URL.createObjectURL(ready || wav24(buffer, studio.gain).blob);
   setTimeout(() => URL.revokeObjectURL(url), 600_000);
-  return { name: soundName(studio.store.state.pads[i], i), url };
+  return { name: `${soundName(studio.store.state.pads[i], i)}.wav`, url };
 }
 
 /** Return a pattern for the server: {tempo, beats, notes: [[beat, MIDI note, velocity] ...]}. */
@@ -31,29 +53,6 @@ export function patternNotes(state, index) {
   const { steps, grid } = soundingPattern(state, index), { tempo, swing, pads } = state;
   const played = notes({ grid, steps, tempo, swing: swing / 100 });
   return { tempo, beats: steps / 4, notes: played.map(({ pad, velocity, time }) => [Math.round((time * tempo * 1e6) / 60) / 1e6, pads[pad].note, velocity]) };
-}
-
-/** Return the settings of `renderLoop` for the chosen pattern. */
-async function loopSettings(studio) {
-  const { store: { state }, model } = studio, { steps, grid } = soundingPattern(state, state.pattern);
-  const buffers = await Promise.all(state.pads.map((pad, i) => (grid[i].some(Boolean) ? studio.sound(pad.recipe) : null)));
-  return { grid, steps, tempo: state.tempo, swing: state.swing / 100, buffers, chokes: state.pads.map(hatGroup), mixes: state.pads, rate: model.sample_rate };
-}
-
-/** Return one WAV file for each pad that sounds, as [{name, blob}]. All are as long as the loop and equally loud in relation to it. */
-async function stemFiles(studio) {
-  const settings = await loopSettings(studio), { pads } = studio.store.state, files = [];
-  for (const [i, pad] of pads.entries()) {
-    if (!settings.grid[i].some(Boolean)) continue;
-    // A hat is cut by other hats. They are rendered without being heard.
-    const buffers = settings.buffers.map((buffer, at) => (at === i || (buffer && settings.chokes[i] && settings.chokes[at] === settings.chokes[i]) ? buffer : null));
-    const stem = await renderLoop({ ...settings, buffers, silent: pads.map((_, at) => at !== i) });
-    files.push({ name: fileName(`${String(i + 1).padStart(2, "0")}-${plain(pad.name)}.wav`), stem });
-  }
-  const channels = files.flatMap(({ stem }) => Array.from({ length: stem.numberOfChannels }, (_, c) => stem.getChannelData(c)));
-  const peak = Math.max(1, ...channels.map((samples) => samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0)));
-  for (const samples of channels) samples.forEach((x, at) => { samples[at] = x / peak; }); // One gain for all stems keeps their balance.
-  return files.map(({ name, stem }) => ({ name, blob: wav24(stem).blob }));
 }
 
 /** Tell the user and return true if nothing would sound in the chosen pattern. */
@@ -69,35 +68,43 @@ export function connectDownloads(studio) {
   const { model, store } = studio, click = (id, work) => find(id).addEventListener("click", () => studio.attempt(work));
   const title = () => `pattern-${LETTERS[store.state.pattern]}-${store.state.tempo}bpm`;
   const pattern = (work) => async () => { if (!nothingSounds(studio)) await work(); };
-  find("format").append(...model.formats.map(({ name, title: text }) => element("option", { value: name }, text)));
+  find("format").append(...model.formats.map(({ name, title: text }) => element("option", { value: name }, text)), element("option", { value: "json" }, "Kit file to open again"));
+  find("layers").append(...LAYERS.map((n) => element("option", { value: n }, n === 1 ? "1 layer" : `${n} layers`)));
   find("rate").append(...model.rates.map((rate) => element("option", { value: rate }, `${rate / 1000} kHz`)));
 
+  let timer = 0;
+  document.addEventListener("pad-chosen", ({ detail }) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => prepare(studio, detail).catch(() => {}), 150); // An error appears when the sound is downloaded.
+  });
+
   click("pad-save", async () => {
-    const pad = store.state.pads[studio.chosen];
-    save(new Blob([await api.render(pad.recipe)], { type: "audio/wav" }), soundName(pad, studio.chosen));
+    const i = studio.chosen, blob = await api.soundFile({ ...wantedKit(studio), pad: i });
+    save(blob, `${soundName(store.state.pads[i], i)}.${blob.type === "audio/wav" ? "wav" : "zip"}`);
   });
   click("save-kit", async () => {
-    const pads = store.state.pads.map(({ name, note, recipe, level, pan, tune }) => ({ name, note, recipe, level, pan, tune }));
     const patterns = store.state.patterns.flatMap((one, i) => (isEmpty(one) ? [] : [{ name: LETTERS[i], ...patternNotes(store.state, i) }]));
-    const format = find("format").value;
+    const format = find("format").value, wanted = { ...wantedKit(studio), session: packSession(store.state) };
     studio.say("The kit is being made …");
-    const wanted = { pads, patterns, format, name: `${model.name} kit`, sample_rate: Number(find("rate").value), bits: Number(find("bits").value) };
-    save(await api.kitFile(wanted), fileName(`${model.name}-kit-${format}.zip`));
+    if (format === "json") save(await api.kitText(wanted), fileName(`${model.name}-kit.json`));
+    else save(await api.kitFile({ ...wanted, patterns, format, name: `${model.name} kit` }), fileName(`${model.name}-kit-${format}.zip`));
     studio.say("The kit is downloaded");
   });
   click("save-midi", pattern(async () => {
     save(await api.patternFile(patternNotes(store.state, store.state.pattern)), `${title()}.mid`);
     studio.say("The MIDI file is downloaded");
   }));
+  const loop = (stems) => api.loopFile({ ...wantedKit(studio), pattern: patternNotes(store.state, store.state.pattern), stems });
+  const softer = (attenuation) => (attenuation > 0 ? `, ${attenuation.toFixed(1)} dB softer than the kit, so that they do not clip` : "");
   click("save-loop", pattern(async () => {
-    const { blob, gain } = wav24(await renderLoop(await loopSettings(studio)));
+    const { blob, attenuation } = await loop(false);
     save(blob, `${title()}.wav`);
-    studio.say(gain < 1 ? `The loop is downloaded, ${(-20 * Math.log10(gain)).toFixed(1)} dB softer, so that it does not clip` : "The loop is downloaded");
+    studio.say(`The loop is downloaded${softer(attenuation).replace("they do", "it does")}`);
   }));
   click("save-stems", pattern(async () => {
     studio.say("The stems are being made …");
-    const files = await stemFiles(studio);
-    save(await zip(files), `${title()}-stems.zip`);
-    studio.say(`${files.length} stems are downloaded`);
+    const { blob, attenuation } = await loop(true);
+    save(blob, `${title()}-stems.zip`);
+    studio.say(`The stems are downloaded${softer(attenuation)}`);
   }));
 }

@@ -53,7 +53,7 @@ function connectPad(studio, file, box, button, i) {
     box.classList.remove("over");
     if (from in PAD_CODES && from !== i) event.ctrlKey || event.altKey ? studio.copy(from, i) : swapPads(studio, from, i);
     else if (dataTransfer.types.includes(SOUND) && sound) studio.attempt(() => putOnPad(studio, i, sound));
-    else if (!dataTransfer.types.includes(PAD) && dataTransfer.files.length) studio.imitate(i, dataTransfer.files[0]);
+    else if (!dataTransfer.types.includes(PAD) && dataTransfer.files.length) studio.drop(i, dataTransfer.files[0]);
   });
   button.addEventListener("keydown", (event) => {
     const to = event.altKey && !event.ctrlKey && !event.metaKey ? arrow(event.key, i, 4, 4) : undefined;

@@ -3,7 +3,7 @@
 
 import { json } from "./api.js";
 import { dragSound } from "./drag.js";
-import { arrow, draw, element, fill, hatGroup, hue, icon, mixture, percent, roving, visible } from "./looks.js";
+import { arrow, draw, element, fill, hue, icon, mixture, percent, roving, visible } from "./looks.js";
 import { addPanel } from "./panels.js";
 
 const OTHERS = 8;
@@ -46,7 +46,7 @@ class Find {
     const grid = element("div", { class: "finds", role: "group", "aria-label": "Sounds around that of the pad", "aria-describedby": "find-keys" }, ...this.tiles.map((tile) => tile.button));
     const keys = element("p", { class: "hint", id: "find-keys" }, matchMedia("(hover: none)").matches
       ? "Touch a sound to hear it, and again to keep it on the pad."
-      : "Point at a sound to hear it. Click keeps it on the pad; drag it to another pad.");
+      : "Point at a sound to hear it. Click to keep it, or drag it to another pad.");
     this.root.append(
       element("div", { class: "find-head" }, element("div", { class: "tabs", role: "group", "aria-label": "Which sounds" }, ...this.kinds), this.more),
       this.hint, this.field, grid, keys);
@@ -159,7 +159,7 @@ class Find {
 
   async fetch(tile, sound, labels) {
     tile.button.style.setProperty("--h", hue(sound.recipe, labels));
-    const wanted = this.wanted, buffer = await this.studio.attempt(() => this.studio.sound(sound.recipe));
+    const wanted = this.wanted, buffer = await this.studio.attempt(() => this.studio.sound(sound.recipe, this.current));
     if (buffer && wanted === this.wanted) draw(tile.wave, buffer, COLUMNS);
   }
 
@@ -172,10 +172,10 @@ class Find {
     const sound = this.sounds[at], { studio } = this;
     if (!sound) return;
     this.chosen = at;
-    const buffer = await studio.attempt(() => studio.sound(sound.recipe));
+    const buffer = await studio.attempt(() => studio.sound(sound.recipe, this.current));
     if (!buffer || this.chosen !== at || this.sounds[at] !== sound) return;
     if (studio.context.state !== "running") studio.context.resume();
-    studio.voices.play(buffer, studio.context.currentTime, GAIN, hatGroup(this.current) || "find", this.current);
+    studio.voices.play(buffer, studio.context.currentTime, GAIN, "find"); // The previous sound is cut.
     this.tiles[at].button.animate?.([{ "--glow": 1 }, { "--glow": 0 }], { duration: 300 });
   }
 

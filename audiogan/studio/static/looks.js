@@ -18,8 +18,8 @@ export function mixture(recipe) {
     : names.map(([name, weight]) => `${plain(name)} ${percent(weight / sum)}`).join(" · ");
 }
 
-/** Return the choke group of a pad: the sounds of a hi-hat cut each other. */
-export const hatGroup = ({ recipe }) => (/hat/i.test(label(recipe)) ? "hat" : "");
+/** Return "open" or "closed" for the pad of a hi-hat, otherwise an empty text. */
+export const hatGroup = ({ recipe }) => (!/hat|hh/i.test(label(recipe)) ? "" : /open|ohh/i.test(label(recipe)) ? "open" : "closed");
 
 /** Return the hue of a recipe in degrees. Each class has a hue; a mixture gets the weighted circular mean. */
 export function hue(recipe, labels) {
@@ -42,8 +42,9 @@ export function draw(svg, buffer, columns) {
   const path = svg.querySelector("path");
   if (!buffer) { path.setAttribute("d", ""); return; }
   const samples = buffer.getChannelData(0), width = samples.length / columns;
+  const scale = 1 / (samples.reduce((most, x) => Math.max(most, Math.abs(x)), 0) || 1); // Soft sounds are drawn as high as loud ones.
   let end = samples.length;
-  while (end && Math.abs(samples[end - 1]) < AUDIBLE) end--;
+  while (end && scale * Math.abs(samples[end - 1]) < AUDIBLE) end--;
   let d = "";
   for (let i = 0; i < columns && i * width < end; i++) {
     let low = 0, high = 0;
@@ -51,7 +52,7 @@ export function draw(svg, buffer, columns) {
       if (samples[k] < low) low = samples[k];
       else if (samples[k] > high) high = samples[k];
     }
-    d += `M${i + 0.5} ${(100 - tall(high)).toFixed(1)}V${(100.4 - tall(low)).toFixed(1)}`;
+    d += `M${i + 0.5} ${(100 - tall(scale * high)).toFixed(1)}V${(100.4 - tall(scale * low)).toFixed(1)}`;
   }
   path.setAttribute("d", d);
 }

@@ -10,24 +10,26 @@ import { connectMap } from "./map.js";
 import { listenToMidi } from "./midi-in.js";
 import { MIX, grooves } from "./pattern.js";
 import { connectRecorder } from "./record.js";
+import { connectOpen, openedState } from "./open.js";
 import { decode, encode } from "./share.js";
+import { shortLink } from "./short.js";
 import { Store } from "./store.js";
 import { Studio } from "./studio.js";
 
 const find = (id) => document.getElementById(id);
 
 async function fresh() {
-  const { pads } = await api.kit(crypto.getRandomValues(new Uint32Array(1))[0], []);
-  const made = pads.map((pad) => ({ ...MIX, ...pad, locked: false }));
+  const [from] = crypto.getRandomValues(new Uint32Array(1)), { pads } = await api.kit(from, []);
+  const made = pads.map((pad) => ({ ...MIX, ...pad, locked: false, from }));
   return { pads: made, patterns: grooves(made), pattern: 0, tempo: 112, swing: 54 };
 }
 
 /** Return the store of this tab after a reload, or of the state in the URL, or of a new kit. If the URL holds an invalid state, show its error. */
-async function beginning(model) {
+async function beginning(model, kit) {
   const fragment = location.hash.slice(1), old = fragment && kept(model, location.hash);
   if (old) return new Store(old.state, old.past, old.future);
   try {
-    return new Store(fragment ? await decode(fragment, model) : await fresh());
+    return new Store(fragment ? await decode(fragment, model) : kit ? openedState(kit, null) : await fresh());
   } catch (error) {
     if (!fragment) throw error;
     notice(error.message);
@@ -61,12 +63,14 @@ function remember(studio) {
     }
   }));
   find("share").addEventListener("click", () => studio.attempt(async () => {
-    const address = await write();
+    await write();
+    const { address, approximate } = await shortLink(studio.store.state, studio.model, location.href.split("#")[0]);
+    const rough = approximate ? `; ${approximate} changed ${approximate === 1 ? "sound is" : "sounds are"} rounded, a kit file is exact` : "";
     try {
       await navigator.clipboard.writeText(address);
-      studio.say("Link copied: it contains the whole kit and the pattern");
+      studio.say(`Link copied: it contains the kit and the patterns${rough}`);
     } catch {
-      studio.say("The URL of this page is the link: it contains the whole kit and the pattern");
+      studio.say("The clipboard cannot be used; the URL of this page is a link too, a longer one");
     }
   }));
   if (location.hash.length < 2 || !find("notice").hidden) write();
@@ -91,9 +95,11 @@ try {
   const model = await api.model();
   find("model").textContent = [model.name, `${model.sample_rate / 1000} kHz`, model.channels > 1 ? "stereo" : "mono"].join(" · ");
   find("model").title = `step ${model.step.toLocaleString()}, weights ${model.fingerprint}${model.labels.length ? `; ${model.labels.map(plain).join(", ")}` : ""}`;
-  const studio = new Studio(model, await beginning(model));
+  const kit = await api.opened();
+  const studio = new Studio(model, await beginning(model, kit));
   remember(studio);
   connectDownloads(studio);
+  connectOpen(studio, location.hash.length < 2 ? kit : null);
   listenToKeys(studio);
   listenToMidi(studio);
   buttons(studio);

@@ -63,7 +63,7 @@ class SoundMap {
     this.plane.classList.add("waiting");
     this.says.textContent = "Drawing the map …";
     const done = await studio.attempt(async () => {
-      const state = await recordings((read, total) => { this.says.textContent = `Reading the recordings … ${read} of ${total}`; });
+      const state = await recordings((text) => { this.says.textContent = text; });
       const label = this.label.value;
       return { state, map: await json("/api/map", { n: COUNT, seed: this.seed, ...(label ? { label } : {}) }) };
     });

@@ -115,7 +115,7 @@ class Comparison {
   async add({ i, recipe, source }) {
     if (!source) return;
     const bytes = Uint8Array.from(atob(source), (letter) => letter.charCodeAt(0)).buffer;
-    const made = await this.studio.sound(recipe), given = toBuffer(this.studio.context, bytes);
+    const made = await this.studio.sound(recipe, this.studio.store.state.pads[i]), given = toBuffer(this.studio.context, bytes);
     this.sources.set(i, { recipe, source: given, gain: power(made) / (power(given) || 1) });
     this.show();
   }
@@ -132,7 +132,7 @@ class Comparison {
     if (!kept) return;
     if (!source) { studio.hit(studio.chosen); return; }
     if (studio.context.state !== "running") studio.context.resume();
-    studio.voices.play(kept.source, studio.context.currentTime, Math.min(2, kept.gain) * GAIN, hatGroup(pad), pad);
+    studio.voices.play(kept.source, studio.context.currentTime, Math.min(2, kept.gain) * GAIN, hatGroup(pad));
   }
 }
 

@@ -14,12 +14,12 @@ async function request(path, options) {
   return response;
 }
 
-/** Return {recordings: [{id, name, label}], folder, skipped}. `progress(read, total)` is called while the server reads its folder. */
+/** Return {recordings: [{id, name, label}], folder, skipped}. `progress(text, share)` is called while the server reads its folder. */
 export async function recordings(progress = () => {}) {
   for (;;) {
     const state = await (await request("/api/recordings")).json();
     if (!state.reading) return state;
-    progress(state.read, state.total);
+    progress(`Reading the recordings … ${state.total ? `${state.read} of ${state.total}` : ""}`, state.total ? state.read / state.total : 0);
     await new Promise((done) => setTimeout(done, POLL));
   }
 }

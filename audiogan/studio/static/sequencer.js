@@ -1,6 +1,4 @@
-// Timing of the sequencer, for live playback and for exported files.
-
-import { Voices } from "./audio.js";
+// Timing of the sequencer. The server renders files of patterns.
 
 const AHEAD = 0.15; // Time for which steps are scheduled in advance, in seconds.
 const HIDDEN = 1.6; // The same while the page is in the background, where timers run only once per second.
@@ -22,31 +20,6 @@ export function hits(grid, step) {
 export function notes({ grid, steps = grid[0].length, tempo, swing }) {
   return Array.from({ length: steps }, (_, step) => step).flatMap((step) => hits(grid, step).map((hit) => (
     { ...hit, time: step * stepSeconds(tempo) + delay(step, tempo, swing) })));
-}
-
-/**
- * Render the loop as an AudioBuffer. Sounds that last beyond its end are mixed into its beginning, so that it can be
- * repeated. `mixes` are the settings {level, pan, tune} of the pads. Pads that are `silent` only cut other sounds.
- */
-export async function renderLoop({ grid, steps = grid[0].length, tempo, swing, buffers, chokes = [], mixes = [], silent = [], rate }) {
-  const seconds = steps * stepSeconds(tempo), frames = Math.round(seconds * rate);
-  const longest = Math.max(0, ...buffers.map((buffer, i) => (buffer?.duration ?? 0) * 2 ** (-(mixes[i]?.tune ?? 0) / 12)));
-  const before = Math.ceil(longest / seconds); // Number of rounds that are rendered before the one that is kept.
-  const stereo = mixes.some((mix) => mix?.pan);
-  const channels = Math.max(stereo ? 2 : 1, ...buffers.map((buffer) => buffer?.numberOfChannels ?? 1));
-  const context = new OfflineAudioContext(channels, (before + 1) * frames, rate);
-  const voices = new Voices(context);
-  const round = notes({ grid, steps, tempo, swing });
-  for (let i = 0; i <= before; i++) {
-    // Every round begins on a whole sample, so that all rounds are equal.
-    for (const { pad, velocity, time } of round) {
-      if (buffers[pad]) voices.play(buffers[pad], (i * frames) / rate + time, silent[pad] ? 0 : gainOf(velocity), chokes[pad], mixes[pad]);
-    }
-  }
-  const whole = await context.startRendering();
-  const loop = new AudioBuffer({ length: frames, numberOfChannels: channels, sampleRate: rate });
-  for (let c = 0; c < channels; c++) loop.copyToChannel(whole.getChannelData(c).subarray(before * frames), c);
-  return loop;
 }
 
 /**

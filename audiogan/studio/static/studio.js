@@ -1,7 +1,7 @@
 // `Studio`, which connects state, sounds and user actions.
 
 import * as api from "./api.js";
-import { Voices, liveContext, toBuffer } from "./audio.js";
+import { Voices, liveContext } from "./audio.js";
 import { readable } from "./decode.js";
 import { connectDrag } from "./drag.js";
 import { soundFile } from "./downloads.js";
@@ -11,18 +11,17 @@ import { Pads } from "./pads.js";
 import { MIX, PAGE, soundingPattern, withStep } from "./pattern.js";
 import { PatternBar } from "./patternbar.js";
 import { Sequencer, gainOf } from "./sequencer.js";
+import { Sounds, sameSound, soundOf } from "./sounds.js";
 import { StepGrid } from "./stepgrid.js";
 
-const KEPT = 400; // Number of sounds in memory.
 const PREVIEW = 0.81; // Gain of a pad that is played by a key or a button.
 const find = (id) => document.getElementById(id);
-const sameSound = (a, b) => a === b || key(a) === key(b);
-const key = ({ latent, classes, knobs, truncation }) => JSON.stringify([latent, classes, knobs, truncation]);
 
 export class Studio {
   constructor(model, store) {
-    Object.assign(this, { model, store, chosen: -1, page: 0, sounds: new Map(), loading: new Map(), flashes: [], wanted: -1, searches: new Set() });
+    Object.assign(this, { model, store, chosen: -1, page: 0, flashes: [], wanted: -1, searches: new Set() });
     this.context = liveContext(model.sample_rate);
+    this.sounds = new Sounds(this.context);
     this.voices = new Voices(this.context);
     this.pads = new Pads(find("pads"), model.labels, {
       hit: (i, gain) => this.hit(i, gain), choose: (i) => this.choose(i), lock: (i) => this.lock(i),
@@ -48,19 +47,10 @@ export class Studio {
 
   // --- sounds
 
-  buffer(i) { return this.sounds.get(key(this.store.state.pads[i].recipe)); }
+  buffer(i) { return this.sounds.get(this.store.state.pads[i]); }
 
-  /** Return the sound of a recipe from memory or from the server. */
-  async sound(recipe) {
-    const name = key(recipe);
-    if (!this.sounds.has(name)) {
-      if (!this.loading.has(name)) this.loading.set(name, api.render(recipe).finally(() => this.loading.delete(name)));
-      const bytes = await this.loading.get(name);
-      if (!this.sounds.has(name)) this.sounds.set(name, toBuffer(this.context, bytes));
-      if (this.sounds.size > KEPT) this.sounds.delete(this.sounds.keys().next().value);
-    }
-    return this.sounds.get(name);
-  }
+  /** Return the sound of a recipe with the level, pan and tune of a pad. */
+  sound(recipe, { level, pan, tune } = MIX) { return this.sounds.load({ recipe, level, pan, tune }); }
 
   /** Fetch the current sound of a pad. While a slider moves, there is one request at a time, for the latest position. */
   async fetch(i) {
@@ -69,15 +59,34 @@ export class Studio {
     this.busy.add(i);
     try {
       while (!this.buffer(i)) {
-        const { recipe } = this.store.state.pads[i];
-        const buffer = await this.sound(recipe);
-        if (this.wanted === i && !sameSound(recipe, this.store.state.pads[i].recipe)) this.play(buffer, i, PREVIEW); // The slider is still moving, so that this is an intermediate sound.
+        const pad = this.store.state.pads[i];
+        const buffer = await this.sound(pad.recipe, pad);
+        if (this.wanted === i && !sameSound(pad, this.store.state.pads[i])) this.play(buffer, i, PREVIEW); // The slider is still moving, so that this is an intermediate sound.
       }
       this.arrived(i);
     } catch (error) {
       this.say(error.message, true);
     } finally {
       this.busy.delete(i);
+    }
+  }
+
+  /** Fetch the gain of the kit, which depends on all its pads. */
+  async balance() {
+    if (this.balancing) return;
+    this.balancing = true;
+    try {
+      let pads;
+      do {
+        ({ pads } = this.store.state);
+        this.gain = await api.balance(pads.map(soundOf));
+        this.voices.gain = this.loop.gain = this.gain;
+      } while (pads !== this.store.state.pads);
+      document.body.dataset.gain = this.gain;
+    } catch (error) {
+      this.say(error.message, true);
+    } finally {
+      this.balancing = false;
     }
   }
 
@@ -99,7 +108,7 @@ export class Studio {
 
   play(buffer, i, gain) {
     const pad = this.store.state.pads[i];
-    this.voices.play(buffer, this.context.currentTime, gain, hatGroup(pad), pad);
+    this.voices.play(buffer, this.context.currentTime, gain, hatGroup(pad));
     this.pads.flash(i, 0.35 + 0.65 * Math.sqrt(gain));
     if (i === this.chosen) this.editor.run(buffer.duration);
   }
@@ -107,7 +116,7 @@ export class Studio {
   scheduled(i, time, gain) {
     const buffer = this.buffer(i), pad = this.store.state.pads[i];
     if (!buffer) return;
-    this.loop.play(buffer, time, gain, hatGroup(pad), pad);
+    this.loop.play(buffer, time, gain, hatGroup(pad));
     this.flashes.push({ pad: i, time, gain });
   }
 
@@ -210,7 +219,7 @@ export class Studio {
     const before = this.store.state.pads;
     const { pads } = await api.kit(seed, before.map(({ name, note, locked, recipe }) => (locked ? { name, note, recipe } : null)));
     const mix = ({ level, pan, mute, solo }) => ({ ...MIX, level, pan, mute, solo }); // The transposition belongs to the old sound.
-    this.store.change({ pads: pads.map((pad, i) => (before[i].locked ? before[i] : { ...pad, ...mix(before[i]), locked: false })) }, "new kit");
+    this.store.change({ pads: pads.map((pad, i) => (before[i].locked ? before[i] : { ...pad, ...mix(before[i]), locked: false, from: seed })) }, "new kit");
     const kept = before.filter((pad) => pad.locked).length;
     this.say(kept ? `New kit, ${kept} locked ${kept === 1 ? "pad" : "pads"} kept` : "New kit");
   }
@@ -253,11 +262,12 @@ export class Studio {
     state.pads.forEach((pad, i) => {
       if (before && before.pads[i] === pad) return;
       this.pads.show(i, pad);
-      if (before && sameSound(before.pads[i].recipe, pad.recipe)) return;
+      if (before && sameSound(before.pads[i], pad)) return;
       this.pads.wave(i, this.buffer(i));
       if (!this.buffer(i)) this.fetch(i);
     });
     this.steps(state);
+    if (!before || state.pads.some((pad, i) => !sameSound(before.pads[i], pad))) this.balance();
     if (!before || before.pads !== state.pads) {
       this.editor.show(this.chosen);
       this.editor.wave(this.buffer(this.chosen));

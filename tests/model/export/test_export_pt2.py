@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 from small_models import small
+from waves import load_wav
 
 import audiogan
+from audiogan import Recipe
 from audiogan.cli import main
 from audiogan.model.export import input_arrays, save_pt2
 
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "pt2_drums.py"
 LOAD = """
 import sys
 sys.modules["audiogan"] = None
@@ -42,6 +45,21 @@ def test_the_same_sounds_without_audiogan(tmp_path: Path) -> None:
     assert np.abs(np.load(tmp_path / "out.npy") - model.render(recipes)).max() <= 1e-4
     content = (tmp_path / "a.pt2").read_bytes()
     assert str(Path(audiogan.__file__).parent).encode() not in content
+
+
+def test_the_example_as_its_reader_runs_it(tmp_path: Path) -> None:
+    model = small("tonenoise")
+    save_pt2(tmp_path / "a.pt2", model)
+    knobs = dict.fromkeys(model.knobs, 0.5) | {next(iter(model.knobs)): 0.9}
+    options = ["--seed", "7", "--knob", f"{next(iter(model.knobs))}=0.9"]
+    code = "import runpy, sys; sys.modules['audiogan'] = None; sys.argv.pop(0); runpy.run_path(sys.argv[0])"
+    paths = [str(EXAMPLE), str(tmp_path / "a.pt2"), "snare:3,kick:1", str(tmp_path / "out.wav")]
+    done = subprocess.run([sys.executable, "-c", code, *paths, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    latent = torch.randn(1, model.inputs["latent"].shape[0], generator=torch.Generator().manual_seed(7))[0]
+    recipe = Recipe(model.name, tuple(latent.tolist()), {"snare": 0.75, "kick": 0.25}, knobs)
+    wave, rate = load_wav(tmp_path / "out.wav")
+    assert rate == model.sample_rate and np.abs(wave - model.render(recipe)[0]).max() < 2e-4
 
 
 def test_a_network_that_no_graph_can_say_is_one_line(tmp_path: Path) -> None:
@@ -87,6 +105,7 @@ def test_the_command_says_how_it_was_checked(
         ("drums", "folder.onnx", "folder.onnx: a folder"),
         ("nowhere", "a.onnx", "nowhere: no such run"),
         ("card.md", "a.onnx", "card.md"),
+        ("drums", "a.pt2 --half", "--half: a.pt2 cannot have weights in half precision"),
         ("drums", "card.md/a.audiogan", "card.md"),
     ],
 )
@@ -101,7 +120,7 @@ def test_bad_input_is_one_line_that_names_it(
     monkeypatch.chdir(tmp_path)
     Path("folder.onnx").mkdir()
     Path("card.md").write_text("no model\n")
-    assert main(["export", run, file]) == 2
+    assert main(["export", run, *file.split()]) == 2
     err = capsys.readouterr().err
     assert words in err and len(err.strip().splitlines()) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["card.md", "folder.onnx"]
