@@ -13,9 +13,9 @@ from audiogan.core.trainer import Callback, Trainer
 class FineTuning(Callback):
     """Callback that protects trained weights at the beginning of a run. It has no effect before `begin` is called.
 
-    If some networks start from new weights, such as a critic that the model file does not contain, the trained
-    generators are frozen for the first ``hold`` steps. In these steps, the new networks learn to judge and to encode
-    the new data. Otherwise, the meaningless gradients of a new critic would destroy a trained generator.
+    If some networks start from new weights, such as a critic that the model file does not contain, chosen trained
+    networks are frozen for the first ``hold`` steps. In these steps, the new networks learn the new data. The gradients
+    of a new critic are meaningless at first, and would destroy trained weights.
 
     After these steps, the learning rates of all players that train loaded networks rise linearly from 0 to their full
     values in ``ramp`` steps. The moment estimates of a new Adam optimizer are noisy, so its first steps are too large.
@@ -23,7 +23,7 @@ class FineTuning(Callback):
     Put this callback after `Anneal`.
 
     Args:
-        hold: number of steps in which trained generators are frozen, 0 or more.
+        hold: number of steps in which the networks ``held`` are frozen, 0 or more.
         ramp: number of steps in which the learning rates rise, 0 or more.
 
     Attributes:
@@ -46,18 +46,18 @@ class FineTuning(Callback):
         self.loaded: tuple[str, ...] = ()
         self.held: tuple[str, ...] = ()
 
-    def begin(self, trainer: Trainer, loaded: Sequence[str], generators: Sequence[str]) -> None:
+    def begin(self, trainer: Trainer, loaded: Sequence[str], protected: Sequence[str]) -> None:
         """Start the protection. Call it once, before the first step of a run that starts from trained weights.
 
         Args:
             trainer: trainer of the run.
             loaded: names of the networks that started from trained weights.
-            generators: names of the generators.
+            protected: names of the networks to freeze at first. Names that are not in ``loaded`` have no effect.
         """
         self.loaded = tuple(loaded)
         # No protection is needed while players such as the critic are paused (`FirstStage`).
         new = not trainer.paused and set(trainer.game.nets) - set(loaded)
-        self.held = tuple(name for name in generators if name in loaded) if new else ()
+        self.held = tuple(name for name in protected if name in loaded) if new else ()
         self.on_step(trainer)
 
     def on_resume(self, trainer: Trainer) -> None:

@@ -161,7 +161,9 @@ def _assign_pads(
         lines.append(f"notes missing from the kit: {', '.join(replaced)}")
     if missing:
         count, listed = sum(counts[note] for note in missing), ", ".join(map(str, missing))
-        lines.append(f"left out: {count:,} stroke{'s' * (count != 1)}; the kit has no similar drum for the notes {listed}")
+        lines.append(
+            f"left out: {count:,} stroke{'s' * (count != 1)}; the kit has no similar drum for the notes {listed}"
+        )
     if echo is not None:
         for line in lines:
             echo(line)

@@ -70,7 +70,7 @@ def test_a_kit_saved_with_its_patterns_opens_as_it_was(
     page.locator("#pad-level").fill("-6")
     page.locator("#pad-pan").fill("0.5")
     before = page.evaluate(STATE)
-    assert (before["pads"][4]["level"], before["pads"][4]["pan"]) in ((-6, 0.5), (0, 0))
+    assert (before["pads"][0]["level"], before["pads"][0]["pan"], before["tempo"]) == (-6, 0.5, 97)
     page.select_option("#format", "json")
     with page.expect_download() as waited:
         page.click("#save-kit")
@@ -89,7 +89,7 @@ def test_a_kit_saved_with_its_patterns_opens_as_it_was(
     layered = make_kit(drums, 5, seed=2, layers=3)
     other.evaluate(DROP, ["mine.json", list(layered.to_json().encode()), "#grid"])
     says(other, "the kit has 5 pads; the others are new sounds")
-    assert other.input_value("#layers") == "3" and other.input_value("#tempo") == "97"
+    assert other.input_value("#layers") == "3" and other.input_value("#tempo") == "112"
     found = [recipe_of(pad) for pad in other.evaluate(STATE)["pads"]]
     assert {pad.layers[-1].latent for pad in layered.pads} <= {recipe.latent for recipe in found}
 
@@ -137,7 +137,7 @@ def test_links_are_short_and_exact_while_few_sounds_are_changed(opened: Callable
     assert length <= 2000 and approximate == 16
     for given, found in zip(strange["pads"], again["pads"], strict=True):
         a, b = recipe_of(given), recipe_of(found)
-        assert np.abs(np.array(a.latent) - b.latent).max() < 0.05 and a.classes == b.classes
+        assert np.abs(np.array(a.latent) - b.latent).max() < 0.06 and a.classes == b.classes
         assert all(abs(a.knobs[name] - b.knobs[name]) < 0.006 for name in a.knobs)
 
 
@@ -150,7 +150,8 @@ def test_damaged_short_links_are_named(opened: Callable[..., Page]) -> None:
           const model = await (await fetch("/api/model")).json();
           const head = [model.name, model.fingerprint, 100, 50, "0".repeat(256)], says = [];
           const pads = Array.from({ length: 16 }, (_, i) => [0, i]), rest = pads.slice(1);
-          const first = [null, [1, 0], [0, 99], [0, 0, { 3: [99, 1, 1, ""] }], [0, 0, { 3: 7 }], [0, 0, { 8: 99 }]];
+          const changes = [{ 3: [99, 1, 1, ""] }, { 3: 7 }, { 3: [5, 64, 1, "?"], 8: 99 }];
+          const first = [null, [1, 0], [0, 99], ...changes.map((change) => [0, 0, change])];
           const wrong = [[], [[1], "x"], [[-1], pads], [["1"], pads], [[1], rest], [Array(50).fill(1), pads]];
           for (const one of first) wrong.push([[1], [one, ...rest]]);
           for (const content of [...wrong, [[1], pads]]) {

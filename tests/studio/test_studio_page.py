@@ -411,15 +411,31 @@ def test_both_themes_can_be_read(opened: Callable[..., Page]) -> None:
 def test_screenshots(opened: Callable[..., Page], browser: Browser) -> None:
     folder = Path(os.environ["AUDIOGAN_SCREENSHOTS"])
     for scheme in ("light", "dark"):
-        page = opened(color_scheme=scheme, device_scale_factor=1.5, viewport={"width": 1360, "height": 1060})
+        page = opened(color_scheme=scheme, device_scale_factor=1.5, viewport={"width": 1440, "height": 900})
         page.route("**/api/kit", lambda route: route.continue_(post_data='{"seed": 7}'))
         page.click("#new-kit")
         page.wait_for_selector("#says:text('New kit')")
         page.wait_for_selector(READY)
-        page.locator(".pad .lock").nth(2).click(force=True)
-        page.locator(".pad .lock").nth(9).click(force=True)
+        for pad in (2, 9):
+            page.locator(".pad .lock").nth(pad).dispatch_event("click")
+        page.locator('.row[aria-rowindex="9"] .mute').click()
+        page.locator("#steps").fill("32")
+        page.locator("#steps").press("Enter")
+        for pad, step, velocity in ((6, 1, 30), (6, 3, 40), (6, 5, 25), (6, 7, 50), (2, 13, 45)):
+            box = page.locator(f'.cell[data-pad="{pad}"][data-step="{step}"]').bounding_box()
+            assert box is not None
+            page.mouse.move(box["x"] + 20, box["y"] + 10)
+            page.mouse.down()
+            page.mouse.move(box["x"] + 20, box["y"] + 10 + 79 - velocity, steps=4)
+            page.mouse.up()
         page.click("#transport")
         page.wait_for_selector("#says:not(.shown)", state="attached")
-        page.locator(".cell").first.hover()
+        page.locator("#pad-1").click()
         page.wait_for_timeout(400)
-        page.screenshot(path=folder / f"studio-{scheme}.png", full_page=True)
+        page.screenshot(path=folder / f"studio-{scheme}.png")
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    page = opened(page.url[page.url.index("#") :], color_scheme="light", **phone)
+    page.locator("#pad-7").tap()
+    page.evaluate("() => scrollTo(0, 225)")
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / "studio-phone.png")

@@ -54,8 +54,8 @@ export async function expand([name, fingerprint, tempo, swing, patterns, seeds, 
   const whole = Array.isArray(seeds) && seeds.length <= MOST_SEEDS && seeds.every((seed) => Number.isSafeInteger(seed) && seed >= 0) && Array.isArray(stored);
   if (!whole) return null;
   const bases = await Promise.all(seeds.map(kitOf));
-  const pads = stored.map(([which, place, changes] = []) => {
-    const base = bases[which]?.[place];
+  const pads = stored.map((pad) => {
+    const [which, place, changes] = Array.isArray(pad) ? pad : [], base = bases[which]?.[place];
     return base && Array.from({ length: FIELDS }, (_, k) => {
       const value = Object.hasOwn(changes ?? {}, k) ? changes[k] : base[k];
       return k === LATENT ? restore(value) : value;
@@ -65,7 +65,7 @@ export async function expand([name, fingerprint, tempo, swing, patterns, seeds, 
 }
 
 const rounded = (knobs, decimals) => Object.fromEntries(Object.entries(knobs).map(([name, x]) => [name, decimals > 10 ? x : Number(x.toFixed(decimals))]));
-const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const bytesOf = (text) => Uint8Array.from(atob(/^[A-Za-z0-9+/]*=*$/.test(text) && text.length % 4 === 0 ? text : ""), (letter) => letter.charCodeAt(0));
 const textOf = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
 /** Return a latent with fewer bits: [bits, number of values, largest absolute value, values in Base64]. With 32 bits, it is not changed. */

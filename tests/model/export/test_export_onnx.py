@@ -133,6 +133,7 @@ def test_weights_in_half_precision_halve_the_file(tmp_path: Path) -> None:
         save_onnx(tmp_path / "c.onnx", model, half=True)
     assert not (tmp_path / "c.onnx").exists()
 
+
 def test_the_file_holds_no_word_of_where_it_was_made(drums: Path) -> None:
     content = drums.read_bytes()
     for place in (Path(audiogan.__file__).parent, Path(sys.prefix), drums.parent, Path.home()):
