@@ -74,7 +74,7 @@ def state(page: Page) -> dict[str, Any]:
     """Kit and patterns as the address holds them."""
     return page.evaluate(
         """async () => {
-          await new Promise((done) => setTimeout(done, 600));
+          await new Promise((done) => setTimeout(done, 1200));
           const { decode } = await import("/static/share.js");
           return decode(location.hash.slice(1), await (await fetch("/api/model")).json());
         }"""
