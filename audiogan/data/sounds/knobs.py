@@ -164,26 +164,23 @@ KNOBS: dict[str, Knob] = {
         Knob("attack", "log10 s", "time from the onset to the peak, from sharp to soft", _attack),
         Knob("decay", "log10 s", "time from the peak until the level has fallen by 15 dB, from short to long", _decay),
         Knob("noisiness", "dB", "spectral flatness, from tonal to noisy", _noisiness),
-        Knob(
-            "velocity", "0 to 1", "strength of the stroke, from a manifest; it cannot be measured on a sound", _unknown
-        ),
         Knob("pitch", "log2 Hz", "median pitch of a voice, from low to high; undefined without a voice", _pitch),
     )
 }
-"""Definitions of all knobs, by name."""
-LISTED_KNOBS = ("velocity",)
-"""Names of the knobs that are read from a manifest, see `audiogan.data.manifest`. Their measured value is NaN."""
+"""Definitions of all measured knobs, by name."""
+LISTED_KNOBS = {"velocity": Knob("velocity", "0 to 1", "strength of the stroke, from soft to hard", _unknown)}
+"""Definitions of the knobs that are read from a manifest, by name, see `audiogan.data.manifest`. `measure_knobs` returns
+NaN for them, because they cannot be measured on a sound."""
 
 
 def check_knob_names(names: Sequence[str] | None) -> tuple[str, ...]:
     """Return the knob names as a tuple (``None``: all measured knobs). Raise `UserError` for an unknown or repeated
     name."""
-    if names is None:
-        names = [name for name in KNOBS if name not in LISTED_KNOBS]
-    names = (names,) if isinstance(names, str) else tuple(names)
+    names = tuple(KNOBS) if names is None else (names,) if isinstance(names, str) else tuple(names)
+    known = KNOBS | LISTED_KNOBS
     for name in names:
-        if name not in KNOBS:
-            raise UserError(f"knobs: there is no knob {name!r}; there are {', '.join(KNOBS)}")
+        if name not in known:
+            raise UserError(f"knobs: there is no knob {name!r}; there are {', '.join(known)}")
         if names.count(name) > 1:
             raise UserError(f"knobs: {name!r} is repeated; name each knob once")
     return names
@@ -227,5 +224,5 @@ def measure_knobs(waves: np.ndarray, sample_rate: int, names: Sequence[str] | No
             raise ValueError(f"{broken} of the sounds {part.start} to {part.stop - 1} contain NaN or infinities")
         analysis = Analysis(waves[part], sample_rate)
         for k, name in enumerate(names):
-            out[part, k] = KNOBS[name].measure(analysis)
+            out[part, k] = (KNOBS | LISTED_KNOBS)[name].measure(analysis)
     return out
