@@ -284,7 +284,7 @@ class ModalNoiseGenerator(nn.Module):
         return wave, predicted
 
     def glide_factor(self, glide: Tensor, times: Tensor) -> Tensor:
-        """Return the ratios `[B, T]` of frequencies to their later values.
+        """Return the ratios `[B, T]` of frequencies to their values after the glide.
 
         Args:
             glide: logits `[B, 2]` of the height and the time constant of the glide.
