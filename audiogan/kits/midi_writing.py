@@ -27,9 +27,9 @@ def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: floa
 
     Examples:
         >>> from audiogan.kits.midi import read_midi
-        >>> song = read_midi(midi_file([(0, 36, 127), (1, 38, 79)], beats=4, tempo=120))
-        >>> song.parts[0].notes, song.parts[0].seconds
-        ([(0.0, 9, 36, 127), (0.5, 9, 38, 79)], 2.0)
+        >>> [part] = read_midi(midi_file([(0, 36, 127), (1, 38, 79)], beats=4, tempo=120)).parts
+        >>> part.notes, part.clock.time(part.end)
+        ([(0, 9, 36, 127), (480, 9, 38, 79)], 2.0)
     """
     end = round(beats * TICKS)
     strokes = sorted((round(time * TICKS), note, velocity) for time, note, velocity in notes)
