@@ -26,7 +26,7 @@ LARGEST_KIT_FILE = 1 << 22
 SESSION = "studio"
 """Key in ``kit.json`` of the patterns, the tempo and the switches of the page. Other programs ignore it."""
 LARGEST_SESSION = 1 << 18
-"""Maximum size of this part of ``kit.json``, in characters."""
+"""Maximum size of the entry `SESSION` in ``kit.json``, in characters."""
 
 
 class KitText(WireKit):
