@@ -1,4 +1,6 @@
-"""Measures of defects of generated drums, for `benchmarks/models.py`: lines, swells, treble, and a classifier.
+"""Measures of defects of generated drums, for `benchmarks/models.py`.
+
+They are spectral lines, swells, high frequencies, and the accuracy of a classifier of real and generated sounds.
 
 All functions receive mono sounds ``[N, T]`` with their onset at the beginning.
 """
@@ -24,9 +26,10 @@ EXAMPLES, STEPS = 450, 300
 
 
 def line_pattern(x: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the levels over their surroundings, and the levels, from 60 Hz to 7 kHz, both in dB.
+    """Return two spectra from 60 Hz to 7 kHz, in dB: relative to the surrounding frequencies, and absolute.
 
-    Each point is the largest power in a 96th of an octave. The surroundings are the median of two thirds of an octave.
+    Each point is the largest power in a 96th of an octave. The level of the surroundings is the median over two
+    thirds of an octave.
     """
     part = x[round(START_SECONDS * rate) : round((START_SECONDS + LINE_SECONDS) * rate)]
     size = 1 << (2 * round(LINE_SECONDS * rate) - 1).bit_length()
@@ -73,7 +76,9 @@ def high_share(sounds: np.ndarray, rate: int) -> float:
 
 
 def recognised(generated: np.ndarray, real: np.ndarray, rate: int, seed: int = 0) -> float:
-    """Return the share of sounds that a classifier of real and generated sounds assigns correctly; 0.5 is perfect.
+    """Return the share of sounds that a classifier of real and generated sounds assigns correctly.
+
+    For a perfect generator, the share is 0.5.
 
     The classifier is a small CNN on log-mel spectrograms, trained for 300 steps on half of the sounds. The result is
     its accuracy for the other half.

@@ -6,7 +6,7 @@
 FOLDER contains sounds in one sub-folder per class. The script builds both trainings, lets them make their steps in turn
 (A B A B ...), and prints the CPU time per step and per player in milliseconds (median), and the ratio of the times,
 pair by pair (median and range). Warm-up steps of an autoencoder are left out. By default, it compares `drums-44k` with
-`network=tonenoise` and one second, its settings up to November 2026.
+its settings up to November 2026 (`network=tonenoise` and sounds of one second).
 
 A lazy penalty takes part in every 16th step only, so `--steps` should be a multiple of 16.
 """

@@ -1,4 +1,4 @@
-"""A drum from an exported model, with PyTorch only.
+"""Generate a drum sound with an exported PT2 model. Only PyTorch is required.
 
 audiogan export drums drums.pt2
 python pt2_drums.py drums.pt2 snare snare.wav --seed 7 --knob brightness=0.9 --knob decay=0.2

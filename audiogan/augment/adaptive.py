@@ -25,7 +25,7 @@ class AdaptiveAugment(Callback):
     Args:
         target: desired mean sign of the logits on real examples, -1 ... 1.
         every: interval between changes of ``p``, in updates of the player.
-        ramp_kimg: number of real examples, in thousands, that it takes at least to raise ``p`` from 0 to 1.
+        ramp_kimg: smallest number of real examples, in thousands, in which ``p`` can rise from 0 to 1.
         max_p: upper limit of ``p``, 0 ... 1. Above about 0.8, the generator may learn to generate augmented samples
             (section 2.2).
         real_fake_threshold: logit above which the critic classifies a sample as real: 0 for most losses, 0.5 for

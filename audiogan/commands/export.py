@@ -41,7 +41,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         help="name of the generator, for models with several generators (.onnx and .pt2 only)",
     )
     parser.add_argument(
-        "--half", action="store_true", help="store weights in half precision (.onnx only; .audiogan files always do)"
+        "--half", action="store_true", help="store weights of .onnx files in half precision, as in .audiogan files"
     )
     parser.add_argument(
         "--card", type=Path, help="model card: a Markdown file that describes the model, its data and its licence"
@@ -49,7 +49,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--training",
         action="store_true",
-        help="also write critics and other networks, for training that starts from the file: init=NAME.audiogan",
+        help="also write critics and other networks, so that training can start from the file (init=NAME.audiogan)",
     )
 
 

@@ -139,7 +139,7 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
 
 
 def read_kit_content(path: Path) -> tuple[Path, bytes]:
-    """Return the file of a kit, which is ``kit.json`` if ``path`` is a folder, and the content of ``kit.json``."""
+    """Return the path of the file of a kit, and the content of ``kit.json``. In a folder, this file is ``kit.json``."""
     from audiogan.kits.opening import KIT, read_kit_file
 
     if path.is_dir():

@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--loop",
         action="store_true",
-        help="write a loop of whole bars, in which sounds at its end ring on at its beginning",
+        help="write a loop of whole bars; sounds that ring beyond its end continue at its beginning",
     )
     parser.add_argument("--tail", type=float, help=f"seconds after the end of the pattern (default {TAIL:g})")
     parser.add_argument("--rate", type=int, default=44100, help="sample rate in Hz (default 44100)")

@@ -13,9 +13,9 @@ from audiogan.core.trainer import Callback, Trainer
 class FineTuning(Callback):
     """Callback that protects trained weights at the beginning of a run. It has no effect before `begin` is called.
 
-    If some networks start from new weights, such as a critic that the model file does not contain, chosen trained
-    networks are frozen for the first ``hold`` steps. In these steps, the new networks learn the new data. The gradients
-    of a new critic are meaningless at first, and would destroy trained weights.
+    If some networks start from new weights, such as a critic that the model file does not contain, the networks
+    ``held`` are frozen for the first ``hold`` steps. Only the new networks are trained in these steps. Without this,
+    the gradients of a new critic, which are meaningless at first, would destroy trained weights.
 
     After these steps, the learning rates of all players that train loaded networks rise linearly from 0 to their full
     values in ``ramp`` steps. The moment estimates of a new Adam optimizer are noisy, so its first steps are too large.

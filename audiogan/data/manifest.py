@@ -60,8 +60,8 @@ class WithListed(Values):
     """Column with the values of another column, followed by values from a manifest.
 
     Args:
-        measured: column ``[N, K]``; ``None``: there are no other values.
-        listed: values ``[N, L]``, NaN where there is none.
+        measured: column with other values ``[N, K]``; ``None``: there are no other values.
+        listed: values from the manifest ``[N, L]``; a missing value is NaN.
         names: names of the L values.
     """
 

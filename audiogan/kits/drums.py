@@ -21,8 +21,8 @@ NOTES: dict[int, tuple[str, str]] = {
 }  # fmt: skip
 
 VIBRASLAP, TOM_RIM = 58, 43
-"""Note of the vibraslap in General MIDI. Electronic drums of Roland use it for the rim of the floor tom, which has the
-note 43 of General MIDI."""
+"""Notes 58 and 43. ``VIBRASLAP`` is the vibraslap in General MIDI, but electronic drums of Roland send it for the rim
+of the floor tom. ``TOM_RIM`` is the note of this tom."""
 FAMILIES: dict[int, str] = {
     note: family
     for family, notes in {
@@ -43,7 +43,7 @@ Source:
 PITCHES: dict[int, int] = {
     60: 50, 61: 48, 62: 48, 63: 47, 64: 45, 65: 50, 66: 47, 78: 47, 79: 45, 86: 41, 87: 41
 }  # fmt: skip
-"""Note of the tom with the most similar pitch, by the note of a hand drum."""
+"""Note of each hand drum -> note of the tom with the most similar pitch."""
 
 WORDS: dict[str, set[str]] = {
     "kick": {"kick", "kicks", "bd", "bassdrum"},
@@ -154,11 +154,11 @@ def _distinct(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
 def find_pad(note: int, roles: Mapping[int, str | None], *, general_midi: bool = False) -> int | None:
     """Return the note of the pad that plays a MIDI note: the pad with this note, or the most similar drum.
 
-    Pads that are no drums replace other notes only if no drum of the kit is similar enough.
+    Pads that are not drums replace other notes only if no drum of the kit is similar enough.
 
     Args:
         note: MIDI note.
-        roles: drum role of each pad by its MIDI note, None for a pad that is no drum.
+        roles: drum role of each pad by its MIDI note, None for a pad that is not a drum.
         general_midi: whether note 58 is the vibraslap of General MIDI. Otherwise, it is the rim of a tom.
 
     Returns:
@@ -180,7 +180,10 @@ def find_pad(note: int, roles: Mapping[int, str | None], *, general_midi: bool =
 
 
 def _distance(note: int, pad: int, role: str | None, family: str) -> int:
-    """Return the order of a pad among the pads of a role: similar pitch for related drums, else the main drum first."""
+    """Return the sort key of a pad among the pads of a role.
+
+    For related drums, the pad with the most similar pitch comes first, otherwise the main drum of the role.
+    """
     if role in (family, "tom", "perc", None):
         return abs(pad - (PITCHES.get(note, note) if role == "tom" else note))
     return list(NOTES).index(pad) if pad in NOTES else len(NOTES)

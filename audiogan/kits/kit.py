@@ -33,7 +33,7 @@ class Pad:
         name: printable name, at most 100 characters.
         note: MIDI note, 0 ... 127. Drum classes use the notes of General MIDI.
         layers: 1 to 16 recipes, from soft to loud. `velocity_ranges` gives their velocities.
-        level: gain on top of the balance of the kit, in dB, -24 ... 12. See `balance_kit`.
+        level: gain in dB, -24 ... 12, in addition to the gains that `balance_kit` computes.
         pan: position from -1 (left) to 1 (right). If a pad of a kit has a pan other than 0, all sounds of the kit are
             stereo.
         tune: change of pitch in semitones, -24 ... 24. The sound is resampled, so a higher sound is also shorter.

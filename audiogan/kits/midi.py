@@ -25,8 +25,8 @@ FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30000 / 1001, 30: 30.0}
 per second."""
 HEADER = b"MThd"
 ALIGNED = 24
-"""Fraction of a beat by which the end of a track may miss a bar line and still count as the end of a bar. Some programs
-write the end one tick late.
+"""The end of a track counts as the end of a bar if its distance from the bar line is at most ``1 / ALIGNED`` of a beat.
+Some programs write the end one tick late.
 """
 
 
@@ -71,7 +71,7 @@ class Clock:
     Args:
         tempi: tick and tempo (microseconds per beat) of each tempo event.
         meters: tick, numerator and denominator of each time signature.
-        division: field of the header: ticks per beat, or a negative number for SMPTE frames.
+        division: field ``division`` of the file header: ticks per beat, or a negative number for SMPTE frames.
 
     Raises:
         BadMidi: the division is invalid.
@@ -221,7 +221,7 @@ def _is_boundary(content: bytes, at: int, stop: int) -> bool:
 def _read_tracks(content: bytes, at: int, stop: int, problems: list[str]) -> tuple[list[Track], list[str]]:
     """Return the tracks, and the names of skipped chunks.
 
-    If a length is wrong, the next track begins at the next bytes "MTrk", and `problems` says so.
+    If a length is wrong, the next track begins at the next bytes "MTrk", and `problems` reports it.
     """
     tracks: list[Track] = []
     skipped: list[str] = []

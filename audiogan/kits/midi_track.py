@@ -28,7 +28,7 @@ LOOKAHEAD, CLEAN = 64, 100
 """To continue after damage, the reader tries the following `LOOKAHEAD` bytes. It accepts a byte from which it can read
 `CLEAN` events, or all events up to the end of the track, without an error."""
 MOST_REPAIRS = 32
-"""Maximum number of damages in a file after which the reader tries to continue."""
+"""Maximum number of damaged places in a file after which the reader tries to continue."""
 
 
 class BadMidi(ValueError):
@@ -50,7 +50,7 @@ class Track:
         xg: whether the track contains the message `XG_ON`, so that drum banks of XG apply to the whole file.
         general_midi: whether the track selects General MIDI, General MIDI 2, Roland GS or Yamaha XG.
         ended: whether the track contains the end-of-track event.
-        repairs: number of damages after which the reader tried to continue.
+        repairs: number of damaged places after which the reader tried to continue.
         problems: description of each defect of the track and of what was left out because of it.
     """
 
@@ -77,7 +77,7 @@ class TrackReader:
     Args:
         data: content of the chunk. It may be longer than the chunk if the length of the chunk is unknown.
         size: length of the chunk according to its header, in bytes.
-        max_repairs: maximum number of damages after which the reader tries to continue.
+        max_repairs: maximum number of damaged places after which the reader tries to continue.
     """
 
     def __init__(self, data: bytes, size: int, max_repairs: int = 0) -> None:
@@ -89,7 +89,7 @@ class TrackReader:
         """Number of data bytes above 127, by their meaning."""
 
     def read(self) -> Track:
-        """Read the track. Afterwards, the attribute ``at`` is the position after the last byte that belongs to it."""
+        """Read the track. Afterwards, the attribute ``at`` is the position after the last byte of the track."""
         data, track = self.data, self.track
         while (damage := self._read_events()) is not None:
             start, reason = damage

@@ -39,9 +39,9 @@ def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: floa
         off = min(tick + STROKE, following.get(note, max(end, tick + 1)))
         events += [(off, bytes([DRUM_OFF, note, 64])), (tick, bytes([DRUM_ON, note, velocity]))]
         following[note] = tick
-    # At one tick, the end of a note stands before the start of the next one, because its status byte is smaller.
+    # Events of the same tick are sorted by their status byte, so that a note ends before the next one starts.
     track = b"\0\xff\x51\x03" + round(60e6 / tempo).to_bytes(3, "big")
-    if beats % 4 and beats * 4 % 1 == 0:  # Otherwise, the pattern consists of bars in 4/4, which is the default.
+    if beats % 4 and beats * 4 % 1 == 0:  # The default, 4/4, fits other patterns.
         track += b"\0\xff\x58\x04" + bytes([round(beats * 4), 4, 24, 8])
     now = 0
     for tick, message in [*sorted(events), (max([end, *(tick for tick, _ in events)]), b"\xff\x2f\0")]:

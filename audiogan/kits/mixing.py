@@ -1,4 +1,4 @@
-"""Mixing of strokes on a kit to one sound, and loops."""
+"""Mixing of strokes on a kit to one sound or to a loop."""
 
 from __future__ import annotations
 
@@ -104,7 +104,8 @@ def place_strokes(
         notes: time in seconds, MIDI note of the pad, MIDI note in the pattern and velocity of each note.
         messages: time in seconds and MIDI note of each message that chokes a cymbal, sorted by time.
         sample_rate: sample rate in Hz.
-        period: length of a loop, None for other patterns. The first hi-hat of a loop chokes an open hi-hat at its end.
+        period: length of a loop in samples, None for other patterns. The first hi-hat of a loop
+            chokes an open hi-hat at its end.
     """
     index = {pad.note: i for i, pad in enumerate(kit.pads)}
     strokes = [

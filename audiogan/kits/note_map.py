@@ -79,7 +79,7 @@ def resolve_note_map(note_map: NoteMap, kit: Kit) -> dict[int, int | None]:
         UserError: a note or a pad does not exist.
     """
     names = {pad.name: pad.note for pad in kit.pads}
-    for pad in kit.pads:  # A class or role means its first pad, and the name of a pad has priority.
+    for pad in kit.pads:  # A class or a role stands for its first pad. Names of pads have priority.
         label = pad.layers[-1].label
         for name in (label, drum_role(label)):
             if name and match_name(name, list(names)) is None:
@@ -88,7 +88,7 @@ def resolve_note_map(note_map: NoteMap, kit: Kit) -> dict[int, int | None]:
 
 
 def _target(note: int, target: int | str | None, names: dict[str, int], notes: set[int]) -> int | None:
-    """Return the note of the pad that a value of a map means."""
+    """Return the MIDI note of the pad that a value of a map names."""
     if isinstance(note, bool) or not isinstance(note, int) or not 0 <= note <= 127:
         raise UserError(f"map of notes: {note!r:.40} must be a whole number from 0 to 127")
     if target is None:
@@ -105,6 +105,6 @@ def _target(note: int, target: int | str | None, names: dict[str, int], notes: s
 
 
 def _note(text: str) -> int | None:
-    """Return the MIDI note that a text states, or None."""
+    """Return the MIDI note that is written in a text, or None if it contains anything else."""
     text = text.strip()
     return int(text) if text.isdecimal() and len(text) <= 3 and int(text) <= 127 else None

@@ -24,7 +24,7 @@ def read_kit_file(stream: IO[bytes], max_bytes: int = LARGEST_KIT) -> bytes:
     files of this name, the one in the uppermost folder is read.
 
     Args:
-        stream: content of a file that can be sought.
+        stream: seekable binary stream with the content of the file.
         max_bytes: maximum size of ``kit.json``, in bytes.
 
     Raises:

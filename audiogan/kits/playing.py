@@ -75,10 +75,10 @@ def play_pattern(
 ) -> NDArray[np.float32]:
     """Play a MIDI file on a kit.
 
-    The start of each note is rounded to a whole audio sample. A note of velocity v uses the layer for v, at v / 127 of
-    the amplitude at velocity 127. The next hi-hat note chokes an open hi-hat. Polyphonic aftertouch chokes a cymbal. A
-    note missing from the kit is played by the pad with the most similar drum role. Only kick notes are played by a
-    kick. A note without a similar pad is left out.
+    The start of each note is rounded to a whole audio sample. A note with velocity v uses the velocity layer for v,
+    and its amplitude is v / 127 times that of velocity 127. The next hi-hat note chokes an open hi-hat. Polyphonic
+    aftertouch chokes a cymbal. A note missing from the kit is played by the pad with the most similar drum role. Only
+    kick notes are played by a kick. A note without a similar pad is left out.
 
     Args:
         generator: model of the kit.
@@ -88,7 +88,7 @@ def play_pattern(
         tail: time after the end of the pattern during which sounds ring out, in seconds. It has no effect on loops.
         loop: return a loop of whole bars. Sounds that ring beyond its end continue at its beginning, so that the result
             is one period of the repeated pattern.
-        note_map: pads of notes, which have priority over the rules above, see `read_note_map`.
+        note_map: assignment of notes to pads, which has priority over the rules above, see `read_note_map`.
         loudness: loudness of the loudest layer of each pad in LUFS, see `render_hits`. By default, the highest true
             peak of the kit is -1 dBTP.
         echo: function that prints a line. It reports defects of the file, notes that were left out, and missing notes
@@ -140,7 +140,7 @@ def _assign_pads(
     Args:
         pattern: the pattern.
         kit: the kit.
-        chosen: pads of notes in a map, None for a note that is left out.
+        chosen: note of the pad for each note in the map of notes, None for a note that is left out.
         lines: lines to print first.
         echo: function that prints a line.
         path: MIDI file, for error messages.

@@ -54,8 +54,8 @@ class Balance:
     Attributes:
         pads: gain of each layer of each pad in dB. It does not depend on the other pads of the kit.
         kit: gain of the whole kit in dB.
-        attenuation: reduction of each pad in LU, because its peaks do not allow the loudness of the other pads. 0 for
-            most pads.
+        attenuation: reduction of each pad in LU. It is above 0 for pads whose peaks do not allow the loudness of the
+            other pads.
     """
 
     pads: list[list[float]]
@@ -94,8 +94,8 @@ def balance_kit(pads: Sequence[Pad], measures: Sequence[Sequence[Measure]], loud
     Args:
         pads: pads of the kit.
         measures: loudness and peaks of the layers of each pad.
-        loudness: momentary loudness of the pads in LUFS, in place of step 4. No peak exceeds -1 dBTP: pads with higher
-            peaks are attenuated. Levels are added afterwards.
+        loudness: momentary loudness of the pads in LUFS. If it is given, step 4 is left out, and pads with a true peak
+            above -1 dBTP are attenuated to -1 dBTP. Levels are added afterwards.
 
     Examples:
         >>> from audiogan import Recipe
@@ -195,7 +195,7 @@ def render_hits(
     measures = [[measure_layer(wave) for wave in layers] for layers in measured]
     balance = balance_kit(kit.pads, measures, loudness)
     stereo = any(pad.pan for pad in kit.pads)
-    doubled = 10 * math.log10(2) if stereo and len(waves[0][0]) == 1 else 0.0  # The power of two equal channels.
+    doubled = 10 * math.log10(2) if stereo and len(waves[0][0]) == 1 else 0.0  # Two equal channels
     return [
         [
             Hit(

@@ -26,7 +26,7 @@ def arrange(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return positions in the unit square at which examples with similar features are close together.
 
     The features are projected to 32 principal components. From these, t-SNE computes the positions, in 500 steps with a
-    perplexity of 20. It starts at the first two components. To reduce empty areas, each coordinate is replaced by the
+    perplexity of 20, starting from the first two components. To reduce empty areas, each coordinate is replaced by the
     mean of the coordinate and its rank. Points closer than 0.75 times the spacing of a square grid are then moved
     apart. Each axis is scaled to 0 ... 1.
 

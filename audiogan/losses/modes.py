@@ -1,4 +1,4 @@
-"""Losses of generators with modes: measured frequencies, and a reconstruction loss in windows of three lengths."""
+"""Losses of generators that add modes (damped sinusoids): errors of frequencies, and a reconstruction loss."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MidSideDistance(nn.Module):
     * 0.5 times the spectral convergence (relative error of magnitudes), over the whole batch;
     * 0.3 times the mean absolute difference of cube roots of magnitudes in the beginning, in windows of ``n_fft / 4``;
     * the spectral convergence of square roots of magnitudes in windows of ``4 * n_fft``, which separate the lines of
-      low tones and of metal.
+      low drums and of cymbals.
 
     Args:
         format: format of the sounds.

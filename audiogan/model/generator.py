@@ -71,7 +71,7 @@ class Generator:
         self.scale: Scale | None = getattr(self.inputs.get("knobs"), "scale", None)
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes = Routes(game.generators, config.get("facts", {}).get("labels", []), self.name)
-        self._weight = next(game.parameters())  # Stored, because this search takes as long as drawing a latent.
+        self._weight = next(game.parameters())  # Stored, because finding it takes as long as drawing a latent.
         self._count, self._counting = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 

@@ -284,7 +284,7 @@ class ModalNoiseGenerator(nn.Module):
         return wave, predicted
 
     def glide_factor(self, glide: Tensor, times: Tensor) -> Tensor:
-        """Return the ratios `[B, T]` of frequencies to their later values.
+        """Return the ratios `[B, T]` of frequencies to their values after the glide.
 
         Args:
             glide: logits `[B, 2]` of the height and the time constant of the glide.
@@ -312,7 +312,7 @@ class ModalNoiseGenerator(nn.Module):
         rate = (math.log(slow) + math.log(fast / slow) * torch.sigmoid(decay)).exp()
         amounts = (level[..., None].clamp(*LEVELS) - rate[..., None] * self.times).exp()
         with torch.no_grad():
-            # The warped time is the integral of the factor.
+            # The warped time is the integral of the glide factor over time.
             height, constant = self.glide_shape(glide)
             late = (self.times - GLIDE_START).clamp_min(0)
             warped = self.times + height * (self.times - late + constant * (1 - (-late / constant).exp()))

@@ -1,6 +1,6 @@
 """Critic of sounds at full bandwidth that combines critics on spectrograms of several resolutions.
 
-Critics on several resolutions of the STFT are those of UnivNet (Jang et al., Interspeech 2021, section 2.2). At 44.1
+Critics on several resolutions of the STFT come from UnivNet (Jang et al., Interspeech 2021, section 2.2). At 44.1
 kHz, spectrograms of whole stereo sounds are so large that element-wise operations take most of the time. Therefore only
 the log-mel spectrogram shows the whole sound and both channels. The other spectrograms show the mid signal: a part of
 the sound in short windows (phases), the beginning in very short windows (attacks), and long windows up to 11 kHz

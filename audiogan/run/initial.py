@@ -238,7 +238,7 @@ class _Channels:
     def convert(self, block: Tensor, dim: int) -> Tensor:
         """Return weights ``block`` of the old channels along ``dim`` as weights of the new channels.
 
-        A new class starts as the mean of the old classes, and a new knob without effect.
+        The weights of a new class are the mean of those of the old classes. The weights of a new knob are 0.
         """
         total = block.sum(dim, keepdim=True)
         start = total / len(self.old) if self.is_classes and self.old else torch.zeros_like(total)
@@ -261,9 +261,10 @@ def _channels(cfg: DictConfig, initial: Initial) -> list[_Channels]:
 def _dimensions(
     cfg: DictConfig, channels: Sequence[_Channels], own: Mapping[str, Tensor], rebuild: Callable[[DictConfig], Game]
 ) -> dict[str, dict[int, list[_Channels]]]:
-    """Return the dimensions of weights that have one entry for each channel of an input: weight -> dimension -> inputs.
+    """Return the dimensions of each weight that have one entry for each channel of an input, as nested dicts.
 
-    These are the dimensions that grow if the input has one more channel.
+    The keys are the name of the weight and the dimension. The values are the inputs with channels along this dimension.
+    Such a dimension grows if the input has one more channel.
     """
     found: dict[str, dict[int, list[_Channels]]] = {}
     for mine in channels:

@@ -62,7 +62,7 @@ def complete_settings(cfg: DictConfig, source: str, overrides: Sequence[str] = (
 
 
 def _complete_init(cfg: DictConfig, overrides: Sequence[str]) -> None:
-    """Make the path in ``init`` absolute. With a model to start from, leave out the warm-up of new networks."""
+    """Make the path in ``init`` absolute. If ``init`` is set, set ``warm_up`` to 0, unless an override sets it."""
     from audiogan.run.model_files import shipped_models
 
     init = _text(cfg, "init")

@@ -1,4 +1,4 @@
-"""API routes that find sounds related to a given one: similar random sounds, and moves along directions."""
+"""API routes that find sounds related to a given one: similar random sounds, and moves along latent directions."""
 
 from __future__ import annotations
 

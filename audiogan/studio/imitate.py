@@ -52,7 +52,7 @@ async def imitate(
     body = await read_body(request, studio.limits.upload_bytes, studio.limits.body_seconds)
     wave, sample_rate = await studio.renders.run(decode_recording, body, studio.limits.recording_seconds)
     if label is not None:
-        studio.instrument.generator.game.get_input("classes").parse({label: 1.0})  # raises an error before the search
+        studio.instrument.generator.game.get_input("classes").parse({label: 1.0})  # Raise errors before the search.
     limit = studio.limits.recording_seconds
     note = f"only its first {limit:g} seconds were used" if wave.shape[1] >= limit * sample_rate else ""
     # The slot is acquired before the response starts, because the status of a response cannot change to 503 (refused)

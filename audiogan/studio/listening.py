@@ -228,9 +228,9 @@ class ListeningTests:
 
 
 def match_loudness(waves: list[NDArray[np.float32]], sample_rate: int) -> float:
-    """Scale waves ``[C, T]`` in place to the same momentary loudness and return it, in LUFS.
+    """Scale waves ``[C, T]`` in place to the same momentary loudness. Return this loudness in LUFS.
 
-    It is -26 LUFS, or less if the true peak of a wave would otherwise exceed -1 dBTP.
+    The loudness is -26 LUFS, or less if the true peak of a wave would otherwise exceed -1 dBTP.
     """
     levels = [momentary_loudness(wave, sample_rate) for wave in waves]
     room = [CEILING_DB - true_peak(wave, sample_rate) + level for wave, level in zip(waves, levels, strict=True)]
@@ -292,7 +292,7 @@ async def create_test(request: Request) -> dict[str, Any]:
 
 @router.get("/{id}/{trial}.wav")
 async def get_sound(request: Request, id: str, trial: int) -> Response:
-    """Return the sound of a trial as a WAV file with 32-bit floating-point samples. It does not tell its origin."""
+    """Return the sound of a trial as a WAV file (32-bit floating point). The file does not show its origin."""
     tests = ListeningTests.from_request(request)
     test = tests.get(id)
     if not 0 <= trial < len(test.trials):
@@ -303,7 +303,7 @@ async def get_sound(request: Request, id: str, trial: int) -> Response:
 
 @router.post("/{id}/answers")
 async def add_answer(request: Request, id: str) -> dict[str, int]:
-    """Store the answer to the next trial. The response does not tell whether it is right."""
+    """Store the answer to the next trial. The response does not tell whether the answer is right."""
     tests, studio = ListeningTests.from_request(request), Studio.from_request(request)
     want = await studio.parse_body(request, Answer)
     test = tests.get(id)

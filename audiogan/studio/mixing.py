@@ -101,7 +101,7 @@ async def render_pad(request: Request) -> Response:
 
 @router.post("/balance")
 async def balance(request: Request) -> dict[str, Any]:
-    """Return the ``gain`` of a whole kit, a factor. With it, the highest true peak of the kit is -1 dBTP."""
+    """Return the ``gain`` of a kit: the factor with which the highest true peak of its sounds is -1 dBTP."""
     from audiogan.kits.rendering import balance_kit
 
     studio = Studio.from_request(request)
@@ -147,7 +147,7 @@ async def export_loop(request: Request) -> Response:
     """Play a pattern on a kit as a seamless loop, as ``audiogan play --loop`` plays its MIDI file.
 
     The response is a WAV file, or a ZIP archive with one WAV file for each pad that sounds. The header
-    ``X-Attenuation`` is the reduction of the level that keeps the peak of the loop at or below -1 dB, in dB.
+    ``X-Attenuation`` is the reduction of the level in dB that keeps the peak of the loop at or below -1 dB.
     """
     studio = Studio.from_request(request)
     want = await studio.parse_body(request, LoopFile)

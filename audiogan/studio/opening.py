@@ -26,7 +26,7 @@ LARGEST_KIT_FILE = 1 << 22
 SESSION = "studio"
 """Key in ``kit.json`` of the patterns, the tempo and the switches of the page. Other programs ignore it."""
 LARGEST_SESSION = 1 << 18
-"""Maximum size of this part of ``kit.json``, in characters."""
+"""Maximum size of the entry `SESSION` in ``kit.json``, in characters."""
 
 
 class KitText(WireKit):
@@ -35,7 +35,7 @@ class KitText(WireKit):
 
 @router.get("/opened")
 async def opened_kit(request: Request) -> dict[str, Any] | None:
-    """Return the kit with which the studio was started, as ``/api/open`` does, or null."""
+    """Return the kit with which the studio was started, in the format of ``/api/open``, or null."""
     return request.app.state.opened
 
 
@@ -88,7 +88,7 @@ def to_page(instrument: Instrument, kit: Kit, session: dict[str, Any] | None) ->
     generator = instrument.generator
     generator.input_values(
         [recipe for pad in kit.pads for recipe in pad.layers]
-    )  # Raises an error if one does not fit.
+    )  # Raises an error if a recipe does not fit the model.
     pads = pads_to_wire(instrument, kit.pads)
     if session is None:
         pads = in_page_order(pads)
@@ -132,7 +132,7 @@ def _read_recipe(instrument: Instrument, body: bytes) -> dict[str, Any]:
         raise UserError("the WAV file has no recipe; drop it on a pad to imitate it")
     recipe = Recipe.from_json(text)
     _check_model(instrument, recipe.model)
-    instrument.generator.input_values([recipe])  # Raises an error if it does not fit.
+    instrument.generator.input_values([recipe])  # Raises an error if the recipe does not fit the model.
     return instrument.to_wire(recipe)
 
 

@@ -54,8 +54,8 @@ class WirePad(PadSound):
     Attributes:
         name: name of the pad.
         note: General MIDI note.
-        layers: recipes of all velocity layers of a pad that was opened, from soft to loud. Ignored if the last one is
-            not ``recipe``, because the sound was changed then.
+        layers: recipes of all velocity layers of a pad that was opened, from soft to loud. They are
+            ignored if the last one is not ``recipe``, because the sound has then been changed.
     """
 
     name: Name
@@ -79,7 +79,7 @@ class WireKit(StrictModel):
     bits: Literal[16, 24] = 24
 
     def to_kit(self, instrument: Instrument) -> Kit:
-        """Return the kit with its velocity layers. This takes time if the pads do not contain them.
+        """Return the kit with its velocity layers. Layers that the pads do not contain are computed, which takes time.
 
         Raises:
             UserError: a recipe is of another model, a name cannot be printed, or a note occurs twice.

@@ -349,7 +349,7 @@ def mutated(content: bytes, rng: np.random.Generator) -> tuple[bytes, bool]:
 
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_damaged_files_end_in_a_pattern_or_a_message(read: Read, count: int) -> None:
-    """Nothing is lost silently: where mido reads more notes of a file, or bytes are missing, there is a remark."""
+    """A remark reports each file of which mido reads more notes, and each file with missing bytes."""
     events = b"\0\xff\x51\3\7\xa1\x20" + meter(4, 2) + b"".join(hit(24, 36 + i % 16) for i in range(8))
     events += exclusive("43104c080a0702") + bytes([0, 0xA9, 49, 127])
     good = [smf(events + END), smf(events + END, TWO, form=2), smf(events + END, division=-(25 << 8) | 40)]
@@ -380,7 +380,7 @@ def test_damaged_files_end_in_a_pattern_or_a_message(read: Read, count: int) -> 
 
 
 def test_no_bytes_take_long(read: Read) -> None:
-    """Chunks and damages by the thousand: time grows with the size of the file only."""
+    """Files with thousands of chunks or damaged places: the time grows only with the size of the file."""
     empty = b"MTrk" + struct.pack(">I", 0)
     bad = chunk(b"MTrk", b"\0\x99\x24\x64\0\xf5" + b"\0\x24\x64" * 90 + b"\0\xf5")
     begin = time.process_time()

@@ -1,4 +1,4 @@
-"""MIDI files of patterns: what other programs and `audiogan play` read in them."""
+"""Tests that other programs and `audiogan play` read exported MIDI files of patterns correctly."""
 
 from __future__ import annotations
 

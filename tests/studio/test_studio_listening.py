@@ -1,4 +1,4 @@
-"""The blind listening test: fair, level, silent about the truth until the end, and honest about what it shows."""
+"""Tests of the blind listening test: fair draws, equal loudness, hidden answers until the end, and statistics."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def decoded(content: bytes) -> tuple[np.ndarray, int]:
 
 @pytest.fixture(scope="module")
 def pads(client: TestClient) -> list[dict[str, Any]]:
-    """A kit with a moved pad of each kind."""
+    """A kit with a pad whose level, one whose pan and one whose tune is not 0."""
     pads = posted(client, "/api/kit", seed=4).json()["pads"]
     pads[0]["level"], pads[1]["pan"], pads[2]["tune"] = -7.5, -0.6, 5
     return pads

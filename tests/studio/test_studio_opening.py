@@ -1,4 +1,4 @@
-"""Kits and sounds opened in the studio: the same samples as before, and what strangers' files may not do."""
+"""Kits and sounds opened in the studio: the same samples as before, and limits for untrusted files."""
 
 from __future__ import annotations
 

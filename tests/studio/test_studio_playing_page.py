@@ -64,7 +64,7 @@ def shared(opened: Callable[..., Page]) -> Page:
 
 @pytest.fixture
 def page(shared: Page) -> Page:
-    """The page of the module in the state of its link."""
+    """The page shared by the tests of this module, reset to the state in its URL."""
     shared.evaluate("() => sessionStorage.clear()")
     shared.keyboard.press("Escape")
     return shared

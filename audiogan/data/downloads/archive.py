@@ -102,7 +102,7 @@ class ArchiveFiles(DataSet):
             (draft / MARK).unlink()
             os.replace(draft, target)
         finally:
-            for left in archive.parent.glob("unpacked-*"):  # Includes folders of killed processes.
+            for left in archive.parent.glob("unpacked-*"):  # Also folders that killed processes have left.
                 if (left / MARK).is_file():
                     shutil.rmtree(left, ignore_errors=True)
 

@@ -70,7 +70,7 @@ def _receive(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
     except (ValueError, HTTPError) as error:  # Some errors of urllib3 are not wrapped by requests.
         raise Unfit("the URL, or a URL to which it redirects, is not valid") from error
     with answer as response:
-        if start and response.status_code == 416:  # Range not satisfiable: the partial file is complete.
+        if start and response.status_code == 416:  # No bytes remain: the partial file is complete.
             return
         if url.startswith("https:") and not response.url.startswith("https:"):
             raise Unfit("the server redirects to an unencrypted URL")

@@ -52,8 +52,8 @@ class Analysis:
     def frame_mean(self, values: np.ndarray, silent_value: float) -> Array:
         """Return the amplitude-weighted mean ``[N]`` over frames of ``values`` ``[N, 1, frames]``.
 
-        Amplitudes as weights are a compromise: with energies, the loudest frame would dominate, and with equal weights,
-        the decay. The mean of a silent sound is ``silent_value``.
+        Frames are weighted by their amplitudes, as a compromise. With energies as weights, the loudest frame would
+        dominate. With equal weights, the decay would dominate. The mean of a silent sound is ``silent_value``.
         """
         weights = np.sqrt(np.square(self.magnitude).sum(axis=1))
         total = weights.sum(axis=1)

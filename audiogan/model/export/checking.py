@@ -28,7 +28,7 @@ class CheckResult(NamedTuple):
     Attributes:
         max_difference: largest absolute difference from `Generator.render`, or None if no runtime is installed.
         summary: description of the check in one line.
-        rounding: largest change of the signals by weights in half precision, or None for float32 weights.
+        rounding: largest change of the signals caused by rounding the weights, or None for float32 weights.
     """
 
     max_difference: float | None

@@ -38,17 +38,17 @@ def save_onnx(
 ) -> CheckResult:
     """Write a model as one ONNX file with weights and metadata. An existing file is replaced.
 
-    Inputs and output are those of `ExportedGenerator`. The output is called ``wave`` or ``image``, and the batch
-    dimension of all inputs and outputs ``batch``. The file is compared
-    with `Generator.render` in onnxruntime before it is written. Without onnxruntime, only the ONNX checker is run.
+    Inputs and output are those of `ExportedGenerator`. The output is called ``wave`` or ``image``. The batch
+    dimension of all inputs and outputs is called ``batch``. The file is compared with `Generator.render` in onnxruntime
+    before it is written. Without onnxruntime, only the ONNX checker is run.
 
     Args:
         path: output file.
         generator: the model.
         card: model card in Markdown. The default is that of the model.
         route: name of the generator network, for models with several. None selects the first.
-        half: store weights in half precision, in about half the size. The file still computes in float32, and inputs
-            and outputs remain float32.
+        half: store weights in half precision, so that the file is about half as large. Inputs, outputs and computation
+            remain float32.
 
     Returns:
         Result of the comparison.
@@ -145,10 +145,10 @@ def _name_batch(graph: Any) -> None:
 
 
 def _store_half(graph: Any) -> None:
-    """Store the tensors of an `onnx.GraphProto` in half precision that this does not change.
+    """Store those tensors of an `onnx.GraphProto` in half precision whose values stay the same.
 
-    These are the weights, which have been rounded before. Constants such as windows stay in float32. A node converts
-    each stored tensor to float32. Runtimes execute these nodes only once, when they load the file.
+    These tensors are the weights, because `round_to_half` has rounded them. Constants such as windows stay in float32.
+    A node converts each stored tensor to float32. Runtimes execute these nodes only once, when they load the file.
     """
     from onnx import TensorProto, helper, numpy_helper
 

@@ -1,6 +1,6 @@
 // Decoding, playback and encoding of sounds.
 
-export const MASTER = 0.8; // Volume of the page. Strokes of several pads add up.
+export const MASTER = 0.8; // Gain of the whole page. It leaves room for simultaneous strokes of several pads.
 const CHOKE = 0.01; // Fade-out when a sound is cut, in seconds.
 
 /** Decode a WAV file with 32-bit floating-point samples, as the server sends it, to {rate, channels: [Float32Array]}. */
@@ -49,8 +49,8 @@ export function wav24(buffer, wanted = 1) {
 }
 
 /**
- * Player of sounds on an audio context. An open hi-hat is cut by the next hi-hat, and a sound of another group by the next
- * sound of its group.
+ * Player of sounds on an audio context. The next hi-hat cuts an open hi-hat. In every other group, the next sound cuts the
+ * previous one.
  */
 export class Voices {
   constructor(context) {

@@ -8,7 +8,7 @@ import { addPanel } from "./panels.js";
 
 const OTHERS = 8;
 const CENTRE = 4; // Place of the pad's own sound among the nine places.
-const GAIN = 0.81; // The same as that of a pad that is played by a key.
+const GAIN = 0.81; // Gain of a sound, equal to that of a pad that is played by a key.
 const COLUMNS = 40;
 const SETTLED = 250; // Time without changes of the pad after which new sounds are requested, in milliseconds.
 

@@ -30,7 +30,7 @@ export function keep(store, model, address) {
   } catch { /* Without storage, the history lasts until the page is closed. */ }
 }
 
-/** Return {state, past, future} of this tab, or null if the URL shows another kit or the model is another one. */
+/** Return {state, past, future} of this tab, or null if the URL or the model has changed. */
 export function kept(model, address) {
   try {
     const { fingerprint, address: its, now, past, future, shared } = JSON.parse(sessionStorage.getItem(KEY));

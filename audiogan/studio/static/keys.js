@@ -1,4 +1,4 @@
-// Keyboard. Pads are found by the place of a key (event.code), shortcuts by its letter (event.key), so that both suit every
+// Keyboard. The position of a key (event.code) selects a pad, and its letter (event.key) a shortcut, so that both suit every
 // keyboard layout.
 
 import { PAD_CODES } from "./pads.js";

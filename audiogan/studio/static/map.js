@@ -11,7 +11,7 @@ import { addRecordings, chosenFiles, droppedFiles, recordingBytes, recordingFile
 const COUNT = 240; // Number of generated sounds.
 const REACH = 40; // Largest distance of a click from the point that it plays, in pixels.
 const GAIN = 0.81;
-const STEEP = 2.2; // Weight of the distance across the direction of an arrow key.
+const STEEP = 2.2; // Weight of the distance at right angles to the direction of an arrow key.
 const AXES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export function connectMap(studio) {

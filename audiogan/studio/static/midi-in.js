@@ -1,4 +1,4 @@
-// MIDI input. Notes of the kit play their pads; other notes from 36 to 51, as pad controllers send them, play pad 1 to 16.
+// MIDI input. Notes of the kit play their pads. Other notes from 36 to 51, which pad controllers send, play pads 1 to 16.
 
 const find = (id) => document.getElementById(id);
 const FIRST = 36;

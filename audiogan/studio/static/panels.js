@@ -6,8 +6,8 @@ const find = (id) => document.getElementById(id);
 const panels = new Map();
 
 /**
- * Add a panel and its button, and return the element for its content. `shown()` and `hidden()` are called when it opens and
- * closes. `openPanel(name)` opens it from elsewhere.
+ * Add a panel and its button, and return the element for its content. `shown()` is called when the panel opens,
+ * and `hidden()` when it closes. Other modules open it with `openPanel(name)`.
  */
 export function addPanel(name, title, { shown = () => {}, hidden = () => {} } = {}) {
   const root = element("div", { id: `panel-${name}`, class: "panel", role: "region", "aria-label": title, hidden: "" });

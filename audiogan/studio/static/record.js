@@ -136,7 +136,7 @@ class Comparison {
   }
 }
 
-/** Return the root of the energy of an AudioBuffer. */
+/** Return the square root of the energy of an AudioBuffer. */
 function power(buffer) {
   let sum = 0;
   for (let c = 0; c < buffer.numberOfChannels; c++) for (const x of buffer.getChannelData(c)) sum += x * x;

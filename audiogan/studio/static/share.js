@@ -55,7 +55,7 @@ export async function decode(fragment, model) {
 export const wire = ({ name, note, recipe, level, pan, tune, layers }) => ({ name, note, recipe, level, pan, tune, ...(layers ? { layers } : {}) });
 
 /**
- * Return the part of a state beside the sounds, which kit.json stores: tempo, swing, patterns, locks, mutes and solos, and
+ * Return the part of a state that kit.json stores in addition to the sounds: tempo, swing, patterns, locks, mutes and solos, and
  * the seed of the kit from which each pad comes.
  */
 export function packSession(state) {

@@ -1,12 +1,12 @@
-// Short links. A pad is stored as its differences from a pad of the kit that `/api/kit` makes of a seed. So a kit without
-// changes needs no latents. Latents of changed pads are stored with as many bits as fit.
+// Short links. A pad is stored as its differences from a pad of the kit that `/api/kit` makes of a seed. A kit without
+// changes therefore needs no latents. Latents of changed pads are stored with as many bits as fit.
 
 import * as api from "./api.js";
 import { content, pack } from "./share.js";
 
 export const LONGEST = 2000; // Maximum number of characters of a short link.
 const PRECISIONS = [[32, 17], [20, 6], [16, 5], [12, 4], [10, 4], [9, 3], [8, 3], [7, 3], [6, 2], [5, 2]]; // Bits of a latent value, and decimals of a knob.
-const LATENT = 3, KNOBS = 5, FROM = 12, FIELDS = 13; // Places in a pad of a link, see `packPad`.
+const LATENT = 3, KNOBS = 5, FROM = 12, FIELDS = 13; // Indices in the array of a pad in a link, see `packPad`.
 const MOST_SEEDS = 16;
 const kits = new Map(); // Seed -> pads of its kit, as in a link.
 
