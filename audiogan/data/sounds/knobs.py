@@ -169,8 +169,8 @@ KNOBS: dict[str, Knob] = {
 }
 """Definitions of all measured knobs, by name."""
 LISTED_KNOBS = {"velocity": Knob("velocity", "0 to 1", "strength of the stroke, from soft to hard", _unknown)}
-"""Definitions of the knobs that are read from a manifest, by name, see `audiogan.data.manifest`. `measure_knobs` returns
-NaN for them, because they cannot be measured on a sound."""
+"""Definitions of the knobs that are read from a manifest, by name, see `audiogan.data.manifest`. `measure_knobs`
+returns NaN for them, because they cannot be measured on a sound."""
 
 
 def check_knob_names(names: Sequence[str] | None) -> tuple[str, ...]:
