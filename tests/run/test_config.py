@@ -32,6 +32,14 @@ SOUND_NETWORKS = {
         "game.critic.mel_widths=[4,4]",
         "game.critic.stft_widths=[4,4]",
     ],
+    "modalnoise": [
+        "warm_up=1",
+        "game.generator.width=8",
+        "game.critic.mel_widths=[4,4]",
+        "game.critic.stft_widths=[4,4]",
+        "game.critic.onset_widths=[4,4]",
+        "game.critic.line_widths=[4,4]",
+    ],
 }
 IMAGE_NETWORKS = {
     "dcgan": ["width=4"],
