@@ -129,23 +129,22 @@ class BandwidthExtender(nn.Module):
         spectrum = frames.analyse(source.flatten(0, 1)) * self.unit
         low = spectrum[..., : self.low]
         power = torch.view_as_real(low).square().sum(-1)
-        level = 0.5 * (_average(power.mean(2)[:, None], LEVEL_FRAMES)[:, 0, :, None] + FLOOR**2).log()
+        mean = _average(power.mean(2)[:, None], LEVEL_FRAMES)[:, 0, :, None]
         flat = low * (_average(power, ENVELOPE_BINS) + FLOOR**2).rsqrt()
-        x = self.dense(self._features(power, flat, level))
+        x = self.dense(self._features(power, flat, mean))
         for block, scale, shift in zip(self.blocks, self.scales, self.shifts, strict=True):
             x = block(x, scale, shift)
         gain, real, imaginary = self.last(F.layer_norm(x, x.shape[2:])).chunk(3, dim=2)
-        magnitude = (level + (gain + INITIAL_LEVEL).clamp_max(LARGEST_LEVEL)).exp() - FLOOR * math.exp(INITIAL_LEVEL)
-        magnitude = magnitude.clamp_min(0)  # Silence stays silent.
+        magnitude = mean.sqrt() * (gain + INITIAL_LEVEL).clamp_max(LARGEST_LEVEL).exp()
         added = (flat[..., self.carriers] + torch.complex(real, imaginary)) * (magnitude * self.fade_in)
         whole = spectrum * self.kept + F.pad(added, (self.first, 0))
         made: Tensor = frames.synthesise(whole) / self.unit
         return made.unflatten(0, source.shape[:2])
 
     @staticmethod
-    def _features(power: Tensor, flat: Tensor, level: Tensor) -> Tensor:
+    def _features(power: Tensor, flat: Tensor, mean: Tensor) -> Tensor:
         """Return the features of each frame ``[B, frames, 3 low]``: levels, and phase differences of adjacent bins."""
-        logs = (0.5 * (power + FLOOR**2).log() - level) / 2
+        logs = ((power + FLOOR**2).log() - (mean + FLOOR**2).log()) / 4
         turns = torch.view_as_real(flat * F.pad(flat, (1, 0))[..., :-1].conj()).clamp(-3, 3)
         return torch.cat([logs, turns[..., 0], turns[..., 1]], dim=2)
 
