@@ -2,8 +2,8 @@
 
 Frames of an STFT are processed by ConvNeXt blocks, as in the vocoder Vocos (Siuzdak, ICLR 2024, section 3). The
 excitation of the added band is a shifted copy of the band below the cut-off, as in spectral band replication (Dietz et
-al., AES 112, 2002). The copy has the rhythm of the voice's pulses and the noise of its fricatives, so the network has to
-learn little more than the levels.
+al., AES 112, 2002). The copy has the pulses of a voice and the noise of its fricatives. The network therefore has to
+learn little more than levels.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from audiogan.representations.stft import Frames
 FLOOR = 1e-5
 """Level below which the network hardly distinguishes magnitudes, relative to a sine of full scale (-100 dB)."""
 OVERLAP = 0.925
-"""Ratio of the lowest frequency that the network adds to the cut-off. From there to the cut-off, the added band is faded
-in, because real low-pass filters leave a gap below the cut-off."""
+"""Ratio of the lowest frequency that the network adds to the cut-off. The added band is faded in from there to the
+cut-off, because low-pass filters leave a gap below the cut-off."""
 LEVEL_FRAMES = 16
 """Number of frames on each side over which the level of the low band is averaged."""
 ENVELOPE_BINS = 8
