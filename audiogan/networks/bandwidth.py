@@ -23,9 +23,6 @@ from audiogan.representations.stft import Frames
 
 FLOOR = 1e-5
 """Level below which the network hardly distinguishes magnitudes, relative to a sine of full scale (-100 dB)."""
-OVERLAP = 0.925
-"""Ratio of the lowest frequency that the network adds to the cut-off. The added band is faded in from there to the
-cut-off, because low-pass filters leave a gap below the cut-off."""
 LEVEL_FRAMES = 16
 """Number of frames on each side over which the level of the low band is averaged."""
 ENVELOPE_BINS = 8
@@ -39,8 +36,8 @@ INITIAL_LEVEL, LARGEST_LEVEL = -3.0, 5.0
 class BandwidthExtender(nn.Module):
     """Generator that adds the band above a cut-off: sounds ``[B, C, T]`` to sounds of the same shape.
 
-    The source has the sample rate of the output and no content above the cut-off. Frequencies below 0.925 times the
-    cut-off stay as they are. The channels of a sound are processed separately. A change of the source's level changes
+    The source has the sample rate of the output and no content above the cut-off. Frequencies below ``overlap * cutoff``
+    stay as they are. The channels of a sound are processed separately. A change of the source's level changes
     the level of the output by the same factor, unless the source is very quiet.
 
     Args:
@@ -50,6 +47,9 @@ class BandwidthExtender(nn.Module):
         cutoff: cut-off frequency in Hz: half the sample rate at which the sources were recorded.
         n_fft: window length of the STFT, in samples.
         hop_length: hop of the STFT, in samples. It must divide ``n_fft``.
+        overlap: ratio of the lowest added frequency to the cut-off, above 0.5 and below 1. The added band is faded in
+            from there to the cut-off, because low-pass filters leave a gap below the cut-off. A smaller ratio fills the
+            gap better, but changes more of the source's own band.
         width: number of channels of a frame.
         blocks: number of ConvNeXt blocks.
 
@@ -82,6 +82,7 @@ class BandwidthExtender(nn.Module):
         cutoff: float,
         n_fft: int = 512,
         hop_length: int = 128,
+        overlap: float = 0.925,
         width: int = 192,
         blocks: int = 6,
     ) -> None:
@@ -90,11 +91,13 @@ class BandwidthExtender(nn.Module):
         self.shape, self.source, self.n_fft, self.hop_length = tuple(shape), tuple(source), n_fft, hop_length
         if self.shape != self.source or len(self.shape) != 2:
             raise ValueError(f"BandwidthExtender: shape={self.shape} and source={self.source} must both be (C, T)")
+        if not 0.5 < overlap < 1:
+            raise ValueError(f"BandwidthExtender: overlap={overlap} must be above 0.5 and below 1")
         if n_fft % hop_length:
             raise ValueError(f"BandwidthExtender: hop_length={hop_length} must divide n_fft={n_fft}")
         bins, step = n_fft // 2 + 1, n_fft // math.gcd(n_fft, hop_length)
         self.low = math.floor(cutoff * n_fft / format.sample_rate)
-        self.first = math.floor(OVERLAP * self.low)
+        self.first = math.floor(overlap * self.low)
         # A shift by a multiple of `step` bins keeps the phases of consecutive frames consistent.
         shift = (self.first - LOWEST_BIN) // step * step
         if shift < 1 or self.low >= bins - 1:

@@ -64,8 +64,8 @@ def test_psnr_averages_errors_before_the_logarithm() -> None:
 
 
 def test_si_sdr() -> None:
-    target = RNG(0).standard_normal((2, 1, 4000))
-    noise = RNG(1).standard_normal((2, 1, 4000))
+    target, noise = (RNG(seed).standard_normal((2, 1, 4000)) for seed in (0, 1))
+    target, noise = (x - x.mean(-1, keepdims=True) for x in (target, noise))
     noise -= target * (noise * target).sum(-1, keepdims=True) / (target**2).sum(-1, keepdims=True)
     noise *= np.sqrt((target**2).sum(-1, keepdims=True) / (noise**2).sum(-1, keepdims=True))
     for gain in (1.0, 0.1):

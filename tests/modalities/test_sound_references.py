@@ -90,7 +90,7 @@ def test_a_missing_band_is_found_and_measured() -> None:
     narrow = low_passed(x, 4000)
     found = Sound(RATE).restoration_metrics(narrow, x, narrow)
     assert found.keys() == {"lsd_above/4000Hz", "snr_below/4000Hz"} and found["snr_below/4000Hz"] == 100
-    assert found["lsd_above/4000Hz"] > 3 > lsd(narrow, x, RATE) > 1
+    assert found["lsd_above/4000Hz"] > lsd(narrow, x, RATE) > 1
     filled = narrow + noisy(0 * x, 0.02) - low_passed(noisy(0 * x, 0.02), 4000)
     better = Sound(RATE).restoration_metrics(filled, x, narrow)
     assert better["lsd_above/4000Hz"] < 1.2 and better["snr_below/4000Hz"] > 30
