@@ -36,9 +36,9 @@ INITIAL_LEVEL, LARGEST_LEVEL = -3.0, 5.0
 class BandwidthExtender(nn.Module):
     """Generator that adds the band above a cut-off: sounds ``[B, C, T]`` to sounds of the same shape.
 
-    The source has the sample rate of the output and no content above the cut-off. Frequencies below ``overlap * cutoff``
-    stay as they are. The channels of a sound are processed separately. A change of the source's level changes
-    the level of the output by the same factor, unless the source is very quiet.
+    The source has the sample rate of the output and no content above the cut-off. Frequencies below
+    ``overlap * cutoff`` stay as they are. The channels of a sound are processed separately. A change of the source's
+    level changes the level of the output by the same factor, unless the source is very quiet.
 
     Args:
         shape: shape ``(C, T)`` of the output.
