@@ -12,6 +12,7 @@ from audiogan.losses.penalties import R1, R2, GradientPenalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
 from audiogan.losses.relativistic import RelativisticPairing
 from audiogan.losses.shared_spectrum import Spectrum
+from audiogan.losses.speech import CompressedSpectrum, SignalToDistortion
 
 __all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "Glide", "GradientPenalty", "Hinge"]
 __all__ += ["LeastSquares", "MidSideDistance", "ModeFrequencies", "Noisiness", "NonSaturating"]
@@ -20,6 +21,8 @@ __all__ += [
     "PartialTracks",
     "Pitch",
     "RelativisticPairing",
+    "CompressedSpectrum",
+    "SignalToDistortion",
     "SpectralDistance",
     "Spectrum",
     "Wasserstein",
