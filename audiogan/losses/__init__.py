@@ -17,11 +17,11 @@ from audiogan.losses.speech import CompressedSpectrum, SignalToDistortion
 __all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "Glide", "GradientPenalty", "Hinge"]
 __all__ += ["LeastSquares", "MidSideDistance", "ModeFrequencies", "Noisiness", "NonSaturating"]
 __all__ += [
+    "CompressedSpectrum",
     "OrthogonalRegularisation",
     "PartialTracks",
     "Pitch",
     "RelativisticPairing",
-    "CompressedSpectrum",
     "SignalToDistortion",
     "SpectralDistance",
     "Spectrum",

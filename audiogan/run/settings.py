@@ -329,7 +329,9 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
     for key, target in find_targets(plain):
         try:
             block = resolve_target(target, key)
-            parameters = inspect.signature(open_audio_folder if block in (open_sounds, open_speech) else block).parameters.values()
+            parameters = inspect.signature(
+                open_audio_folder if block in (open_sounds, open_speech) else block
+            ).parameters.values()
         # `check_targets` reports invalid classes. Classes written in C may have no signature.
         except (UserError, TypeError, ValueError):
             continue

@@ -81,7 +81,9 @@ class MixNoise(Degradation):
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
         snr = rng.uniform(*self.snr)
-        added = coloured_noise(self.noise, x.shape[0], x.shape[1], rng) if self.sounds is None else self._recorded(x, rng)
+        added = (
+            coloured_noise(self.noise, x.shape[0], x.shape[1], rng) if self.sounds is None else self._recorded(x, rng)
+        )
         signal, noise = (float(v.double().square().mean()) for v in (x, added))
         return x + added * (signal / noise / 10 ** (snr / 10)) ** 0.5 if min(signal, noise) >= QUIET else x.clone()
 
