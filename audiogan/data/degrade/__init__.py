@@ -28,7 +28,8 @@ from audiogan.data.degrade.images import (
     MaskChoice,
     PoissonNoise,
 )
-from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
+from audiogan.data.degrade.sounds import BandLimit, Clip, LowPass, MixNoise
+from audiogan.data.degrade.speech import NoisySpeech
 
 __all__ = [
     "LUMA",
@@ -45,9 +46,11 @@ __all__ = [
     "Grey",
     "Hole",
     "Jpeg",
+    "LowPass",
     "Mask",
     "MaskChoice",
     "MixNoise",
+    "NoisySpeech",
     "OneOf",
     "PoissonNoise",
     "RandomBlur",
