@@ -14,6 +14,7 @@ from audiogan.losses.penalties import R1, R2, GradientPenalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
 from audiogan.losses.relativistic import RelativisticPairing
 from audiogan.losses.shared_spectrum import Spectrum
+from audiogan.losses.speech import CompressedSpectrum, SignalToDistortion
 
 __all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "Glide", "GradientPenalty", "Hinge"]
 __all__ += [
@@ -26,10 +27,12 @@ __all__ += [
     "NonSaturating",
 ]
 __all__ += [
+    "CompressedSpectrum",
     "OrthogonalRegularisation",
     "PartialTracks",
     "Pitch",
     "RelativisticPairing",
+    "SignalToDistortion",
     "SpectralDistance",
     "Spectrum",
     "Wasserstein",

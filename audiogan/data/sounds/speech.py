@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from audiogan.data.columns import Inputs, MaybeAugment, Rng, Rows, Signals
 from audiogan.data.sounds.sources import open_sounds
 from audiogan.data.table import Table
 from audiogan.errors import UserError
+from audiogan.modalities.sound import Sound
 
 
 class VariedSounds(Signals):
@@ -29,7 +31,10 @@ class VariedSounds(Signals):
     random = True
 
     def __init__(self, signals: Signals, gain: tuple[float, float], speed: tuple[float, float]) -> None:
-        super().__init__(signals.storage, signals.modality, indices=signals.indices, group=signals.group)
+        modality = signals.modality
+        if isinstance(modality, Sound):
+            modality = replace(modality, normalize="none")  # A translated sound keeps its level.
+        super().__init__(signals.storage, modality, indices=signals.indices, group=signals.group)
         self.gain, self.speed = gain, speed
 
     def read(self, rows: Rows, augment: MaybeAugment = None, rng: Rng = None, input_values: Inputs = None) -> Tensor:
