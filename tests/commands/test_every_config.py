@@ -32,6 +32,10 @@ SMALL = {
     "r3gan": [*DIGITS, "widths=[8,8]", "group_channels=4"],
     "semi-supervised": [*DIGITS, "width=4", "game.critic.widths=[8,8]"],
     "speech": [*SOUNDS, *TONENOISE],
+    "vocoder": [
+        *(*SOUNDS, "game.generator.width=8", "game.generator.layers=1", "game.generator.iterations=2"),
+        *("game.critic.critics.periods.width=2", "game.critic.critics.spectrograms.width=2"),
+    ],
     "stylegan": [*DIGITS, "sizes.small.channel_base=32", "sizes.small.latent_dim=8", "sizes.small.style_dim=8"],
 }
 """What makes each configuration small. ``{sounds}`` stands for a folder of 40 sounds of the drum machine."""
