@@ -46,6 +46,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="S",
         help="strength of adversarial training, from 0 (first stage) to 1 (default), for models with two stages",
     )
+    parser.add_argument(
+        "--raw",
+        metavar="RATE[,CHANNELS]",
+        help="with - for IN and OUT: 16-bit samples (little-endian) without a header, with this sample rate in Hz "
+        "(default: a file with a header, such as WAV)",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
@@ -54,7 +60,9 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     seed = parse_integer(args.seed, "--seed")
     from audiogan.model.loading import load
     from audiogan.model.translation.files import apply_files
+    from audiogan.model.translation.pipes import parse_raw
 
+    raw = None if args.raw is None else parse_raw(args.raw)
     generator = load(args.run, strength=args.strength)
     if args.label is not None:
         if "classes" in values or "classes" not in generator.inputs:
@@ -66,6 +74,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         args.source,
         args.out,
         mask=args.mask,
+        raw=raw,
         route=args.generator,
         inputs=values,
         seed=seed,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from audiogan.data.images.stacked import open_stacked_digits
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
+    from audiogan.data.sounds.speech import open_speech
     from audiogan.data.table import Table
     from audiogan.data.toys.points import open_points
     from audiogan.data.toys.shapes import open_shapes
@@ -29,6 +30,7 @@ __all__ = [
     "open_points",
     "open_shapes",
     "open_sounds",
+    "open_speech",
     "open_stacked_digits",
 ]
 
@@ -42,6 +44,7 @@ _MODULES = {
     "open_points": "toys.points",
     "open_shapes": "toys.shapes",
     "open_sounds": "sounds.sources",
+    "open_speech": "sounds.speech",
     "open_stacked_digits": "images.stacked",
 }
 

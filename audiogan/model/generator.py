@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +17,13 @@ from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.model.recipe import Recipe
-from audiogan.model.recipe_inputs import attach_signals, input_values, parse_inputs, recipe_from_values
+from audiogan.model.recipe_inputs import attach_signals, batch_recipes, input_values, parse_inputs, recipe_from_values
 from audiogan.model.routes import Routes
 from audiogan.utils.workers import WORKERS
 
 if TYPE_CHECKING:
     from audiogan.inputs import Input, Scale
 
-BATCH = 16
-"""Number of samples in a batch on devices other than the CPU."""
 TRACED_AFTER = 64
 """Number of samples after which the network is traced. For fewer samples, tracing (about 0.1 s) would not pay off."""
 Label = str | Mapping[str, float] | None
@@ -251,7 +248,7 @@ class Generator:
         if inputs:
             recipes = attach_signals({key: self.game.get_input(key) for key in inputs}, recipes, inputs)
         alone = self._weight.device.type == "cpu"
-        parts = [[recipe] for recipe in recipes] if alone else _batches(recipes)
+        parts = [[recipe] for recipe in recipes] if alone else batch_recipes(recipes)
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
         waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
         return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
@@ -286,6 +283,12 @@ class Generator:
         from audiogan.model.translation.signals import apply_signal
 
         return apply_signal(self, source, route=generator, **options)
+
+    def stream(self, blocks: Iterable[Any], **options: Any) -> Iterator[NDArray[np.float32]]:
+        """Translate a sound in blocks ``[C, n]``, see `audiogan.model.translation.signals.stream_signal`."""
+        from audiogan.model.translation.signals import stream_signal
+
+        return stream_signal(self, blocks, **options)
 
     @torch.inference_mode()
     def _alone(self, job: tuple[dict[str, torch.Tensor], float | None, str]) -> NDArray[np.float32]:
@@ -392,9 +395,3 @@ class Generator:
             UserError: a recipe does not fit this model.
         """
         return input_values(self.inputs, recipes, self.name)
-
-
-def _batches(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
-    """Return recipes in batches with equal truncation."""
-    groups = [list(group) for _, group in groupby(recipes, key=lambda recipe: recipe.truncation)]
-    return [group[i : i + BATCH] for group in groups for i in range(0, len(group), BATCH)]

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from audiogan.errors import UserError
 from audiogan.inputs import Input
 from audiogan.model.recipe import Recipe
 from audiogan.utils.text import printable
+
+BATCH = 16
+"""Number of samples in a batch on devices other than the CPU."""
 
 
 def recipe_from_values(
@@ -139,3 +143,9 @@ def _named(recipe: Recipe) -> str:
         inside = f" ({', '.join(map(str, value))})" if isinstance(value, Mapping) else ""
         parts.append(printable(f"{name}{inside}")[:200])
     return ", ".join(parts) or "no inputs"
+
+
+def batch_recipes(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """Return recipes in batches with equal truncation."""
+    groups = [list(group) for _, group in groupby(recipes, key=lambda recipe: recipe.truncation)]
+    return [group[i : i + BATCH] for group in groups for i in range(0, len(group), BATCH)]

@@ -323,12 +323,15 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
     """Yield the keys of arguments that must be integers according to the annotations of their class."""
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
+    from audiogan.data.sounds.speech import open_speech
     from audiogan.run.targets import find_targets, resolve_target
 
     for key, target in find_targets(plain):
         try:
             block = resolve_target(target, key)
-            parameters = inspect.signature(open_audio_folder if block is open_sounds else block).parameters.values()
+            parameters = inspect.signature(
+                open_audio_folder if block in (open_sounds, open_speech) else block
+            ).parameters.values()
         # `check_targets` reports invalid classes. Classes written in C may have no signature.
         except (UserError, TypeError, ValueError):
             continue

@@ -29,6 +29,7 @@ from audiogan.data.degrade.images import (
     PoissonNoise,
 )
 from audiogan.data.degrade.sounds import BandLimit, Clip, LowPass, MixNoise
+from audiogan.data.degrade.speech import NoisySpeech
 
 __all__ = [
     "LUMA",
@@ -49,6 +50,7 @@ __all__ = [
     "Mask",
     "MaskChoice",
     "MixNoise",
+    "NoisySpeech",
     "OneOf",
     "PoissonNoise",
     "RandomBlur",

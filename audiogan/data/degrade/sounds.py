@@ -20,6 +20,34 @@ FILTERS = ("butterworth", "chebyshev", "sinc")
 RIPPLE_DB = 0.25  # Ripple of Chebyshev filters in the passband, in dB. Both passes together have twice this ripple.
 
 
+def coloured_noise(colour: str, channels: int, length: int, rng: Rng) -> Tensor:
+    """Return Gaussian noise ``[channels, length]`` with a power spectrum from `SLOPES`. Channels are independent."""
+    white = rng.standard_normal((channels, length), np.float32)
+    if colour == "white" or length < 2:
+        return torch.from_numpy(white)
+    spectrum = np.fft.rfft(white)
+    bins = np.maximum(np.arange(spectrum.shape[-1]), 1)
+    spectrum[:, 0] = 0
+    return torch.from_numpy(np.fft.irfft(spectrum * bins ** SLOPES[colour], length).astype(np.float32))
+
+
+def random_excerpt(sounds: Table, channels: int, length: int, rng: Rng) -> Tensor:
+    """Return ``length`` samples ``[channels, length]`` of a random sound, from a random position.
+
+    Args:
+        sounds: table of sounds. A sound that is too short is repeated. The channels of a sound with another number of
+            channels are averaged.
+        channels: number of channels of the result.
+        length: number of samples of the result.
+        rng: random generator.
+    """
+    sound = sounds.signals(np.array([int(rng.integers(len(sounds)))]))[0]
+    if len(sound) != channels:
+        sound = sound.mean(0, keepdim=True).expand(channels, -1)
+    start = int(rng.integers(sound.shape[1]))
+    return sound[:, (torch.arange(length) + start) % sound.shape[1]]
+
+
 @dataclass(eq=False)
 class MixNoise(Degradation):
     """Add noise to a sound at a given signal-to-noise ratio. Silent sounds are returned unchanged.
@@ -56,7 +84,9 @@ class MixNoise(Degradation):
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
         snr = rng.uniform(*self.snr)
-        added = self._noise(x.shape[0], x.shape[1], rng) if self.sounds is None else self._recorded(x, rng)
+        added = (
+            coloured_noise(self.noise, x.shape[0], x.shape[1], rng) if self.sounds is None else self._recorded(x, rng)
+        )
         signal, noise = (float(v.double().square().mean()) for v in (x, added))
         return x + added * (signal / noise / 10 ** (snr / 10)) ** 0.5 if min(signal, noise) >= QUIET else x.clone()
 
@@ -66,21 +96,8 @@ class MixNoise(Degradation):
             raise self.error(f"sounds: the noises have {mine} Hz, the data {theirs} Hz; use equal sample rates")
         return self
 
-    def _noise(self, channels: int, length: int, rng: Rng) -> Tensor:
-        white = rng.standard_normal((channels, length), np.float32)
-        if self.noise == "white" or length < 2:
-            return torch.from_numpy(white)
-        spectrum = np.fft.rfft(white)
-        bins = np.maximum(np.arange(spectrum.shape[-1]), 1)
-        spectrum[:, 0] = 0
-        return torch.from_numpy(np.fft.irfft(spectrum * bins ** SLOPES[self.noise], length).astype(np.float32))
-
     def _recorded(self, x: Tensor, rng: Rng) -> Tensor:
-        sound = self.sounds.signals(np.array([int(rng.integers(len(self.sounds)))]))[0]
-        if len(sound) != len(x):
-            sound = sound.mean(0, keepdim=True).expand(len(x), -1)
-        start = int(rng.integers(sound.shape[1]))
-        return sound[:, (torch.arange(x.shape[1]) + start) % sound.shape[1]]
+        return random_excerpt(self.sounds, x.shape[0], x.shape[1], rng)
 
 
 @dataclass(eq=False)

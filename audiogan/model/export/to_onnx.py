@@ -93,8 +93,9 @@ def _inverse_real_fft(x: Tensor, n: int | None = None, dim: int = -1, norm: str 
     n = 2 * (bins - 1) if n is None else n
     if dim % x.dim() != x.dim() - 1 or bins != n // 2 + 1:
         return NotImplemented  # PyTorch then exports the operation unchanged.
-    doubled = torch.ones(bins, 1, dtype=x.real.dtype, device=x.device)
-    doubled[1 : (n + 1) // 2] = 2
+    # Assigning to a slice would add a constant to the graph, which a second decomposition does not find.
+    bin_index = torch.arange(bins, device=x.device)[:, None]
+    doubled = 1 + ((bin_index > 0) & (bin_index < (n + 1) // 2)).to(x.real.dtype)
     full = F.pad(torch.view_as_real(x) * doubled, (0, 0, 0, n - bins))
     return torch.view_as_real(torch.fft.ifft(torch.view_as_complex(full), norm=norm))[..., 0]
 
@@ -117,7 +118,7 @@ def _model(generator: Generator, metadata: dict[str, str], route: str | None, ha
                 dynamo=True,
             )
     except Exception as error:  # PyTorch raises errors of many classes
-        why = first_line(error)
+        why = first_line(error.__cause__ or error)  # the cause names the operation
         raise UserError(f"{generator.name}: ONNX does not support one of its operations ({why})") from error
     assert made is not None
     model = made.model_proto

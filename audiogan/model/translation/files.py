@@ -23,6 +23,7 @@ from audiogan.files import (
 from audiogan.modalities.reading.reader import Unreadable
 from audiogan.model.translation import formats
 from audiogan.model.translation.folders import list_signals
+from audiogan.model.translation.pipes import PipeFormat, read_wav_header, translate_pipe
 from audiogan.model.translation.signals import Translation
 from audiogan.utils.progress import ItemProgress, interruptible
 from audiogan.utils.text import join_names, printable
@@ -52,6 +53,7 @@ def apply_files(
     out: Path,
     *,
     mask: Path | None = None,
+    raw: PipeFormat | None = None,
     overwrite: bool = False,
     echo: Callable[[str], None] = print,
     **options: Any,
@@ -60,7 +62,8 @@ def apply_files(
 
     The result of a single file is written to ``out``, or into ``out`` if that is a folder. The results of a folder of
     files are written into the folder ``out`` under the names of the sources. The suffix changes if the format of a
-    source cannot be written. ``-`` selects standard input or output. Each file is written atomically. An unreadable
+    source cannot be written. ``-`` selects standard input or output. A WAV file from standard
+    input is translated block by block if the model can do so and the result goes to standard output. Each file is written atomically. An unreadable
     file in a folder is skipped.
 
     Args:
@@ -69,6 +72,7 @@ def apply_files(
         out: file, folder, or ``-``.
         mask: mask for inpainting, see `Translation.with_mask`, or a folder with one mask for each source. A mask has
             the name of its source, and the suffix of the source or ``.png``.
+        raw: format of samples without a header in a pipe, see `translate_pipe`. Default: a file with a header.
         overwrite: replace existing files.
         echo: function that prints a line.
         options: ``route``, ``inputs`` and ``seed``, see `Translation`.
@@ -81,14 +85,27 @@ def apply_files(
             file cannot be written.
     """
     translation = Translation(generator, **options)
+    content = b""
+    if str(source) == PIPE:
+        pipe = _standard_input()
+        if str(out) == PIPE and translation.streamed is not None and not sys.stdout.isatty():
+            format, content = (raw, b"") if raw is not None else read_wav_header(pipe)
+            if format is not None:
+                with contextlib.suppress(BrokenPipeError), open(sys.stdout.fileno(), "wb", closefd=False) as result:
+                    translate_pipe(translation, pipe, result, format, echo)
+                return ApplyResult()
+    if raw is not None:
+        raise UserError("--raw: it needs - for IN and OUT, and a model that translates sounds in blocks; leave it out")
     noun, many, piped = generator.modality.noun, source.is_dir(), str(out) == PIPE
     known = formats.SOUNDS if translation.sound else formats.PICTURES
 
     def target(path: Path) -> Path:
         return path if path.suffix.lower() in known else path.with_suffix(generator.modality.suffix)
 
-    done, content = ApplyResult(), _standard_input() if str(source) == PIPE else None
+    done = ApplyResult()
     jobs: list[tuple[Path | bytes, Path | None]]
+    if str(source) == PIPE:
+        content += pipe.read()
     if piped and (many or sys.stdout.isatty()):
         raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
     if many:
@@ -99,7 +116,7 @@ def apply_files(
         if not names:
             raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
         jobs = [(source / name, target(out / name)) for name in names]
-    elif content is not None:
+    elif str(source) == PIPE:
         jobs = [(content, None if piped else out)]
     else:
         check_readable_file(source)
@@ -249,7 +266,7 @@ def _identity(path: Path) -> tuple[int, int]:
     return info.st_dev, info.st_ino
 
 
-def _standard_input() -> bytes:
+def _standard_input() -> BinaryIO:
     if sys.stdin is None or sys.stdin.isatty():
         raise UserError("standard input is a terminal; name a file, or pipe one in")
-    return sys.stdin.buffer.read()
+    return sys.stdin.buffer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs import MaskSignal, Seeded, Signal
+from audiogan.modalities.reading.sound import resample_blocks
+from audiogan.model.translation.streaming import StreamingNetwork, run_stream
 from audiogan.model.translation.tiling import Array, apply_tiled
 from audiogan.utils.workers import WORKERS
 
@@ -22,7 +25,8 @@ def apply_signal(
 ) -> NDArray[np.float32]:
     """Translate one signal of any size.
 
-    If the receptive field of the network is known and finite, the signal is split into tiles with margins of this size,
+    A network that processes streams (`StreamingNetwork`) receives the signal in blocks, and passes its state from block
+    to block. For other networks: if the receptive field of the network is known and finite, the signal is split into tiles with margins of this size,
     so that the result has no seams. Otherwise, overlapping windows of the training size are processed and cross-faded.
     A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
@@ -50,6 +54,80 @@ def apply_signal(
             progress(done / (signal.shape[1] * translation.factors[0]))
     finished: NDArray[np.float32] = generator.modality.postprocess(np.concatenate(parts, axis=1)[None])[0]
     return finished
+
+
+def stream_signal(
+    generator: Any, blocks: Iterable[Any], *, sample_rate: int | None = None, **options: Any
+) -> Iterator[NDArray[np.float32]]:
+    """Translate a sound in blocks, for example from a microphone. Yield each part of the result as soon as it is known.
+
+    The parts together have the length of the blocks together. Each channel is translated separately.
+
+    Args:
+        generator: model whose network processes streams, see `Translation.streamed`.
+        blocks: consecutive samples ``[C, n]`` or ``[n]`` in -1 ... 1. A block can have any length.
+        sample_rate: sample rate of the blocks in Hz. Default: that of the model. At other rates, the sound is resampled
+            to the rate of the model and back, which adds to the delay.
+        options: ``route``, ``inputs`` and ``seed``, see `Translation`.
+
+    Yields:
+        Consecutive samples ``[C, n]`` of the result, float32. Samples are not clipped.
+
+    Raises:
+        UserError: the model does not process streams, there are no samples, or a block is invalid.
+
+    Examples:
+        >>> import audiogan, numpy as np
+        >>> from audiogan.model.translation.signals import stream_signal
+        >>> try:
+        ...     list(stream_signal(audiogan.load("drums"), [np.zeros(100)]))
+        ... except audiogan.UserError:
+        ...     print("The drums do not translate sounds.")
+        The drums do not translate sounds.
+    """
+    translation = Translation(generator, **options)
+    if translation.streamed is None:
+        raise UserError(f"{generator.name}: its network does not process streams; use apply with the whole signal")
+    rate = translation.source.modality.sample_rate
+    given, parts = sample_rate or rate, iter(blocks)
+    first = next(parts, None)
+    if first is None:
+        raise UserError("the signal is empty")
+    channels = len(np.atleast_2d(first))
+    frames = 0
+
+    def checked() -> Iterator[Array]:
+        nonlocal frames
+        for block in chain([first], parts):
+            x = np.atleast_2d(np.asarray(block, np.float32))
+            if x.ndim != 2 or len(x) != channels or not np.isfinite(x).all():
+                raise UserError(f"expected finite samples [{channels}, n] in each block, got shape {list(x.shape)}")
+            frames += x.shape[1]
+            yield x.T
+
+    low = (block.T for block in resample_blocks(checked(), channels, given, rate))
+    made = (part.T for part in translation.run(low, channel_groups=channels))
+    yield from fit_length(resample_blocks(made, channels, rate, given), lambda: frames)
+
+
+def fit_length(blocks: Iterable[Array], frames: Callable[[], int]) -> Iterator[Array]:
+    """Cut or pad a sound in blocks ``[n, C]`` to a length that is known at the end. Yield blocks ``[C, n]``.
+
+    Args:
+        blocks: consecutive samples. Resampling twice can add or remove samples.
+        frames: function that returns the number of samples read so far, which the result never exceeds.
+    """
+    written = channels = 0
+    held = None
+    for block in blocks:
+        channels = block.shape[1]
+        joined = block if held is None else np.concatenate([held, block])
+        now, held = joined[: frames() - written], joined[frames() - written :]
+        written += len(now)
+        if len(now):
+            yield now.T
+    if frames() > written and channels:
+        yield np.zeros((channels, frames() - written), np.float32)
 
 
 class Translation:
@@ -123,6 +201,19 @@ class Translation:
         plain = all(space is None or space.pointwise for space in spaces)
         return getattr(self.game.nets[self.route], "receptive_field", None) if plain else None
 
+    @property
+    def streamed(self) -> StreamingNetwork | None:
+        """The network if it processes blocks of a mono sound in order, see `StreamingNetwork`. None for others."""
+        network = self.game.nets[self.route]
+        plain = all(s is None or s.pointwise for s in (self.source.representation, self.game.representation))
+        suits = plain and self.sound and self.channels == 1 and network.takes == {self.source.name}
+        return network if suits and isinstance(network, StreamingNetwork) else None
+
+    @property
+    def _device(self) -> torch.device:
+        found: torch.device = next(self.game.parameters()).device
+        return found
+
     def run(
         self,
         source: Array | Iterable[Array],
@@ -137,15 +228,19 @@ class Translation:
             source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
             channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
-            tile_size: tile size for tests. It does not affect the result.
+            tile_size: tile size for tests. It does not affect the result. Networks that process streams ignore the
+                size of tiles and receive blocks of this length.
 
         Yields:
             Consecutive parts of the network output, before `Modality.postprocess`.
         """
+        if (network := self.streamed) is not None:
+            blocks = [source] if isinstance(source, np.ndarray) else source
+            return run_stream(network, blocks, self._device, self.generator.name, tile_size)
         beside = self._beside(sizes)
         if beside:
             source = self._joined([source] if isinstance(source, np.ndarray) else source, beside)
-        alone = next(self.game.parameters()).device.type == "cpu"
+        alone = self._device.type == "cpu"
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
             jobs = [(tile, channel_groups, beside) for tile in tiles]
