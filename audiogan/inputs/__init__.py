@@ -6,6 +6,7 @@ from audiogan.inputs.base import Input, Inputs, Random, Seeded
 from audiogan.inputs.classes import Classes
 from audiogan.inputs.knobs import Knobs
 from audiogan.inputs.latent import Latent
+from audiogan.inputs.mel import MelSignal
 from audiogan.inputs.scale import LIMIT, Scale
 from audiogan.inputs.signal import MaskSignal, Signal
 from audiogan.inputs.text import Text
@@ -18,6 +19,7 @@ __all__ = [
     "Knobs",
     "Latent",
     "MaskSignal",
+    "MelSignal",
     "Random",
     "Scale",
     "Seeded",

@@ -6,7 +6,9 @@ from audiogan.losses.adversarial import Hinge, LeastSquares, NonSaturating, Wass
 from audiogan.losses.auxiliary_targets import AuxiliaryTarget, PartialTracks, Pitch, Width
 from audiogan.losses.distances import L1
 from audiogan.losses.knobs import Attack, Brightness, Decay, Noisiness
+from audiogan.losses.mel_distance import MelDistance
 from audiogan.losses.modes import Glide, MidSideDistance, ModeFrequencies
+from audiogan.losses.multi_resolution import MultiResolutionSTFT
 from audiogan.losses.orthogonal import OrthogonalRegularisation
 from audiogan.losses.penalties import R1, R2, GradientPenalty, WeightClip
 from audiogan.losses.reconstruction import SpectralDistance
@@ -15,7 +17,15 @@ from audiogan.losses.shared_spectrum import Spectrum
 from audiogan.losses.speech import CompressedSpectrum, SignalToDistortion
 
 __all__ = ["L1", "R1", "R2", "Attack", "AuxiliaryTarget", "Brightness", "Decay", "Glide", "GradientPenalty", "Hinge"]
-__all__ += ["LeastSquares", "MidSideDistance", "ModeFrequencies", "Noisiness", "NonSaturating"]
+__all__ += [
+    "LeastSquares",
+    "MelDistance",
+    "MidSideDistance",
+    "ModeFrequencies",
+    "MultiResolutionSTFT",
+    "Noisiness",
+    "NonSaturating",
+]
 __all__ += [
     "CompressedSpectrum",
     "OrthogonalRegularisation",

@@ -1,0 +1,127 @@
+"""The multi-resolution critic of the Descript audio codec (Kumar et al., NeurIPS 2023), and a sum of critics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import weight_norm
+
+from audiogan.networks.base import CriticOutput
+from audiogan.networks.checks import check_sizes
+from audiogan.networks.hifigan import SLOPE, pooled_features
+from audiogan.representations.stft import Frames
+
+EDGES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+"""Edges of the frequency bands, as fractions of half the sample rate."""
+
+
+class MRD(nn.Module):
+    """Multi-resolution critic: for each window length, a critic on the complex STFT of sounds ``[B, 1, T]``.
+
+    Real and imaginary part are two channels. The frequencies are divided into five bands, each with convolutions of its
+    own. Windows are Hann windows, and the hop is a quarter of the window. STFTs are divided by the sum of the window.
+
+    Args:
+        n_ffts: window lengths in samples, multiples of 4.
+        width: number of channels of each layer, 1 or more; 32 in the paper.
+
+    Source:
+        Kumar et al., "High-fidelity audio compression with improved RVQGAN", NeurIPS 2023, section 3.4. Jang et al.,
+        "UnivNet", Interspeech 2021, section 2.2, for critics on STFTs of several resolutions.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.dac import MRD
+        >>> len(MRD(n_ffts=(256, 512), width=4)(torch.zeros(2, 1, 4096)).logits)
+        2
+    """
+
+    takes: frozenset[str] = frozenset()
+
+    def __init__(self, n_ffts: Sequence[int] = (2048, 1024, 512), width: int = 32) -> None:
+        super().__init__()
+        check_sizes(self, n_ffts=len(n_ffts), width=width)
+        if any(n < 64 or n % 4 for n in n_ffts):
+            raise ValueError(f"MRD: n_ffts={list(n_ffts)} must be multiples of 4, 64 or more")
+        self.n_ffts = tuple(n_ffts)
+
+        def stack() -> nn.ModuleList:
+            kernels, strides = [(3, 9)] * 4 + [(3, 3)], [(1, 1), (1, 2), (1, 2), (1, 2), (1, 1)]
+            return nn.ModuleList(
+                weight_norm(nn.Conv2d(i, o, k, s, padding=(k[0] // 2, k[1] // 2)))
+                for (i, o), k, s in zip(pairwise([2, *[width] * 5]), kernels, strides, strict=True)
+            )
+
+        bands = len(EDGES) - 1
+        self.convs = nn.ModuleList(nn.ModuleList(stack() for _ in range(bands)) for _ in n_ffts)
+        self.scores = nn.ModuleList(weight_norm(nn.Conv2d(width, 1, 3, padding=1)) for _ in n_ffts)
+
+    def forward(self, x: Tensor) -> CriticOutput:
+        """Return the logits of each resolution, and all hidden layers as features, for sounds ``[B, 1, T]``."""
+        logits, hidden = [], []
+        for n, bands, score in zip(self.n_ffts, self.convs, self.scores, strict=True):
+            frames = _frames(x.shape[-1], n, x.device)
+            spectrum = torch.view_as_real(frames.analyse(x[:, 0])) * (2.0 / float(frames.window.sum()))
+            planes = spectrum.permute(0, 3, 1, 2)  # [B, 2, frames, bins]
+            edges = [round(edge * (n // 2 + 1)) for edge in EDGES]
+            ends = []
+            for convs, low, high in zip(bands, edges, edges[1:], strict=False):  # type: ignore[arg-type]
+                y = planes[..., low:high]
+                for conv in convs:
+                    y = F.leaky_relu(conv(y), SLOPE)
+                    hidden.append(y)
+                ends.append(y)
+            logits.append(score(torch.cat(ends, dim=-1)))
+        return CriticOutput(logits, None, hidden)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the last hidden layer of each band and resolution, averaged over positions, ``[B, D]``."""
+        return pooled_features(self(x), 5)
+
+
+class CriticSum(nn.Module):
+    """Critic that contains several critics on the same signals. Each of them learns as it would alone.
+
+    Args:
+        critics: critics that take no inputs besides the signals.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.dac import MRD, CriticSum
+        >>> from audiogan.networks.hifigan import MPD
+        >>> critic = CriticSum([MPD(width=4), MRD((256,), width=4)])
+        >>> len(critic(torch.zeros(2, 1, 4096)).logits)
+        6
+    """
+
+    takes: frozenset[str] = frozenset()
+
+    def __init__(self, critics: Sequence[nn.Module]) -> None:
+        super().__init__()
+        if not critics:
+            raise ValueError("CriticSum: critics must be a list of at least one critic")
+        self.critics = nn.ModuleList(critics)
+
+    def forward(self, x: Tensor) -> CriticOutput:
+        """Return the logits and features of all critics."""
+        logits: list[Tensor] = []
+        hidden: list[Tensor] = []
+        for critic in self.critics:
+            out = critic(x)
+            logits += out.logits
+            hidden += out.features
+        return CriticOutput(logits, None, hidden)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return the features of all critics as one tensor ``[B, D]``."""
+        return torch.cat([critic.features(x) for critic in self.critics], dim=1)  # type: ignore[operator]
+
+
+@lru_cache(maxsize=16)
+def _frames(length: int, n_fft: int, device: torch.device) -> Frames:
+    return Frames(length, n_fft, n_fft // 4, pad=n_fft // 2).to(device)
