@@ -49,7 +49,8 @@ class SpeechMasker(nn.Module):
 
     Attributes:
         delay: delay of the output of a stream behind its input, in samples. In addition, a stream collects
-            ``multiple`` samples before it processes them.
+            ``multiple`` samples before it processes them: 1,024 and 256 samples with the default settings, together 80
+            ms at 16 kHz.
         multiple: lengths of blocks in a stream are multiples of this number of samples.
 
     Source:
