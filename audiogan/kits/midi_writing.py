@@ -16,7 +16,7 @@ DRUM_ON, DRUM_OFF = 0x99, 0x89
 def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: float) -> bytes:
     """Return a drum pattern as the content of a MIDI file of format 0, with all notes on channel 10.
 
-    If the pattern is not a whole number of bars in 4/4, the time signature of the file makes it a single bar. Otherwise,
+    If the pattern is not a whole number of bars in 4/4, the time signature of the file makes it a single bar. With 4/4,
     `audiogan play --loop` would add a rest before each repetition.
 
     Args:

@@ -15,7 +15,7 @@ from audiogan.representations.mel_spectrogram import MelSpectrogram
 from audiogan.representations.stft import MOMENTUM, Frames
 
 
-class FrameBlock(nn.Module):
+class VocosBlock(nn.Module):
     """ConvNeXt block on frames ``[B, frames, width]`` (Liu et al., CVPR 2022), with a residual connection.
 
     Args:
@@ -98,7 +98,7 @@ class Vocos(nn.Module):
         self.shape, self.n_mels, self.n_fft = tuple(shape), spectrogram.n_mels, spectrogram.n_fft
         self.hop_length, self.largest, self.iterations = spectrogram.hop_length, float(largest), iterations
         self.embed, self.norm = nn.Conv1d(self.n_mels, width, 7, padding=3), nn.LayerNorm(width, eps=1e-6)
-        self.blocks = nn.ModuleList(FrameBlock(width, inner, 1 / layers) for _ in range(layers))
+        self.blocks = nn.ModuleList(VocosBlock(width, inner, 1 / layers) for _ in range(layers))
         bins = self.n_fft // 2 + 1
         self.last_norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, bins if iterations else 2 * bins)
         for module in self.modules():
