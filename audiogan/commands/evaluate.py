@@ -6,7 +6,7 @@ import argparse
 
 OPTIONS = (
     *("count", "seed", "classifier", "extractor", "extractor_weights", "gain", "transfer", "sheet", "best_worst"),
-    *("rank_by", "baseline"),
+    *("rank_by", "baseline", "speech"),
 )
 """Options of the command that are passed to `evaluate_run` as keyword arguments."""
 
@@ -38,6 +38,11 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         metavar="RUN",
         help="another run to evaluate on the same data, such as the same network trained without a critic",
     )
+    parser.add_argument(
+        "--speech",
+        action="store_true",
+        help="measure PESQ, ESTOI, mel cepstra and pitch, for models of pairs of sounds (needs audiogan[speech])",
+    )
     parser.add_argument("--sheet", metavar="FILE.png", help="write an image of samples beside real examples, by class")
     parser.add_argument(
         "--best-worst",
@@ -47,7 +52,8 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--rank-by",
         metavar="METRIC",
-        help="metric that ranks the outputs: ssim | psnr | gmsd | l1 for images (default ssim; for sounds si_sdr)",
+        help="metric that ranks the outputs: ssim | psnr | gmsd | l1 for images (default ssim), "
+        "si_sdr | lsd | stft_distance | l1 for sounds (default si_sdr)",
     )
     parser.add_argument("--extractor", help="MODULE:CLASS of a torch module of your own to use as feature extractor")
     parser.add_argument(

@@ -24,7 +24,7 @@ from audiogan.evaluation.data_sets import (
     open_evaluation_data,
     require_labelled_data,
 )
-from audiogan.evaluation.side_by_side import check_ranking, draw_best_and_worst, side_by_side
+from audiogan.evaluation.side_by_side import check_ranking, check_speech, draw_best_and_worst, side_by_side
 from audiogan.evaluation.translations import (
     Translated,
     measure_distribution,
@@ -66,6 +66,7 @@ def evaluate_run(
     best_worst: str | None = None,
     rank_by: str | None = None,
     baseline: str | None = None,
+    speech: bool = False,
     trust: str | Sequence[str] = (),
     echo: Echo = print,
 ) -> Report:
@@ -92,6 +93,8 @@ def evaluate_run(
             of `DEFAULT_METRICS` that the kind of signal has.
         baseline: run folder, checkpoint or model to evaluate on the same data, such as the same network trained without
             a critic. Its values are in the report under ``baseline``.
+        speech: also measure the quality and intelligibility of speech, for models that were trained on pairs of sounds.
+            It needs the packages of ``audiogan[speech]``.
         trust: names of modules outside the package that the run may use, see `audiogan.load`.
         echo: function that prints a line.
 
@@ -114,6 +117,8 @@ def evaluate_run(
     other = None if baseline is None else load(baseline, trust=trust)
     if other is not None:
         check_comparable(generator, other, data)
+    if speech:
+        check_speech(generator)
     metric = "" if best_worst is None else check_ranking(generator, rank_by)
     noun = generator.modality.noun
     if count < 1:
@@ -137,9 +142,10 @@ def evaluate_run(
         if warning := data_change_warning(generator, sets):
             echo(warning)
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
-        report, made = _measure(generator, sets, embeddings, count, seed, classifier, echo)
+        options = {"count": count, "seed": seed, "classifier": classifier, "speech": speech, "echo": echo}
+        report, made = _measure(generator, sets, embeddings, **options)
         if other is not None:
-            values = _measure(other, sets, embeddings, count, seed, classifier, echo)[0].values
+            values = _measure(other, sets, embeddings, **options)[0].values
             report = replace(report, baseline=values, baseline_name=other.name)
         if best_worst is not None:
             with wrap_os_errors(f"--best-worst {best_worst}: cannot be written"):
@@ -161,7 +167,15 @@ def evaluate_run(
 
 
 def _measure(
-    generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
+    generator: Generator,
+    sets: DataSets,
+    embeddings: list[Any],
+    *,
+    count: int,
+    seed: int,
+    classifier: bool,
+    speech: bool,
+    echo: Echo,
 ) -> tuple[Report, dict[str, Translated]]:
     """Return the report of a model, and its outputs by the name of the generator if it translates sources."""
     if not generator.game.required_inputs:
@@ -172,7 +186,7 @@ def _measure(
         made = outputs[route] = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
-        part = _translated(generator, sets, embeddings, route, made, seed, classifier, echo)
+        part = _translated(generator, sets, embeddings, route, made, seed, classifier, echo, speech)
         report = report.merged(part.with_prefix(route) if several else part)
     return report, outputs
 
@@ -206,6 +220,7 @@ def _translated(
     seed: int,
     classifier: bool,
     echo: Echo,
+    speech: bool,
 ) -> Report:
     """Measure outputs of one generator for held-out sources, and the unchanged sources as a baseline."""
     train, seen = sets.train, None
@@ -215,7 +230,7 @@ def _translated(
     report = Report({}, {}, {}, {})
     for embedding in embeddings:
         report = report.merged(measure_distribution(made, generator, embedding, seen, seed))
-    report = report.merged(measure_reference_metrics(made, generator))
+    report = report.merged(measure_reference_metrics(made, generator, speech=speech))
     report = report.merged(measure_source_preservation(made, generator, route, seed)).merged(
         _appearance(made, generator)
     )

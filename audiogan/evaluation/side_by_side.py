@@ -90,8 +90,7 @@ def check_ranking(generator: Generator, metric: str | None) -> str:
     Raises:
         UserError: outputs have no targets of their own, or the metric does not exist.
     """
-    paired = all(route.source is None and route.target is None for route in generator.routes.values())
-    if not generator.game.required_inputs or not paired:
+    if not _paired(generator):
         reason = f"the outputs of {generator.name} have no targets of their own"
         raise UserError(f"--best-worst: {reason}; use it for models of pairs, and --sheet for others")
     x, y = np.random.default_rng(0).uniform(-1, 1, (2, 1, *generator.shape)).astype(np.float32)
@@ -101,6 +100,23 @@ def check_ranking(generator: Generator, metric: str | None) -> str:
     if metric not in known:
         raise UserError(f"--rank-by {printable(metric)}: no such metric; choose one of {', '.join(known)}")
     return metric
+
+
+def check_speech(generator: Generator) -> None:
+    """Raise `UserError` unless speech can be measured: the model has targets of its own, and they are sounds."""
+    if not _paired(generator):
+        raise UserError(f"--speech: the outputs of {generator.name} have no targets of their own; omit --speech")
+    x = np.zeros((1, *generator.shape), np.float32)
+    try:
+        generator.modality.speech_metrics(x, x)
+    except UserError as error:
+        raise UserError(f"--speech: {error}") from error
+
+
+def _paired(generator: Generator) -> bool:
+    """Return whether each output of a model has a target of its own."""
+    paired = all(route.source is None and route.target is None for route in generator.routes.values())
+    return bool(generator.game.required_inputs) and paired
 
 
 def draw_best_and_worst(

@@ -117,11 +117,19 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
     return Report(report.values, report.floor, report.better, report.counts, {}, nothing)
 
 
-def measure_reference_metrics(translated: Translated, generator: Generator) -> Report:
+def measure_reference_metrics(translated: Translated, generator: Generator, *, speech: bool = False) -> Report:
     """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data.
 
     ``match@16`` is the share of outputs whose own target is the nearest of 16 targets, see
     `audiogan.modalities.references.target_match_rate`.
+
+    Args:
+        translated: the outputs, see `translate`.
+        generator: the model.
+        speech: also measure speech, see `Modality.speech_metrics`.
+
+    Returns:
+        A report. `Report.nothing` has the values of the metrics for the unchanged sources.
     """
     outputs, targets, sources, paired, _ = translated
     if not paired:
@@ -129,6 +137,10 @@ def measure_reference_metrics(translated: Translated, generator: Generator) -> R
 
     def by_name(x: NDArray[np.float32]) -> dict[str, float]:
         found = generator.modality.reference_metrics(x, targets)
+        if sources is not None:
+            found |= generator.modality.restoration_metrics(x, targets, sources)
+        if speech:
+            found |= generator.modality.speech_metrics(x, targets)
         if len(targets) >= CANDIDATES:
             found[f"match@{CANDIDATES}"] = target_match_rate(x, targets)
         return {f"{name}/target@{len(targets)}": value for name, value in found.items() if np.isfinite(value)}

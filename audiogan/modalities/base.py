@@ -254,6 +254,28 @@ class Modality:
 
         return {"l1": l1(output, target)}
 
+    def restoration_metrics(self, output: np.ndarray, target: np.ndarray, source: np.ndarray) -> dict[str, float]:
+        """Return metrics that compare outputs with their targets and sources. By default, there are none.
+
+        Args:
+            output: signals ``[N, *shape]``.
+            target: signals of the same shape.
+            source: signals of the same shape.
+
+        Returns:
+            Name of each metric -> value. The part of a name before the first slash is a key of
+            `audiogan.modalities.references.BETTER`.
+        """
+        return {}
+
+    def speech_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Return full-reference metrics of speech, for sounds only. The arguments are those of `reference_metrics`.
+
+        Raises:
+            UserError: the modality is not `Sound`, or a package is missing.
+        """
+        raise UserError(f"speech metrics are defined for sounds, not for {self.noun}s")
+
     def sample_metrics(self, x: np.ndarray, real: np.ndarray | None = None) -> dict[str, float]:
         """Return metrics of a set of signals as a whole, without targets. By default, there are none.
 

@@ -200,17 +200,46 @@ class Sound(Modality):
         return LogMel.for_length(self.sample_rate, shape[-1])
 
     def reference_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
-        """Return ``l1``, ``si_sdr`` (dB) and ``log_spectral_distance`` (dB) of outputs and targets ``[N, C, T]``.
+        """Return ``l1``, ``si_sdr`` (dB), ``lsd`` and ``stft_distance`` of outputs and targets ``[N, C, T]``.
 
-        ``si_sdr`` is missing if all targets are silent.
+        `audiogan.modalities.sound_references` defines the last two. ``si_sdr`` and ``stft_distance`` are missing if all
+        targets are silent.
         """
-        from audiogan.modalities.references import log_spectral_distance, si_sdr
+        from audiogan.modalities.references import si_sdr
+        from audiogan.modalities.sound_references import lsd, stft_distance
 
         found = super().reference_metrics(output, target)
         if (ratio := si_sdr(output, target)) is not None:
             found["si_sdr"] = ratio
-        found["log_spectral_distance"] = log_spectral_distance(output, target, self.sample_rate)
+        found["lsd"] = lsd(output, target, self.sample_rate)
+        if (distance := stft_distance(output, target, self.sample_rate)) is not None:
+            found["stft_distance"] = distance
         return found
+
+    def restoration_metrics(self, output: np.ndarray, target: np.ndarray, source: np.ndarray) -> dict[str, float]:
+        """Return ``lsd_above/4000Hz`` and ``snr_below/4000Hz``, if sources ``[N, C, T]`` lack frequencies above 4 kHz.
+
+        The frequency is found by `audiogan.modalities.sound_references.cutoff_frequency`. The result is empty if the
+        sources have the bandwidth of the targets.
+        """
+        from audiogan.modalities.sound_references import cutoff_frequency, lsd, snr_below
+
+        cutoff = cutoff_frequency(source, target, self.sample_rate)
+        if cutoff is None:
+            return {}
+        found = {f"lsd_above/{cutoff:g}Hz": lsd(output, target, self.sample_rate, cutoff)}
+        if (ratio := snr_below(output, source, self.sample_rate, cutoff)) is not None:
+            found[f"snr_below/{cutoff:g}Hz"] = ratio
+        return found
+
+    def speech_metrics(self, output: np.ndarray, target: np.ndarray) -> dict[str, float]:
+        """Return PESQ, ESTOI, MCD and distances of pitch.
+
+        `audiogan.modalities.speech_references.speech_metrics` describes them.
+        """
+        from audiogan.modalities.speech_references import speech_metrics
+
+        return speech_metrics(output, target, self.sample_rate)
 
     def image_settings_name(self, shape: Sequence[int]) -> str | None:
         return f"melpicture-{self.sample_rate / 1000:g}k-{shape[-1] / self.sample_rate:g}s"

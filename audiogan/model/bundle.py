@@ -18,7 +18,7 @@ from audiogan.run.targets import external_modules
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-PRIVATE = ("root", "cache", "named")
+PRIVATE = ("root", "cache", "named", "noises", "rooms")
 """Keys of the data configuration that contain paths of the training machine. Bundles do not contain these keys."""
 STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every file in a bundle. It is constant so that the same model gives identical bytes."""

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from audiogan.networks.checks import check_sizes
 
 POWER = 0.3
-"""Exponent of the magnitudes of the STFT that the network receives. CMGAN (Cao et al., Interspeech 2022) uses it too."""
+"""Exponent of the magnitudes of the STFT that the network receives, as in CMGAN (Cao et al., Interspeech 2022)."""
 FLOOR = 1e-5
 """Constant that is added to magnitudes before the power law, so that gradients are finite. A sine of full scale has
 the magnitude 1."""
@@ -49,7 +49,8 @@ class SpeechMasker(nn.Module):
 
     Attributes:
         delay: delay of the output of a stream behind its input, in samples. In addition, a stream collects
-            ``multiple`` samples before it processes them.
+            ``multiple`` samples before it processes them: 1,024 and 256 samples with the default settings, together 80
+            ms at 16 kHz.
         multiple: lengths of blocks in a stream are multiples of this number of samples.
 
     Source:

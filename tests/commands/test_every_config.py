@@ -17,6 +17,10 @@ TONENOISE = [
 ]
 DIGITS = ["data.root=digits", "batch_size=4"]
 SMALL = {
+    "bandwidth": [
+        *("data.root={sounds}", "data.length=4096", "data.holdout=0.5", "batch_size=2", "width=8"),
+        *("game.generator.blocks=1", "game.critic.mel_widths=[4,4]", "game.critic.stft_widths=[4,4]"),
+    ],
     "colourise": ["data.size=16", "width=2", "batch_size=2", "game.generator.depth=2", "game.critic.layers=1"],
     "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
     "denoise": ["data.size=16", "width=4", "batch_size=2", "game.critic.width=4", "game.critic.layers=1"],

@@ -120,7 +120,7 @@ def test_measures_of_sounds(run: Run) -> None:
     assert "do nothing" in table and (run.folder / "sheet.png").is_file()
     found = json.loads((run.path / "evaluation.json").read_text())
     names = {name.partition("/")[0]: name for name in found["values"] if "/target@" in name}
-    assert names.keys() == {"l1", "si_sdr", "log_spectral_distance", "match@16"}
+    assert names.keys() == {"l1", "si_sdr", "lsd", "stft_distance", "match@16"}
     assert all(math.isfinite(found[kind][name]) for kind in ("values", "nothing") for name in names.values())
     assert 0 < found["nothing"][names["si_sdr"]] < 12 and found["better"][names["si_sdr"]] == "higher"
 

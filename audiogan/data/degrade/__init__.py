@@ -28,7 +28,7 @@ from audiogan.data.degrade.images import (
     MaskChoice,
     PoissonNoise,
 )
-from audiogan.data.degrade.sounds import BandLimit, Clip, MixNoise
+from audiogan.data.degrade.sounds import BandLimit, Clip, LowPass, MixNoise
 from audiogan.data.degrade.speech import NoisySpeech
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "Grey",
     "Hole",
     "Jpeg",
+    "LowPass",
     "Mask",
     "MaskChoice",
     "MixNoise",

@@ -1,7 +1,8 @@
-"""Degradations of sounds: added noise, band limiting, and clipping."""
+"""Degradations of sounds: added noise, low-pass filters, band limiting, and clipping."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -15,6 +16,8 @@ from audiogan.data.table import Table
 # Exponent k of the magnitude spectrum f**k, for each colour of noise.
 SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}
 QUIET = 1e-10  # Mean square below which a sound counts as silent.
+FILTERS = ("butterworth", "chebyshev", "sinc")
+RIPPLE_DB = 0.25  # Ripple of Chebyshev filters in the passband, in dB. Both passes together have twice this ripple.
 
 
 def coloured_noise(colour: str, channels: int, length: int, rng: Rng) -> Tensor:
@@ -128,6 +131,63 @@ class BandLimit(Degradation):
         out = torch.zeros_like(x)
         out[:, : len(y)] = torch.from_numpy(np.ascontiguousarray(y.T))
         return out
+
+    def bind(self, table: Table) -> Degradation:
+        return replace(self, sample_rate=self.sample_rate or column_sample_rate(table, self.input))
+
+
+@dataclass(eq=False)
+class LowPass(Degradation):
+    """Filter a sound with a low-pass filter of random kind and order. The filters have zero phase.
+
+    A network for bandwidth extension that is trained with a single low-pass filter fails for recordings that were made
+    with another one. Recursive filters run forwards and backwards over the sound, which doubles their order.
+
+    Args:
+        cutoff: cut-off frequency in Hz, 20 to 192,000. At half the sample rate or more, the sound does not change.
+        order: order of the recursive filters, 1 to 16. A windowed sinc has this number of zero crossings on each side.
+        filters: kinds of filters, one of which is drawn for each example: ``butterworth``, ``chebyshev`` (type 1) and
+            ``sinc`` (Hann window).
+        sample_rate: sample rate of the sounds in Hz. Default: the sample rate of the table.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.data.degrade import LowPass
+        >>> alternating = torch.tensor([[1.0, -1.0] * 400])  # half the sample rate
+        >>> bool(LowPass(cutoff=4000.0, sample_rate=16000)(alternating)[:, 100:-100].abs().max() < 0.01)
+        True
+    """
+
+    dims = 2
+    cutoff: Annotated[Range, 20, 192_000] = 4000.0
+    order: Annotated[Range, 1, 16] = (3.0, 8.0)
+    filters: Sequence[str] = FILTERS
+    sample_rate: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.filters or not all(kind in FILTERS for kind in self.filters):
+            raise self.error(f"filters={self.filters!r}: must be a list of {', '.join(FILTERS)}")
+
+    def apply(self, x: Tensor, rng: Rng) -> Tensor:
+        from scipy import signal
+
+        kind = self.filters[int(rng.integers(len(self.filters)))]
+        cutoff, order, rate = rng.uniform(*self.cutoff), round(rng.uniform(*self.order)), self.sample_rate
+        if rate is None:
+            raise self.error("the signals have no sample rate; give sample_rate in Hz")
+        if cutoff >= rate / 2:
+            return x.clone()
+        values = x.double().numpy()
+        if kind == "sinc":
+            taps = signal.firwin(2 * round(order * rate / (2 * cutoff)) + 1, cutoff, window="hann", fs=rate)
+            y = signal.fftconvolve(values, taps[None], mode="full", axes=1)[:, len(taps) // 2 :][:, : x.shape[1]]
+        else:
+            args: tuple[float, ...] = (order,) if kind == "butterworth" else (order, RIPPLE_DB)
+            make = signal.butter if kind == "butterworth" else signal.cheby1
+            sections = make(*args, cutoff, fs=rate, output="sos")
+            y = signal.sosfiltfilt(sections, values, axis=1, padlen=min(3 * (2 * len(sections) + 1), x.shape[1] - 1))
+        return torch.from_numpy(np.ascontiguousarray(y)).to(x.dtype)
 
     def bind(self, table: Table) -> Degradation:
         return replace(self, sample_rate=self.sample_rate or column_sample_rate(table, self.input))

@@ -32,8 +32,8 @@ class NoisySpeech(Degradation):
     Args:
         snr: signal-to-noise ratio in dB, -30 to 100.
         noises: folder of recorded noises, or a table of them. Default: built-in noises only.
-        built_in: probability of built-in noise if there are recorded noises, 0 to 1. The kinds are white, pink and brown
-            noise, hum of 50 to 60 Hz with harmonics, and babble of examples of the data.
+        built_in: probability of built-in noise if there are recorded noises, 0 to 1. The kinds are white, pink and
+            brown noise, hum of 50 to 60 Hz with harmonics, and babble of examples of the data.
         second: probability of a second noise at the same mean level, 0 to 1.
         clean: probability of a ratio of 100 dB, at which noise is inaudible, 0 to 1.
         rooms: folder of impulse responses of rooms, or a table of them. Default: no reverberation.
@@ -84,8 +84,9 @@ class NoisySpeech(Degradation):
 
     def bind(self, table: Table) -> Degradation:
         rate = self.sample_rate or column_sample_rate(table, self.input) or RATE
-        opened = {name: self._open(name, rate) for name in ("noises", "rooms")}
-        return replace(self, sample_rate=rate, talkers=table if self.talkers is None else self.talkers, **opened)
+        noises, rooms = (self._open(name, rate) for name in ("noises", "rooms"))
+        talkers = table if self.talkers is None else self.talkers
+        return replace(self, sample_rate=rate, talkers=talkers, noises=noises, rooms=rooms)
 
     def _open(self, name: str, rate: int) -> Table | None:
         from audiogan.data.sounds.folder import open_audio_folder

@@ -62,9 +62,9 @@ def apply_files(
 
     The result of a single file is written to ``out``, or into ``out`` if that is a folder. The results of a folder of
     files are written into the folder ``out`` under the names of the sources. The suffix changes if the format of a
-    source cannot be written. ``-`` selects standard input or output. A WAV file from standard
-    input is translated block by block if the model can do so and the result goes to standard output. Each file is written atomically. An unreadable
-    file in a folder is skipped.
+    source cannot be written. ``-`` selects standard input or output. If both are ``-`` and the model can translate
+    streams, a WAV file is translated block by block. Each file is written atomically. An unreadable file in a folder is
+    skipped.
 
     Args:
         generator: the model.

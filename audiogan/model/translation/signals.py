@@ -25,9 +25,10 @@ def apply_signal(
 ) -> NDArray[np.float32]:
     """Translate one signal of any size.
 
-    A network that processes streams (`StreamingNetwork`) receives the signal in blocks, and passes its state from block
-    to block. For other networks: if the receptive field of the network is known and finite, the signal is split into tiles with margins of this size,
-    so that the result has no seams. Otherwise, overlapping windows of the training size are processed and cross-faded.
+    A network that processes streams (`StreamingNetwork`) receives a sound in blocks, and passes its state from block to
+    block. If the receptive field of another network is known and finite, the signal is split into tiles with margins of
+    this size, so that the result has no seams. Otherwise, overlapping windows of the training size are processed and
+    cross-faded.
     A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
     Args:
@@ -236,6 +237,7 @@ class Translation:
         """
         if (network := self.streamed) is not None:
             blocks = [source] if isinstance(source, np.ndarray) else source
+            self.factors = (1,)
             return run_stream(network, blocks, self._device, self.generator.name, tile_size)
         beside = self._beside(sizes)
         if beside:
