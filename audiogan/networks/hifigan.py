@@ -104,7 +104,7 @@ class HiFiGAN(nn.Module):
         check_vocoder_shape(self, shape, spectrogram.hop_length)
         if prod(rates) != spectrogram.hop_length or len(kernels) != len(rates) or len(blocks) != len(dilations):
             raise ValueError(
-                f"HiFiGAN: rates={list(rates)}, kernels={list(kernels)}, blocks={list(blocks)}: the product of the rates "
+                f"HiFiGAN: rates={list(rates)}, kernels={list(kernels)}, blocks={list(blocks)}: the product of rates "
                 f"must be the hop, {spectrogram.hop_length}, with one kernel per rate and dilations for each block"
             )
         if any((k - u) % 2 or k < u for k, u in zip(kernels, rates, strict=True)) or width % 2 ** len(rates):

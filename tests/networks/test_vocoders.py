@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from audiogan.games import Vocoding
 from audiogan.inputs import MelSignal
 from audiogan.losses import Hinge, MelDistance
 from audiogan.modalities import Sound
+from audiogan.model.translation.tiling import apply_tiled
 from audiogan.networks.dac import MRD, CriticSum
 from audiogan.networks.hifigan import MPD, MSD, HiFiGAN
 from audiogan.networks.vocos import Vocos, band_interpolation, frames_of, griffin_lim_phases
@@ -156,3 +158,22 @@ def test_the_game_compares_magnitudes() -> None:
         Vocoding(hifigan(), **options)
     plain = Vocoding(hifigan(), magnitude_weight=0, **options)
     assert set(plain.losses("generator", batch, first)) == {"mel"}
+
+
+@pytest.mark.parametrize("make", [lambda: small(prior=True, iterations=4), hifigan])
+def test_tiles_have_no_seams(make: Any) -> None:
+    torch.manual_seed(0)
+    net = make().eval()
+    given = MelSignal("mel", (1, 1024), Sound(16000), n_fft=256, hop_length=64, n_mels=20)
+    x = (0.1 * torch.randn(1, 9000)).numpy()
+
+    def process(tiles: Any) -> Any:
+        with torch.no_grad():
+            return [net(mel=given.encode(torch.from_numpy(tile)[None]))[0].numpy() for tile in tiles]
+
+    made = [
+        np.concatenate(list(apply_tiled(x, process, (1024,), net.receptive_field, net.multiple, size)), axis=1)
+        for size in (640, 4096, 16384)
+    ]
+    assert made[0].shape == (1, 9000)
+    assert max(np.abs(made[0] - other).max() for other in made[1:]) < 1e-4 * np.abs(made[0]).max()
