@@ -47,7 +47,7 @@ def scores(x: np.ndarray, clean: np.ndarray) -> list[float]:
 
 def mixtures(speech: list[Path], noises: list[Path], levels: list[float], n: int, seed: int = 0) -> list:
     rng = np.random.default_rng(seed)
-    made = []
+    made: list[tuple[np.ndarray, np.ndarray, float]] = []
     for path in rng.permutation(np.array(speech, object)):
         clean = read_sound(path, RATE, 1)[0][: 5 * RATE]
         if len(clean) < 1.5 * RATE:

@@ -142,7 +142,13 @@ def evaluate_run(
         if warning := data_change_warning(generator, sets):
             echo(warning)
         embeddings = [*generator.modality.embeddings(generator.shape), *([own] if extractor is not None else [])]
-        options = {"count": count, "seed": seed, "classifier": classifier, "speech": speech, "echo": echo}
+        options: dict[str, Any] = {
+            "count": count,
+            "seed": seed,
+            "classifier": classifier,
+            "speech": speech,
+            "echo": echo,
+        }
         report, made = _measure(generator, sets, embeddings, **options)
         if other is not None:
             values = _measure(other, sets, embeddings, **options)[0].values

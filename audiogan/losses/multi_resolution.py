@@ -54,9 +54,9 @@ class MultiResolutionSTFT(nn.Module):
         """Return the weighted distance of outputs from targets, both ``[B, C, T]``, as a scalar."""
         total = output.new_zeros(())
         for frames, first in zip(self.frames, self.first_bins, strict=True):
-            unit = 2.0 / float(frames.window.sum())  # type: ignore[arg-type, union-attr, operator]
+            unit = 2.0 / float(frames.window.sum())  # type: ignore[operator]
             x, y = (
-                magnitudes(frames.analyse(sound)[..., first:] * unit, self.floor**2)  # type: ignore[operator, union-attr]
+                magnitudes(frames.analyse(sound)[..., first:] * unit, self.floor**2)  # type: ignore[operator]
                 for sound in (output, target)
             )
             convergence = (x - y).norm() / y.norm()  # The denominator is positive because of the floor.

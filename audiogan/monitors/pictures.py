@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-LUMA = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in the luma (ITU-R 601)."""
+from audiogan.representations.lab import LUMA
+
 COARSE = 32  # Largest side in pixels at which colours are compared, because texture is noise in this comparison.
 STILL = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, counts as constant.
 TILE = 32  # Side in pixels of the tiles whose spectra are averaged.

@@ -119,7 +119,7 @@ class BandwidthExtender(nn.Module):
         nn.init.normal_(self.last.weight, std=0.01)
         nn.init.zeros_(self.last.bias)
         self.multiple = hop_length
-        reach = LEVEL_FRAMES + sum(len(block.taps) // 2 for block in self.blocks)  # type: ignore[arg-type]
+        reach = LEVEL_FRAMES + sum(len(block.taps) // 2 for block in self.blocks)  # type: ignore[arg-type, misc]
         self.receptive_field = reach * hop_length + n_fft
 
     def forward(self, source: Tensor) -> Tensor:

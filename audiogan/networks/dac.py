@@ -70,7 +70,7 @@ class MRD(nn.Module):
             planes = spectrum.permute(0, 3, 1, 2)  # [B, 2, frames, bins]
             edges = [round(edge * (n // 2 + 1)) for edge in EDGES]
             ends = []
-            for convs, low, high in zip(bands, edges, edges[1:], strict=False):  # type: ignore[arg-type]
+            for convs, low, high in zip(bands, edges, edges[1:], strict=False):  # type: ignore[call-overload]
                 y = planes[..., low:high]
                 for conv in convs:
                     y = F.leaky_relu(conv(y), SLOPE)

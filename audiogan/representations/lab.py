@@ -15,6 +15,8 @@ RGB_TO_XYZ = (
     (0.019334, 0.119193, 0.950227),
 )
 """Matrix from linear RGB with the primaries of sRGB to CIE XYZ, for the white point D65 (ITU-R BT.709)."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the luma (ITU-R BT.601)."""
 AB_SCALE = 110.0
 """Value of a* and b* that is encoded as 1. In the colours of sRGB, their absolute values are at most 107.9."""
 TOLERANCE = 2e-5

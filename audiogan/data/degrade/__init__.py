@@ -15,7 +15,6 @@ Images ``[C, H, W]`` range from -1 (black) to 1 (white). Sounds have the shape `
 from audiogan.data.degrade.base import Degradation, OneOf, Steps
 from audiogan.data.degrade.blind import BlindDegradation, CameraNoise, RandomBlur, RandomResize
 from audiogan.data.degrade.images import (
-    LUMA,
     Blur,
     BoxMask,
     Downsample,
@@ -32,7 +31,6 @@ from audiogan.data.degrade.sounds import BandLimit, Clip, LowPass, MixNoise
 from audiogan.data.degrade.speech import NoisySpeech
 
 __all__ = [
-    "LUMA",
     "BandLimit",
     "BlindDegradation",
     "Blur",

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.data.degrade.base import Degradation, Range, Rng
-from audiogan.data.degrade.images import LUMA, Jpeg
+from audiogan.data.degrade.images import Jpeg
+from audiogan.representations.lab import LUMA
 
 KINDS = ("gaussian", "anisotropic", "generalised", "generalised anisotropic", "plateau", "plateau anisotropic")
 """Kinds of blur kernels."""

@@ -16,9 +16,7 @@ from torch.nn import functional as F
 from audiogan.data.columns import Column, Derived
 from audiogan.data.degrade.base import Degradation, Range, Rng
 from audiogan.data.table import Table
-from audiogan.representations.lab import grey_of_same_lightness
-
-LUMA = (0.299, 0.587, 0.114)  # Weights of red, green and blue in luma (ITU-R BT.601).
+from audiogan.representations.lab import LUMA, grey_of_same_lightness
 
 
 @dataclass(eq=False)

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.data.columns import Column, Labels, Mirror, Rendered, Signals
-from audiogan.data.degrade import LUMA
 from audiogan.data.kinds import IMAGE_SIDES
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.modalities.image import Image
+from audiogan.representations.lab import LUMA
 
 Array = NDArray[np.floating]
 COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square": (0.20, 0.43, 0.85)}
