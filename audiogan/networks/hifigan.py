@@ -128,7 +128,7 @@ class HiFiGAN(nn.Module):
         for stage, k, u in zip(self.blocks, kernels, rates, strict=True):
             reach += -(-(k - u) // (2 * u)) / rate
             rate *= u
-            reach += max(block.reach for block in stage) / rate  # type: ignore[attr-defined, union-attr]
+            reach += max(block.reach for block in stage) / rate  # type: ignore[attr-defined]
         around = -(-spectrogram.n_fft // (2 * self.multiple))
         self.receptive_field = int(reach + 2 + around) * self.multiple
 
@@ -139,7 +139,7 @@ class HiFiGAN(nn.Module):
         x = self.first(mel)
         for up, stage in zip(self.ups, self.blocks, strict=True):
             x = up(F.leaky_relu(x, SLOPE))
-            x = torch.stack([block(x) for block in stage]).mean(0)  # type: ignore[attr-defined, union-attr]
+            x = torch.stack([block(x) for block in stage]).mean(0)  # type: ignore[attr-defined]
         return torch.tanh(self.last(F.leaky_relu(x, LAST_SLOPE)))
 
 
@@ -217,7 +217,7 @@ class MSD(nn.Module):
         kernels, strides = [15, 41, 41, 41, 41, 41, 5], [1, 2, 2, 4, 4, 1, 1]
         groups = [1, 4, 16, 16, 16, 16, 1]
         self.pool = nn.AvgPool1d(4, 2, padding=2)
-        norms = [spectral_norm, *[weight_norm] * (scales - 1)]
+        norms: list[Any] = [spectral_norm, *[weight_norm] * (scales - 1)]
         self.convs = nn.ModuleList(
             nn.ModuleList(
                 norm(nn.Conv1d(i, o, k, s, padding=k // 2, groups=g))
@@ -252,7 +252,7 @@ def pooled_features(output: CriticOutput, layers: int) -> Tensor:
 def _judge(parts: Sequence[Tensor], convs: nn.ModuleList, scores: nn.ModuleList) -> CriticOutput:
     logits, hidden = [], []
     for y, layers, score in zip(parts, convs, scores, strict=True):
-        for conv in layers:  # type: ignore[attr-defined, union-attr]
+        for conv in layers:  # type: ignore[attr-defined]
             y = F.leaky_relu(conv(y), SLOPE)
             hidden.append(y)
         logits.append(score(y))
