@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -70,9 +71,9 @@ class MRD(nn.Module):
             planes = spectrum.permute(0, 3, 1, 2)  # [B, 2, frames, bins]
             edges = [round(edge * (n // 2 + 1)) for edge in EDGES]
             ends = []
-            for convs, low, high in zip(bands, edges, edges[1:], strict=False):  # type: ignore[call-overload]
+            for convs, low, high in zip(cast("nn.ModuleList", bands), edges, edges[1:], strict=False):
                 y = planes[..., low:high]
-                for conv in convs:
+                for conv in cast("nn.ModuleList", convs):
                     y = F.leaky_relu(conv(y), SLOPE)
                     hidden.append(y)
                 ends.append(y)

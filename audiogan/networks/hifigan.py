@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -23,7 +23,7 @@ STD = 0.01
 """Standard deviation of the initial weights of upsampling layers and residual blocks."""
 
 
-class HiFiGANBlock(nn.Module):
+class ResidualBlock(nn.Module):
     """Residual block of dilated convolutions on ``[B, width, T]``.
 
     Args:
@@ -120,7 +120,7 @@ class HiFiGAN(nn.Module):
             for (i, o), k, u in zip(pairwise(widths), kernels, rates, strict=True)
         )
         self.blocks = nn.ModuleList(
-            nn.ModuleList(HiFiGANBlock(w, k, d, paired) for k, d in zip(blocks, dilations, strict=True))
+            nn.ModuleList(ResidualBlock(w, k, d, paired) for k, d in zip(blocks, dilations, strict=True))
             for w in widths[1:]
         )
         self.last = weight_norm(_small(nn.Conv1d(widths[-1], 1, 7, padding=3)))
@@ -217,7 +217,7 @@ class MSD(nn.Module):
         kernels, strides = [15, 41, 41, 41, 41, 41, 5], [1, 2, 2, 4, 4, 1, 1]
         groups = [1, 4, 16, 16, 16, 16, 1]
         self.pool = nn.AvgPool1d(4, 2, padding=2)
-        norms: list[Callable[[nn.Module], nn.Module]] = [spectral_norm, *[weight_norm] * (scales - 1)]
+        norms: list[Any] = [spectral_norm, *[weight_norm] * (scales - 1)]
         self.convs = nn.ModuleList(
             nn.ModuleList(
                 norm(nn.Conv1d(i, o, k, s, padding=k // 2, groups=g))

@@ -76,6 +76,7 @@ class Vocos(nn.Module):
     """
 
     takes = frozenset({"mel"})
+    spread: Tensor | None
 
     def __init__(
         self,
