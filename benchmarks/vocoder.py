@@ -24,6 +24,7 @@ iterations of Vocos. ``--figure FILE`` draws the first recording.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,10 +73,8 @@ def measure(real: np.ndarray, made: np.ndarray, settings: dict[str, float]) -> d
 
     rate, scores = int(settings["sample_rate"]), {}
     made = np.pad(made, (0, max(0, len(real) - len(made))))[: len(real)]
-    try:
+    with contextlib.suppress(pesq.PesqError, ValueError):
         scores["PESQ"] = float(pesq.pesq(rate, real, made, "wb"))
-    except (pesq.PesqError, ValueError):
-        pass
     pair = [torch.from_numpy(np.ascontiguousarray(x, np.float32))[None, None] for x in (made, real)]
     scores["MR-STFT"] = float(MultiResolutionSTFT(SoundFormat(len(real), 1, rate), WINDOWS)(*pair))
     scores["mel"] = float(MelDistance(settings, weight=1)(*pair))

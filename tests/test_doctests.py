@@ -91,7 +91,6 @@ EXCEPTIONS = {
         latents.near.Neighbour
     """,
     "its module has no room below the limit of test_layout.py": """
-        networks.tonenoise.Listener
         networks.biggan.UpBlock
         networks.biggan.DownBlock
         run.training.open_data

@@ -9,6 +9,7 @@ from audiogan.games.generative import Generative, Route
 from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
 from audiogan.games.vae import VAEGAN
+from audiogan.games.vocoding import Vocoding
 
 __all__ = [
     "VAEGAN",
@@ -19,5 +20,6 @@ __all__ = [
     "MultiCritic",
     "Route",
     "SemiSupervised",
+    "Vocoding",
     "call_network",
 ]

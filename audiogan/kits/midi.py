@@ -25,8 +25,8 @@ FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30000 / 1001, 30: 30.0}
 per second."""
 HEADER = b"MThd"
 ALIGNED = 24
-"""The end of a track counts as the end of a bar if its distance from the bar line is at most ``1 / ALIGNED`` of a beat.
-Some programs write the end one tick late.
+"""Inverse of a distance in beats. The end of a track counts as the end of a bar if it is at most this distance from the
+bar line. Some programs write the end one tick late.
 """
 
 

@@ -25,8 +25,8 @@ cymbal. The fingers of a player on a pad controller cause lower values.
 """
 TRACK = b"MTrk"
 LOOKAHEAD, CLEAN = 64, 100
-"""To continue after damage, the reader tries the following `LOOKAHEAD` bytes. It accepts a byte from which it can read
-`CLEAN` events, or all events up to the end of the track, without an error."""
+"""Limits of the search for the next valid event after damage: number of bytes that are tried, and number of events that
+must follow without an error. Fewer events are enough at the end of the track."""
 MOST_REPAIRS = 32
 """Maximum number of damaged places in a file after which the reader tries to continue."""
 

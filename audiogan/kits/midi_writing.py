@@ -16,8 +16,8 @@ DRUM_ON, DRUM_OFF = 0x99, 0x89
 def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: float) -> bytes:
     """Return a drum pattern as the content of a MIDI file of format 0, with all notes on channel 10.
 
-    A pattern that does not consist of bars in 4/4 is one bar of sixteenths, so that `audiogan play --loop` repeats it
-    without a rest.
+    If the pattern is not a whole number of bars in 4/4, the time signature of the file makes it a single bar. With 4/4,
+    `audiogan play --loop` would add a rest before each repetition.
 
     Args:
         notes: time in beats, MIDI note (0 ... 127) and velocity (1 ... 127) of each note. A note is moved to the

@@ -73,7 +73,7 @@ def resolve_note_map(note_map: NoteMap, kit: Kit) -> dict[int, int | None]:
         kit: the kit.
 
     Returns:
-        MIDI note of a pad by MIDI note, None for a note that is left out.
+        A dict from the MIDI note of a file to the MIDI note of a pad. The value is None for a note that is left out.
 
     Raises:
         UserError: a note or a pad does not exist.

@@ -30,8 +30,8 @@ effects are measured."""
 STEP = 1.5
 """Distance at which the effects of a direction are measured, in standard deviations of the latent."""
 SURE, CLEAR = 3.0, 0.03
-"""A direction is named after a property if its effect on the property is at least ``SURE`` standard errors and at least
-``CLEAR`` standard deviations of the property over sounds."""
+"""Smallest effect on a property after which a direction is named: in standard errors, and in standard deviations of the
+property over sounds. Both limits must be reached."""
 WORDS = 2
 """Maximum number of properties in the name of a direction."""
 FARTHEST = 20.0

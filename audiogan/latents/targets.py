@@ -32,7 +32,7 @@ Array = NDArray[np.float32]
 
 
 class SoundTarget:
-    """A recording as target.
+    """Recording as the target of an inversion.
 
     Args:
         generator: model of sounds.
@@ -72,7 +72,7 @@ class SoundTarget:
 
 
 class PictureTarget:
-    """A picture as target.
+    """Picture as the target of an inversion.
 
     Args:
         generator: model of images.

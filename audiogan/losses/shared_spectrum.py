@@ -25,7 +25,8 @@ class Spectrum(nn.Module):
         format: format of the sounds.
 
     Attributes:
-        index: index of one of the two knobs; ``None`` if the data has neither.
+        index: index of the knob ``brightness``, or of ``noisiness`` if the data has no ``brightness``. ``None`` if it
+            has neither.
 
     Examples:
         >>> from audiogan.losses import Spectrum

@@ -10,8 +10,8 @@ from audiogan.monitors.history import Curve, History, Missing
 
 KIND = "explosion"
 RUNAWAY = 1000.0
-"""A loss or gradient norm has exploded if it exceeds this multiple of its early median magnitude, or of 1 if the median
-is below 1.
+"""Ratio of a loss or gradient norm to its early median magnitude above which it counts as exploded. A median below 1 is
+replaced by 1.
 
 In healthy runs, no loss or gradient norm comes near this limit.
 """

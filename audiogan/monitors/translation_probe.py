@@ -27,7 +27,7 @@ class TranslationProbe:
     Distances between signals are root mean squares over all values. Metrics:
 
     * ``source_distance``: distance between outputs and their sources, divided by the distance between sources and
-      targets. 0 if the generator copies.
+      targets. 0 if the generator copies its source.
     * ``target_distance``: distance between outputs and their targets, divided by the distance between sources and
       targets. 1 if the output is no better than the source. Without pairs: 1 minus the shift of the mean output away
       from the mean source towards the mean target, in the embedding.

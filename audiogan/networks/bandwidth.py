@@ -129,9 +129,10 @@ class BandwidthExtender(nn.Module):
         frames: Any = self.frames
         if source.shape[2] != frames.length:
             frames = Frames(source.shape[2], self.n_fft, self.hop_length, pad=self.n_fft // 2).to(source.device)
-        spectrum = frames.analyse(source.flatten(0, 1)) * self.unit
+        # Real and imaginary parts are separate, [2, B * C, frames, bins], because ONNX has no complex numbers.
+        spectrum = torch.view_as_real(frames.analyse(source.flatten(0, 1)) * self.unit).movedim(3, 0)
         low = spectrum[..., : self.low]
-        power = torch.view_as_real(low).square().sum(-1)
+        power = low.square().sum(0)
         mean = _average(power.mean(2)[:, None], LEVEL_FRAMES)[:, 0, :, None]
         flat = low * (_average(power, ENVELOPE_BINS) + FLOOR**2).rsqrt()
         x = self.dense(self._features(power, flat, mean))
@@ -139,17 +140,17 @@ class BandwidthExtender(nn.Module):
             x = block(x, scale, shift)
         gain, real, imaginary = self.last(F.layer_norm(x, x.shape[2:])).chunk(3, dim=2)
         magnitude = mean.sqrt() * (gain + INITIAL_LEVEL).clamp_max(LARGEST_LEVEL).exp()
-        added = (flat[..., self.carriers] + torch.complex(real, imaginary)) * (magnitude * self.fade_in)
+        added = (flat[..., self.carriers] + torch.stack([real, imaginary])) * (magnitude * self.fade_in)
         whole = spectrum * self.kept + F.pad(added, (self.first, 0))
-        made: Tensor = frames.synthesise(whole) / self.unit
+        made: Tensor = frames.synthesise(torch.complex(whole[0], whole[1])) / self.unit
         return made.unflatten(0, source.shape[:2])
 
     @staticmethod
     def _features(power: Tensor, flat: Tensor, mean: Tensor) -> Tensor:
         """Return the features of each frame ``[B, frames, 3 low]``: levels, and phase differences of adjacent bins."""
         logs = ((power + FLOOR**2).log() - (mean + FLOOR**2).log()) / 4
-        turns = torch.view_as_real(flat * F.pad(flat, (1, 0))[..., :-1].conj()).clamp(-3, 3)
-        return torch.cat([logs, turns[..., 0], turns[..., 1]], dim=2)
+        (a, b), (c, d) = flat, F.pad(flat, (1, 0))[..., :-1]  # the product of a + ib and c - id
+        return torch.cat([logs, (a * c + b * d).clamp(-3, 3), (b * c - a * d).clamp(-3, 3)], dim=2)
 
 
 def _average(x: Tensor, reach: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
@@ -88,30 +88,30 @@ class CriticSum(nn.Module):
     """Critic that contains several critics on the same signals. Each of them learns as it would alone.
 
     Args:
-        critics: critics that take no inputs besides the signals.
+        critics: critics by name. They take no inputs besides the signals. ``None`` leaves out a critic.
 
     Examples:
         >>> import torch
         >>> from audiogan.networks.dac import MRD, CriticSum
         >>> from audiogan.networks.hifigan import MPD
-        >>> critic = CriticSum([MPD(width=4), MRD((256,), width=4)])
+        >>> critic = CriticSum({"periods": MPD(width=4), "spectrograms": MRD((256,), width=4)})
         >>> len(critic(torch.zeros(2, 1, 4096)).logits)
         6
     """
 
     takes: frozenset[str] = frozenset()
 
-    def __init__(self, critics: Sequence[nn.Module]) -> None:
+    def __init__(self, critics: Mapping[str, nn.Module | None]) -> None:
         super().__init__()
-        if not critics:
-            raise ValueError("CriticSum: critics must be a list of at least one critic")
-        self.critics = nn.ModuleList(critics)
+        self.critics = nn.ModuleDict({name: critic for name, critic in critics.items() if critic is not None})
+        if not self.critics:
+            raise ValueError("CriticSum: critics must contain at least one critic")
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits and features of all critics."""
         logits: list[Tensor] = []
         hidden: list[Tensor] = []
-        for critic in self.critics:
+        for critic in self.critics.values():
             out = critic(x)
             logits += out.logits
             hidden += out.features
@@ -119,7 +119,7 @@ class CriticSum(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features of all critics as one tensor ``[B, D]``."""
-        return torch.cat([critic.features(x) for critic in self.critics], dim=1)  # type: ignore[operator]
+        return torch.cat([critic.features(x) for critic in self.critics.values()], dim=1)  # type: ignore[operator]
 
 
 @lru_cache(maxsize=16)

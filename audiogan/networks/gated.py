@@ -18,7 +18,7 @@ FEATURE_GAIN, GATE_GAIN = 2.5, 1.0
 """Initial standard deviations in a gated convolution: of the features, and of the gates before the sigmoid. With these
 values, an input with a mean square of 1 gives a result with a mean square of 1."""
 LIMIT = 0.98
-"""Pixel values are clamped to this absolute value before the inverse of tanh, which is infinite at 1."""
+"""Absolute value to which pixels are clamped before the inverse of tanh, which is infinite at 1."""
 
 
 class GatedConv2d(nn.Module):
@@ -136,7 +136,7 @@ class GatedGenerator(nn.Module):
         return x
 
 
-def fill_smoothly(known: Tensor, weight: Tensor, levels: int) -> Tensor:
+def fill_smoothly(known: Tensor, known_mask: Tensor, levels: int) -> Tensor:
     """Return images whose missing pixels are averages of the known pixels around them.
 
     The images are averaged to half their size ``levels`` times, without the missing pixels. Missing pixels then receive
@@ -144,13 +144,13 @@ def fill_smoothly(known: Tensor, weight: Tensor, levels: int) -> Tensor:
 
     Args:
         known: images ``[B, C, H, W]``, 0 for missing pixels. H and W must be multiples of ``2**levels``.
-        weight: weights ``[B, 1, H, W]`` of pixels, 1 for known and 0 for missing pixels.
+        known_mask: mask ``[B, 1, H, W]``, 1 for known and 0 for missing pixels.
         levels: number of halvings, 1 or more. Pixels without a known pixel nearby remain 0.
 
     Source:
         Gortler et al., "The lumigraph", SIGGRAPH 1996, section 3.4 (pull-push).
     """
-    pyramid = [(known, weight)]
+    pyramid = [(known, known_mask)]
     for _ in range(levels):
         x, w = pyramid[-1]
         total = F.avg_pool2d(w, 2)

@@ -23,7 +23,7 @@ STD = 0.01
 """Standard deviation of the initial weights of upsampling layers and residual blocks."""
 
 
-class ResidualBlock(nn.Module):
+class HiFiGANBlock(nn.Module):
     """Residual block of dilated convolutions on ``[B, width, T]``.
 
     Args:
@@ -104,7 +104,7 @@ class HiFiGAN(nn.Module):
         check_vocoder_shape(self, shape, spectrogram.hop_length)
         if prod(rates) != spectrogram.hop_length or len(kernels) != len(rates) or len(blocks) != len(dilations):
             raise ValueError(
-                f"HiFiGAN: rates={list(rates)}, kernels={list(kernels)}, blocks={list(blocks)}: the product of the rates "
+                f"HiFiGAN: rates={list(rates)}, kernels={list(kernels)}, blocks={list(blocks)}: the product of rates "
                 f"must be the hop, {spectrogram.hop_length}, with one kernel per rate and dilations for each block"
             )
         if any((k - u) % 2 or k < u for k, u in zip(kernels, rates, strict=True)) or width % 2 ** len(rates):
@@ -120,7 +120,7 @@ class HiFiGAN(nn.Module):
             for (i, o), k, u in zip(pairwise(widths), kernels, rates, strict=True)
         )
         self.blocks = nn.ModuleList(
-            nn.ModuleList(ResidualBlock(w, k, d, paired) for k, d in zip(blocks, dilations, strict=True))
+            nn.ModuleList(HiFiGANBlock(w, k, d, paired) for k, d in zip(blocks, dilations, strict=True))
             for w in widths[1:]
         )
         self.last = weight_norm(_small(nn.Conv1d(widths[-1], 1, 7, padding=3)))

@@ -1,4 +1,4 @@
-"""ModalNoise: a generator of drum hits at full bandwidth from modes and filtered noise, with its encoder and listener.
+"""ModalNoise: a generator of drum hits at full bandwidth from modes (damped sinusoids) and filtered noise.
 
 The generator follows spectral modeling synthesis like `audiogan.networks.tonenoise`, with four differences. Damped
 sinusoids with constant frequencies and exponential decays (modes) cover the whole range, as in modal synthesis (Cook,
@@ -20,19 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core.engine import to_float64
-from audiogan.networks.checks import check_inputs, check_sizes, input_names
-from audiogan.networks.frame_blocks import FrameBlock, LinearDoubling, initial_positions
-from audiogan.networks.tonenoise import (
-    BODY_SCALE,
-    EARLY_GAIN,
-    EARLY_SECONDS,
-    FADE_OUT_SECONDS,
-    FASTEST_RISE,
-    LEVELS,
-    MAX_BODY_GAIN,
-    SLOWEST_RISE,
-)
-from audiogan.networks.tonenoise_blocks import energy, mel_interpolation, smoothstep
+from audiogan.networks.frame_generator import LEVELS, FrameGenerator
+from audiogan.networks.tonenoise_blocks import energy, mel_interpolation
 from audiogan.representations.modes import GLIDE_SECONDS, ModeBands, window_transform
 from audiogan.representations.partials import Partials
 from audiogan.representations.sound_format import SoundFormat
@@ -63,7 +52,7 @@ def noise_spectrum(n_fft: int, hop_length: int, frames: int, device: str) -> Ten
     return torch.stack([spectrum.real, spectrum.imag]).to(device)
 
 
-class ModalNoiseGenerator(nn.Module):
+class ModalNoiseGenerator(FrameGenerator):
     """ModalNoise generator: latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
 
     In training mode each sound gets another part of a long stored noise. In evaluation mode the noise is a weighted sum
@@ -95,18 +84,12 @@ class ModalNoiseGenerator(nn.Module):
         torch.Size([2, 1, 8192])
     """
 
-    latent = "normal"
     bands: Tensor
-    noise: Tensor
-    loudness: Tensor
     low: Tensor
     high: Tensor
     starts: Tensor
     times: Tensor
     glide_times: Tensor
-    seconds: Tensor
-    at_once: Tensor
-    ending: Tensor
 
     def __init__(
         self,
@@ -126,49 +109,39 @@ class ModalNoiseGenerator(nn.Module):
         fine_frames: int = 16,
         emphasis: float = 1.0,
     ) -> None:
-        super().__init__()
-        check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim)
-        check_sizes(self, noises=noises, first_frames=first_frames)
         length, channels, rate = format.length, format.channels, format.sample_rate
-        self.shape, self.latent_dim, self.classes, self.knobs = format.shape, latent_dim, classes, knobs
-        self.takes = input_names(latent=latent_dim, classes=classes, knobs=knobs)
-        loudness = [1.0] * latent_dim + [emphasis] * classes + [1.0] * knobs
-        self.register_buffer("loudness", torch.tensor(loudness), persistent=False)
-        self.frames, self.sample_rate = Frames(length, n_fft, hop_length, pad=n_fft // 2), rate
-        count, bins = self.frames.count, self.frames.bins
-        # Length of the beginning that onset gain, fine envelope and transient change.
-        beginning = min(math.ceil(SLOWEST_RISE * rate), length)
+        modes = ModeBands(rate)
+        super().__init__(
+            format,
+            latent_dim=latent_dim,
+            classes=classes,
+            knobs=knobs,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            width=width,
+            blocks=blocks,
+            bands=bands,
+            style_dim=style_dim,
+            noises=noises,
+            first_frames=first_frames,
+            upsampling="linear",
+            body=True,
+            emphasis=emphasis,
+            extra_properties=(2, 3 * len(modes)),
+        )
+        # The extra properties are the glide (octaves and time), and frequency, level and decay of each mode.
+        with torch.no_grad():
+            *_, glide, placed = self.affine.bias.split(self.styled)
+            glide.copy_(torch.tensor([-3.0, 0.0]))  # Initially, glides start 5 % above the final frequency.
+            placed.view(3, -1)[1].fill_(-4.0)  # Modes are quiet at the start of training.
+        self.modes = len(modes)
+        count, bins, beginning = self.frames.count, self.frames.bins, len(self.seconds)
         self.transient_frames = min(transient_frames, 1 + beginning // hop_length)
         self.fine_frames = min(fine_frames, beginning // hop_length)
         if self.transient_frames:
             size = max(self.transient_frames - 1, 1) * hop_length
             self.beginning = Frames(size, n_fft, hop_length, pad=n_fft // 2)
             self.transient_frames = self.beginning.count
-        first = nn.Linear(latent_dim + classes + knobs, style_dim)
-        # Initial weights are scaled so that class, knobs and latent contribute equally to the first layer.
-        with torch.no_grad():
-            first.weight[:, latent_dim : latent_dim + classes] *= latent_dim**0.5
-            first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
-        self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
-        doublings = max(0, int(math.log2(count / first_frames)))
-        first_frames = math.ceil(count / 2**doublings)
-        modes = ModeBands(rate)
-        self.modes = len(modes)
-        # One dense layer maps the style to first frames, block modulation, rise time, body gains, stereo width, glide
-        # (octaves and time), and frequency, level and decay of each mode.
-        self.styled = [width * first_frames, 2 * width * blocks, 1, bins, int(channels == 2), 2, 3 * self.modes]
-        self.affine = nn.Linear(style_dim, sum(self.styled))
-        with torch.no_grad():
-            for part in self.affine.weight.split(self.styled)[1:]:
-                part.normal_(std=0.3 / style_dim**0.5)
-            _, *biases = self.affine.bias.split(self.styled)
-            for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3, 0.0, 0.0), strict=True):
-                part.fill_(value)
-            biases[-2].copy_(torch.tensor([-3.0, 0.0]))  # Initially, glides start 5 % above the final frequency.
-            biases[-1].view(3, -1)[1].fill_(-4.0)  # Modes are quiet at the start of training.
-        self.ups = nn.ModuleList(LinearDoubling(width, first_frames << i) for i in range(doublings))
-        self.position = nn.Parameter(initial_positions(count, width))
-        self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
         self.out = nn.Linear(width, channels * bands)
         self.transient = nn.Linear(width, 2 * bins if self.transient_frames else 0)
         self.fine = nn.Linear(width, STEPS if self.fine_frames else 0)
@@ -190,12 +163,6 @@ class ModalNoiseGenerator(nn.Module):
         self.partials = Partials(modes.low, length, hop_length, rate)
         self.register_buffer("times", torch.arange(count) * (hop_length / rate), persistent=False)
         self.register_buffer("glide_times", torch.tensor(GLIDE_SECONDS), persistent=False)
-        seconds = torch.arange(beginning) / rate
-        self.register_buffer("seconds", seconds, persistent=False)
-        self.register_buffer("at_once", EARLY_GAIN * smoothstep(seconds / EARLY_SECONDS), persistent=False)
-        fade_out = FADE_OUT_SECONDS * rate
-        ending = smoothstep(torch.arange(min(round(fade_out), length)).flip(0) / fade_out)
-        self.register_buffer("ending", ending, persistent=False)
         self._store_noise(min(noises, latent_dim))
 
     def _store_noise(self, noises: int) -> None:
@@ -215,13 +182,7 @@ class ModalNoiseGenerator(nn.Module):
             starts = torch.randint(pool.shape[1] - size[2] + 1, (len(latent) * size[0],)).tolist()
             noise = torch.stack([pool[:, start : start + size[2]] for start in starts])
             return noise.unflatten(0, (len(latent), size[0]))
-        if len(self.noise) == 1:
-            return self.noise.view(1, *size).expand(len(latent), -1, -1, -1, -1)
-        shares = latent[:, : len(self.noise)] + 1e-4
-        return (shares * (shares.square().sum(1, keepdim=True) + 1e-12).rsqrt() @ self.noise).unflatten(1, size)
-
-    def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
-        return self.forward_with_aux(latent, classes, knobs)[0]
+        return self.mix_noises(latent).unflatten(1, size)
 
     def forward_with_aux(
         self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None
@@ -238,25 +199,11 @@ class ModalNoiseGenerator(nn.Module):
             above 1 Hz. ``glide`` `[B, 9]`: ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`.
             ``width`` `[B]`, for stereo sounds: RMS ratio of side to mid signal.
         """
-        check_inputs(self, latent=latent, classes=classes, knobs=knobs)
-        x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)
-        if not self.training:
-            x = x * self.loudness
-        style = self.mapping(x)
-        (channels, length), count = self.shape, self.frames.count
-        x, modulation, rise, body, side, glide, modes = self.affine(style).split(self.styled, dim=1)
-        x = x.unflatten(1, (-1, self.position.shape[2]))
-        for up in self.ups:
-            x = F.leaky_relu(up(x), 0.2)
-        x = x[:, :count] + self.position
-        scales, shifts = modulation.unflatten(1, (2, len(self.blocks), 1, -1)).unbind(1)
-        for block, scale, shift in zip(self.blocks, (1 + scales).unbind(1), shifts.unbind(1), strict=True):
-            x = block(x, scale, shift)
-        x = F.layer_norm(x, x.shape[2:])
+        x, (rise, body, side, glide, modes) = self.predict_frames(latent, classes, knobs)
+        channels, length = self.shape
         levels = self.out(x).clamp(*LEVELS).exp().unflatten(2, (channels, -1)).transpose(1, 2)
         amplitudes = levels @ self.bands
-        gains = (BODY_SCALE * body).clamp(-MAX_BODY_GAIN, MAX_BODY_GAIN).exp()
-        amplitudes = amplitudes * gains[:, None, None]
+        amplitudes = amplitudes * self.body_gains(body)[:, None, None]
         octaves, amounts, factor, warped = self.place_modes(modes, glide)
         noise = self.draw_noise(latent)
         predicted = {"modes": octaves, "glide": self.glide_factor(glide, self.glide_times).log2()}
@@ -279,9 +226,7 @@ class ModalNoiseGenerator(nn.Module):
             wave = torch.stack([middle + other, middle - other], dim=1)
         else:
             wave = middle[:, None]
-        if not self.training:
-            wave[..., length - len(self.ending) :] *= self.ending
-        return wave, predicted
+        return self.fade_out(wave), predicted
 
     def glide_factor(self, glide: Tensor, times: Tensor) -> Tensor:
         """Return the ratios `[B, T]` of frequencies to their values after the glide.
@@ -350,12 +295,3 @@ class ModalNoiseGenerator(nn.Module):
         # The last value is 0, so that the envelope ends without a jump.
         logs = F.interpolate(F.pad(logs, (0, 1))[:, None], shaped + 1, mode="linear", align_corners=True)[:, 0, :shaped]
         return F.pad(logs.exp(), (0, size - shaped), value=1.0)
-
-    def onset_gain(self, rise_logits: Tensor) -> Tensor:
-        """Return the gain `[B, samples]` at the beginning of a sound, which rises from 0 to 1.
-
-        Args:
-            rise_logits: logits `[B, 1]` of the rise time. A sigmoid maps them to 0.5 ... 200 ms on a logarithmic scale.
-        """
-        seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise_logits.float())).exp()
-        return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)

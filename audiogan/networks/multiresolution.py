@@ -51,9 +51,9 @@ class MidSideMelView(nn.Module):
 class CropSTFTView(nn.Module):
     """Compressed STFT `[B, 4, frames, bins]` of a part of the mid signal of sounds `[B, C, length]`, see `STFTView`.
 
-    In training mode, half of the parts are the beginning, and half begin at a random hop. Early parts are more
-    probable, because most sounds are short. In evaluation mode all parts are the beginning. The fourth plane contains
-    the time of each frame, from 0 to 1.
+    In training mode, half of the parts are the beginning of the sound. The others start at a random multiple of the hop
+    length. Early parts are more probable, because most sounds are short. In evaluation mode all parts are the
+    beginning. The fourth plane contains the time of each frame, from 0 to 1.
 
     Args:
         format: format of the sounds.
@@ -114,7 +114,7 @@ class MidBeginningView(nn.Module):
 
 
 class LineView(nn.Module):
-    """Log magnitudes `[B, 1, frames, n_fft / 4]` of the mid signal in long windows, up to a quarter of the sample rate.
+    """Log magnitudes `[B, 1, frames, n_fft / 4]` of the mid signal, up to a quarter of the sample rate.
 
     Args:
         format: format of the sounds.

@@ -15,8 +15,7 @@ from audiogan.networks.translation_blocks import check_source
 UPSAMPLINGS = ("progressive", "direct")
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 RESIDUAL_SCALE = 0.1
-"""Initial weights of the second convolution of each block, and of the last convolution of the network, are multiplied
-by this factor."""
+"""Factor on the initial weights of the second convolution of each block, and of the last convolution of the network."""
 
 
 class SRResNet(nn.Module):

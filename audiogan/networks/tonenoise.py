@@ -21,34 +21,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from audiogan.networks.checks import check_inputs, check_sizes, input_names
-from audiogan.networks.frame_blocks import DOUBLINGS, FrameBlock, initial_positions
-from audiogan.networks.tonenoise_blocks import MelTrunk, energy, mel_interpolation, smoothstep, trailing_sum
+from audiogan.networks.checks import check_inputs, input_names
+from audiogan.networks.frame_blocks import DOUBLINGS
+from audiogan.networks.frame_generator import LEVELS, FrameGenerator
+from audiogan.networks.tonenoise_blocks import MelTrunk, energy, mel_interpolation, trailing_sum
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulse_train
 from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.sound_format import SoundFormat
-from audiogan.representations.stft import Frames
 
-FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
-"""Shortest and longest rise time of the gain that shapes the attack of a sound, in seconds."""
-LEVELS = -12.0, 6.0
-"""Range of the predicted levels of bands and partials, as natural logarithms of amplitudes."""
-EARLY_GAIN, EARLY_SECONDS = 0.1, 0.002
-"""Lower bound of the gain at the beginning of a sound, and time in seconds in which the bound rises from 0.
-
-A slower rise would only delay the sound, because a gain below 0.1 is inaudible.
-"""
-FADE_OUT_SECONDS = 0.01
-"""Length of the fade-out at the end of generated sounds in evaluation mode, in seconds. It avoids a click."""
-BODY_SCALE = 3.0
-"""Factor on the predicted log gains of STFT bins (argument ``body``), so that training changes them faster."""
-MAX_BODY_GAIN = 6.0
-"""Largest absolute value of the natural logarithm of a gain of an STFT bin (argument ``body``)."""
 SLOWEST_HZ = 20.0
 """Cutoff frequency of a high-pass filter on generated sounds, in Hz. It removes an inaudible offset."""
 
 
-class ToneNoiseGenerator(nn.Module):
+class ToneNoiseGenerator(FrameGenerator):
     """ToneNoise generator: latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
 
     In training mode noise is drawn anew in each call. In evaluation mode it is a weighted sum of a few stored noises,
@@ -85,14 +70,8 @@ class ToneNoiseGenerator(nn.Module):
         torch.Size([2, 1, 4096])
     """
 
-    latent = "normal"
     bands: Tensor
     phases: Tensor
-    noise: Tensor
-    seconds: Tensor
-    at_once: Tensor
-    ending: Tensor
-    loudness: Tensor
 
     def __init__(
         self,
@@ -115,40 +94,27 @@ class ToneNoiseGenerator(nn.Module):
         body: bool = False,
         emphasis: float = 1.0,
     ) -> None:
-        super().__init__()
         if upsampling not in DOUBLINGS:
             raise ValueError(f"upsampling={upsampling!r} must be one of {', '.join(DOUBLINGS)}")
-        check_sizes(self, latent_dim=latent_dim, width=width, bands=bands, style_dim=style_dim)
-        check_sizes(self, noises=noises, first_frames=first_frames)
-        length, channels, sample_rate = format.length, format.channels, format.sample_rate
-        self.shape, self.latent_dim, self.classes, self.knobs = format.shape, latent_dim, classes, knobs
-        self.takes = input_names(latent=latent_dim, classes=classes, knobs=knobs)
-        loudness = [1.0] * latent_dim + [emphasis] * classes + [1.0] * knobs
-        self.register_buffer("loudness", torch.tensor(loudness), persistent=False)
-        self.frames = Frames(length, n_fft, hop_length, pad=n_fft // 2)
-        count, bins = self.frames.count, self.frames.bins
-        first = nn.Linear(latent_dim + classes + knobs, style_dim)
-        # Initial weights are scaled so that class, knobs and latent contribute equally to the first layer.
-        with torch.no_grad():
-            first.weight[:, latent_dim : latent_dim + classes] *= latent_dim**0.5
-            first.weight[:, latent_dim + classes :] *= (latent_dim / max(1, knobs)) ** 0.5
-        self.mapping = nn.Sequential(first, nn.LeakyReLU(0.2), nn.Linear(style_dim, style_dim), nn.LeakyReLU(0.2))
-        doublings = max(0, int(math.log2(count / first_frames)))
-        first_frames = math.ceil(count / 2**doublings)
-        self.styled = [width * first_frames, 2 * width * blocks, 1, bins * body, int(channels == 2)]
-        # One dense layer maps the style to first frames, block modulation, rise time, body gains and stereo width.
-        self.affine = nn.Linear(style_dim, sum(self.styled))
-        with torch.no_grad():
-            for part in self.affine.weight.split(self.styled)[1:]:
-                part.normal_(std=0.3 / style_dim**0.5)
-            _, *biases = self.affine.bias.split(self.styled)
-            # The initial bias of -2 corresponds to a rise time of about 1 ms.
-            for part, value in zip(biases, (0.0, -2.0, 0.0, 0.3), strict=True):
-                part.fill_(value)
-        self.ups = nn.ModuleList(DOUBLINGS[upsampling](width, first_frames << i) for i in range(doublings))
-        self.position = nn.Parameter(initial_positions(count, width))
-        self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
-        self.sample_rate, self.voice = sample_rate, voice
+        super().__init__(
+            format,
+            latent_dim=latent_dim,
+            classes=classes,
+            knobs=knobs,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            width=width,
+            blocks=blocks,
+            bands=bands,
+            style_dim=style_dim,
+            noises=noises,
+            first_frames=first_frames,
+            upsampling=upsampling,
+            body=body,
+            emphasis=emphasis,
+        )
+        length, channels, sample_rate, bins = format.length, format.channels, format.sample_rate, self.frames.bins
+        self.voice = voice
         self.first = min(math.ceil(tones_from * n_fft / sample_rate), bins)
         tones = bands if voice else 2 * (bins - self.first)
         # A frame has three groups of outputs. With a voice: its levels, the levels of the noise, and the pitch of the
@@ -168,12 +134,6 @@ class ToneNoiseGenerator(nn.Module):
             nn.init.normal_(self.rung.weight, std=0.05)
             with torch.no_grad():
                 self.rung.bias.copy_(torch.tensor([-3.0, 0.0]).repeat_interleave(self.partials.count))
-        seconds = torch.arange(min(math.ceil(SLOWEST_RISE * sample_rate), length)) / sample_rate
-        self.register_buffer("seconds", seconds, persistent=False)
-        self.register_buffer("at_once", EARLY_GAIN * smoothstep(seconds / EARLY_SECONDS), persistent=False)
-        fade_out = FADE_OUT_SECONDS * sample_rate
-        ending = smoothstep(torch.arange(min(round(fade_out), length)).flip(0) / fade_out)
-        self.register_buffer("ending", ending, persistent=False)
         self.slow = min(round(sample_rate / SLOWEST_HZ), length)
         between = mel_interpolation(bands, bins, sample_rate)
         # Each column is repeated, because real and imaginary parts of a bin have the same level.
@@ -193,16 +153,6 @@ class ToneNoiseGenerator(nn.Module):
         scale = (self.frames.window.square().sum() / 2).rsqrt()
         return torch.view_as_real(self.frames.analyse(wave)) * scale
 
-    def mix_noises(self, latent: Tensor) -> Tensor:
-        """Return the mixture of stored noises for latents `[B, latent_dim]`, as spectra `[B, C * N * F * 2]`."""
-        if len(self.noise) == 1:
-            return self.noise.expand(len(latent), -1)
-        shares = latent[:, : len(self.noise)] + 1e-4
-        return shares * (shares.square().sum(1, keepdim=True) + 1e-12).rsqrt() @ self.noise
-
-    def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
-        return self.forward_with_aux(latent, classes, knobs)[0]
-
     def forward_with_aux(
         self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
@@ -218,22 +168,9 @@ class ToneNoiseGenerator(nn.Module):
             Hz, with a voice; ``partials`` `[B, K, frames]`, in octaves above 1 Hz, with partials; ``width`` `[B]`, the
             RMS ratio of side to mid signal, for stereo sounds. Sounds with a width of 0 or less are mono.
         """
-        check_inputs(self, latent=latent, classes=classes, knobs=knobs)
-        x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)
-        if not self.training:
-            x = x * self.loudness
-        style = self.mapping(x)
-        (channels, length), count = self.shape, self.frames.count
-        x, modulation, rise, body, side = self.affine(style).split(self.styled, dim=1)
-        x = x.unflatten(1, (-1, self.position.shape[2]))
-        for up in self.ups:
-            x = F.leaky_relu(up(x), 0.2)
-        x = x[:, :count] + self.position
-        scales, shifts = modulation.unflatten(1, (2, len(self.blocks), 1, -1)).unbind(1)
-        for block, scale, shift in zip(self.blocks, (1 + scales).unbind(1), shifts.unbind(1), strict=True):
-            x = block(x, scale, shift)
-        x = F.layer_norm(x, x.shape[2:])
-        frames, x = x, self.out(x).unflatten(2, (channels, -1)).transpose(1, 2)
+        frames, (rise, body, side) = self.predict_frames(latent, classes, knobs)
+        channels, length = self.shape
+        x = self.out(frames).unflatten(2, (channels, -1)).transpose(1, 2)
         shape, band, last = x.split(self.sizes, dim=3)
         if self.training:
             noise = self.to_spectra(torch.randn(len(x), *self.shape, device=x.device))
@@ -251,8 +188,7 @@ class ToneNoiseGenerator(nn.Module):
         else:
             spectrum[..., 2 * self.first :].addcmul_(shape, last.clamp(-10, 6).exp())
         if body.shape[1]:
-            gains = (BODY_SCALE * body).clamp(-MAX_BODY_GAIN, MAX_BODY_GAIN).exp()
-            spectrum = spectrum * gains.repeat_interleave(2, dim=1)[:, None, None]
+            spectrum = spectrum * self.body_gains(body).repeat_interleave(2, dim=1)[:, None, None]
         wave = self.frames.synthesise(torch.view_as_complex(spectrum.float().unflatten(3, (-1, 2))))
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
@@ -266,10 +202,7 @@ class ToneNoiseGenerator(nn.Module):
             wave = torch.stack([middle + other, middle - other], dim=1)
         wave[..., : len(self.seconds)] *= self.onset_gain(rise)[:, None]
         offset = trailing_sum(trailing_sum(wave, self.slow), self.slow)
-        wave = torch.sub(wave, offset, alpha=self.slow**-2)
-        if not self.training:
-            wave[..., length - len(self.ending) :] *= self.ending
-        return wave, predicted
+        return self.fade_out(torch.sub(wave, offset, alpha=self.slow**-2)), predicted
 
     def bin_amplitudes(self, band_levels: Tensor) -> Tensor:
         """Return amplitudes of STFT bins `[B, C, N, 2 F]` for natural log amplitudes of bands `[B, C, N, bands]`.
@@ -288,15 +221,6 @@ class ToneNoiseGenerator(nn.Module):
         (real, imaginary), phase = source.unbind(4), band_levels @ self.phases
         cos, sin = phase.cos(), phase.sin()
         return torch.stack([real * cos - imaginary * sin, real * sin + imaginary * cos], dim=4).flatten(3)
-
-    def onset_gain(self, rise_logits: Tensor) -> Tensor:
-        """Return the gain `[B, samples]` at the beginning of a sound, which rises from 0 to 1.
-
-        Args:
-            rise_logits: logits `[B, 1]` of the rise time. A sigmoid maps them to 0.5 ... 200 ms on a logarithmic scale.
-        """
-        seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise_logits.float())).exp()
-        return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)
 
 
 class ToneNoiseEncoder(nn.Module):
@@ -374,6 +298,14 @@ class Listener(nn.Module):
 
     Source:
         Odena, Olah & Shlens (ACGAN), ICML 2017. Nistal, Lattner & Richard (DrumGAN), ISMIR 2020, section 3.3.
+
+    Examples:
+        >>> import torch
+        >>> from audiogan.networks.tonenoise import Listener
+        >>> from audiogan.representations import SoundFormat
+        >>> logits, knobs = Listener(SoundFormat(4096), classes=3, knobs=2)(torch.zeros(1, 1, 4096))
+        >>> logits.shape, knobs.shape
+        (torch.Size([1, 3]), torch.Size([1, 2]))
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from audiogan.representations.mel_spectrogram import MelSpectrogram
 from audiogan.representations.stft import MOMENTUM, Frames
 
 
-class FrameBlock(nn.Module):
+class VocosBlock(nn.Module):
     """ConvNeXt block on frames ``[B, frames, width]`` (Liu et al., CVPR 2022), with a residual connection.
 
     Args:
@@ -40,29 +40,28 @@ class Vocos(nn.Module):
     """Vocoder: log-mel spectrograms ``[B, n_mels, frames]`` to sounds ``[B, 1, frames * hop_length]``.
 
     ConvNeXt blocks at frame rate predict the logarithm of the magnitude and the phase of each bin of the STFT. The
-    inverse STFT makes the sound. With the default values of ``prior`` and ``iterations``, and with ``width=512`` and
-    ``layers=8``, the network is that of the paper.
+    inverse STFT makes the sound. With the default arguments, the network is that of the paper.
 
-    Two options go beyond the paper. They give better sounds after short training.
+    Two options differ from the paper. They give better sounds after short training.
 
     * ``prior``: the network predicts the logarithm of the ratio between each magnitude and an estimate from the mel
       spectrogram (interpolated between bands), instead of the magnitude itself.
-    * ``iterations``: number of iterations of fast Griffin-Lim (Perraudin et al., WASPAA 2013) from the predicted
-      phases. In training, gradients reach the predicted phases as if there were no iterations.
+    * ``iterations``: the network predicts only magnitudes. The phases come from this number of iterations of fast
+      Griffin-Lim (Perraudin et al., WASPAA 2013), which start from zero phases. No gradient passes through the phases.
 
     Args:
         shape: shape ``(1, length)`` of the sounds in training. The length must be a multiple of the hop.
-        mel: input with the spectrogram, its settings by name, see `MelSpectrogram`.
+        mel: settings of the spectrogram by name, see `MelSpectrogram`.
         width: number of channels, 1 or more.
         layers: number of ConvNeXt blocks, 1 or more.
         inner: number of channels inside a block. Default: three times ``width``.
         largest: upper bound of predicted magnitudes, more than 0; 100 in the paper. A full-scale sine has the magnitude
             ``n_fft / 4``.
         prior: whether to predict ratios to magnitudes estimated from the mel spectrogram.
-        iterations: number of Griffin-Lim iterations, 0 or more.
+        iterations: number of Griffin-Lim iterations, 0 or more; 0: the network predicts phases.
 
     Attributes:
-        multiple: sounds must be divisible into frames of this number of samples.
+        multiple: the length of sounds is rounded up to a multiple of this number of samples.
         receptive_field: largest distance, in samples, between an output sample and an input sample that it depends on.
 
     Source:
@@ -99,49 +98,52 @@ class Vocos(nn.Module):
         self.shape, self.n_mels, self.n_fft = tuple(shape), spectrogram.n_mels, spectrogram.n_fft
         self.hop_length, self.largest, self.iterations = spectrogram.hop_length, float(largest), iterations
         self.embed, self.norm = nn.Conv1d(self.n_mels, width, 7, padding=3), nn.LayerNorm(width, eps=1e-6)
-        self.blocks = nn.ModuleList(FrameBlock(width, inner, 1 / layers) for _ in range(layers))
-        self.last_norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, self.n_fft + 2)
+        self.blocks = nn.ModuleList(VocosBlock(width, inner, 1 / layers) for _ in range(layers))
+        bins = self.n_fft // 2 + 1
+        self.last_norm, self.head = nn.LayerNorm(width, eps=1e-6), nn.Linear(width, bins if iterations else 2 * bins)
         for module in self.modules():
             if isinstance(module, nn.Conv1d | nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         self.register_buffer("spread", band_interpolation(spectrogram) if prior else None, persistent=False)
         self.multiple = self.hop_length
-        around = -(-self.n_fft // self.hop_length) - 1  # Each frame overlaps with so many frames on each side.
+        around = -(-self.n_fft // self.hop_length) - 1  # Number of frames on each side that overlap with a frame.
         frames = 3 * (layers + 1) + around * (iterations + 2)
         self.receptive_field = frames * self.hop_length
 
     def forward(self, mel: Tensor) -> Tensor:
         """Return sounds ``[B, 1, frames * hop_length]`` for log-mel spectrograms ``[B, n_mels, frames]``."""
         magnitude, phase = self.spectrum(mel)
-        frames = _frames(mel.shape[-1], self.n_fft, self.hop_length, mel.device)
-        if self.iterations:
+        frames = frames_of(mel.shape[-1], self.n_fft, self.hop_length, mel.device)
+        if phase is None:
             with torch.no_grad():
-                unit = _griffin_lim(
-                    magnitude.detach(), torch.polar(torch.ones_like(phase), phase), frames, self.iterations
-                )
-            if not torch.is_grad_enabled():
-                return frames.synthesise(magnitude * unit)[:, None]
-            change = phase - phase.detach()  # The value is 0, the gradient is that of the phase.
-            spectrum = magnitude * unit * torch.complex(change.cos(), change.sin())
+                unit = griffin_lim_phases(magnitude.detach(), frames, self.iterations)
+            spectrum = torch.view_as_complex(magnitude[..., None] * unit)
         else:
             spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
         return frames.synthesise(spectrum)[:, None]
 
-    def spectrum(self, mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the predicted magnitudes and phases, in radians, each ``[B, frames, n_fft / 2 + 1]``."""
+    def spectrum(self, mel: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the predicted magnitudes and phases, in radians, each ``[B, frames, n_fft / 2 + 1]``.
+
+        With ``iterations``, the phases are ``None``.
+        """
         if mel.dim() != 3 or mel.shape[1] != self.n_mels:
             raise ValueError(f"Vocos: mel: expected [B, {self.n_mels}, frames], got {list(mel.shape)}")
         x = self.norm(self.embed(mel).transpose(1, 2))
         for block in self.blocks:
             x = block(x)
-        log_magnitude, phase = self.head(self.last_norm(x)).chunk(2, dim=-1)
+        log_magnitude, *phase = self.head(self.last_norm(x)).split(self.n_fft // 2 + 1, dim=-1)
         if self.spread is not None:
-            log_magnitude = (
-                log_magnitude
-                + torch.cat([mel.transpose(1, 2), torch.ones_like(mel[:, :1]).transpose(1, 2)], -1) @ self.spread
-            )
-        return log_magnitude.exp().clamp_max(self.largest), phase
+            log_magnitude = log_magnitude + mel.transpose(1, 2) @ self.spread[:-1] + self.spread[-1]
+        return log_magnitude.exp().clamp_max(self.largest), phase[0] if phase else None
+
+    def magnitudes(self, sound: Tensor) -> Tensor:
+        """Return the magnitudes ``[B, frames, n_fft / 2 + 1]`` of sounds ``[B, 1, T]`` in the frames of `spectrum`."""
+        count = -(-sound.shape[-1] // self.hop_length)
+        x = F.pad(sound[:, 0], (0, count * self.hop_length - sound.shape[-1]))
+        frames = frames_of(count, self.n_fft, self.hop_length, sound.device)
+        return frames.analyse(x).abs()
 
 
 def check_vocoder_shape(network: nn.Module, shape: Sequence[int], hop_length: int) -> None:
@@ -177,17 +179,25 @@ def band_interpolation(mel: MelSpectrogram) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _frames(count: int, n_fft: int, hop_length: int, device: torch.device) -> Frames:
-    """Return the STFT of sounds of ``count`` frames. Frame i is centred on the samples of the i-th hop."""
+def frames_of(count: int, n_fft: int, hop_length: int, device: torch.device) -> Frames:
+    """Return the STFT of sounds of ``count`` hops, with one frame centred on each hop."""
     return Frames(count * hop_length, n_fft, hop_length, pad=(n_fft - hop_length) // 2).to(device)
 
 
-def _griffin_lim(magnitude: Tensor, unit: Tensor, frames: Frames, iterations: int) -> Tensor:
-    """Return complex numbers of absolute value 1 with the phases after fast Griffin-Lim from the phases of ``unit``."""
-    before = None
+def griffin_lim_phases(magnitude: Tensor, frames: Frames, iterations: int) -> Tensor:
+    """Return the phases that fast Griffin-Lim finds from zero phases, as unit vectors ``[..., 2]`` (cosine, sine).
+
+    Args:
+        magnitude: magnitudes ``[B, N, F]``.
+        frames: STFT.
+        iterations: number of iterations, 1 or more.
+    """
+    current, before = F.pad(magnitude[..., None], (0, 1)), None
     for _ in range(iterations):
-        spectrum = frames.analyse(frames.synthesise(magnitude * unit))
-        unit = spectrum if before is None else spectrum - MOMENTUM * before
-        unit = unit / unit.abs().clamp_min(1e-12)
-        before = spectrum
+        spectrum = torch.view_as_real(frames.analyse(frames.synthesise(torch.view_as_complex(current))))
+        target = spectrum if before is None else torch.sub(spectrum, before, alpha=MOMENTUM)
+        real, imag = target.unbind(-1)
+        length = torch.addcmul(real * real, imag, imag).clamp_min_(1e-20).rsqrt_()
+        before, unit = spectrum, target * length[..., None]
+        current = unit * magnitude[..., None]
     return unit

@@ -13,7 +13,7 @@ POWER_FLOOR = 1e-9
 
 
 class MelSpectrogram(nn.Module):
-    """Log-mel spectrogram of HiFi-GAN: mono sounds ``[B, 1, T]`` to ``[B, n_mels, frames]``, ``frames = T / hop_length``.
+    """Log-mel spectrogram of HiFi-GAN: mono sounds ``[B, 1, T]`` to ``[B, n_mels, T / hop_length]``.
 
     * The sound is padded by ``(n_fft - hop_length) / 2`` samples on both sides, by reflection, and divided into frames
       of ``n_fft`` samples with a periodic Hann window.

@@ -120,7 +120,7 @@ class ModeMeter(nn.Module):
     """
 
     context = 96
-    """A line is compared with the mean power of at least this number of bins around it."""
+    """Smallest number of bins in the mean power with which a spectral line is compared."""
     floor_db, range_db = 8.0, 12.0
     """Weighting of peaks by their level over the mean power around them. The weight is 0 up to ``floor_db``, and rises
     to 1 over the next ``range_db``. In noise, peaks are about 7 dB above the mean power."""

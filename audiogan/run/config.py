@@ -186,7 +186,7 @@ def check_config(cfg: DictConfig, source: str) -> None:
     assert isinstance(plain, dict)
     if "trust" in plain:
         raise UserError(f"{source}: a configuration cannot trust modules; give --trust NAME on the command line")
-    used = set(re.findall(r"\$\{(\w+)", OmegaConf.to_yaml(cfg)))
+    used = set(re.findall(r"\$\{(\w+)", repr(plain)))
     for key in plain.keys() - KEYS - used:
         raise UserError(f"{source}: unknown key {key!r}; known are {', '.join(sorted(KEYS - {'facts'}))}")
     for section, known in SECTIONS.items():

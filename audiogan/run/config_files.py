@@ -7,6 +7,8 @@ Hydra reads all files through `CheckedFiles`: the file of the configuration and 
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import io
 import os
 import re
@@ -52,11 +54,9 @@ class CheckedFiles(FileConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = self._find(config_path)
-        text = read_yaml(path)
-        config = OmegaConf.load(io.StringIO(text))
-        check_defaults(config, path)
+        text = _read_text(path)
         return ConfigResult(
-            config=config,
+            config=copy.deepcopy(_parse(text, path)),
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header=ConfigSource._get_header_dict(text[:512]),
@@ -156,14 +156,21 @@ def restrict_hydra(folder: Path, shipped_folder: Path, source: str) -> Iterator[
         yield hydra
 
 
-def read_yaml(path: Path) -> str:
-    """Read a YAML file, check it with `check_yaml`, and return its text."""
+def _read_text(path: Path) -> str:
+    """Return the text of a configuration file."""
     try:
-        text = read_small_file(path, MAX_FILE_BYTES, "configuration").decode("utf-8-sig")
+        return read_small_file(path, MAX_FILE_BYTES, "configuration").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(text: str, path: Path) -> Any:
+    """Return the content of a configuration file after all checks. The result is cached, so callers must copy it."""
     check_yaml(text, path)
-    return text
+    config = OmegaConf.load(io.StringIO(text))
+    check_defaults(config, path)
+    return config
 
 
 def check_yaml(text: str, path: Path) -> None:

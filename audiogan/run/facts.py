@@ -52,7 +52,7 @@ def declare_facts(cfg: DictConfig, source: str) -> None:
     from omegaconf import OmegaConf
 
     for section in ("data", "inputs"):
-        if "${facts" in OmegaConf.to_yaml(OmegaConf.create({section: cfg.get(section)})):
+        if "${facts" in repr(OmegaConf.to_container(OmegaConf.create({section: cfg.get(section)}))):
             raise UserError(
                 f"{source}: {section} cannot refer to facts, because facts are derived from it; write the value itself"
             )
@@ -60,7 +60,7 @@ def declare_facts(cfg: DictConfig, source: str) -> None:
     for name, target, options in input_sections(cfg, f"{source}: "):
         _add_input(cfg, name, target.data_facts(None, **options))
     plain: Any = OmegaConf.to_container(cfg.facts, resolve=False)
-    for path in re.findall(r"\$\{facts\.([\w.]+)", OmegaConf.to_yaml(cfg)):
+    for path in re.findall(r"\$\{facts\.([\w.]+)", repr(OmegaConf.to_container(cfg))):
         known, where = plain, "facts"
         for name in path.split("."):
             if not isinstance(known, dict):
@@ -97,7 +97,7 @@ def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
     if "sample_rate" in modality:
         channels, length = shape
         cfg.facts.format = FORMAT | {"length": length, "channels": channels, "sample_rate": modality["sample_rate"]}
-    elif "${facts.format" in OmegaConf.to_yaml(cfg):
+    elif "${facts.format" in repr(OmegaConf.to_container(cfg)):
         raise UserError(
             f"{cfg.name}: facts.format exists for sounds only, but the data contains {table.modality.noun}s; "
             "choose sound data or another network=NAME"

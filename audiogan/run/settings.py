@@ -5,6 +5,7 @@ The completed values are stored with the run, so they must not depend on the cur
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import os
@@ -149,7 +150,7 @@ def _spread_rate(cfg: DictConfig) -> None:
     rate = cfg.get("lr")
     if "lr" not in cfg or OmegaConf.is_config(rate):
         return
-    names = dict.fromkeys(re.findall(r"\$\{lr\.([^}]+)\}", OmegaConf.to_yaml(cfg)))
+    names = dict.fromkeys(re.findall(r"\$\{lr\.([^}]+)\}", repr(OmegaConf.to_container(cfg))))
     if names:
         cfg.lr = dict.fromkeys(names, rate)
 
@@ -329,16 +330,23 @@ def _whole_parameters(plain: Any) -> Iterator[str]:
     for key, target in find_targets(plain):
         try:
             block = resolve_target(target, key)
-            parameters = inspect.signature(
-                open_audio_folder if block in (open_sounds, open_speech) else block
-            ).parameters.values()
+            names = _integer_parameters(open_audio_folder if block in (open_sounds, open_speech) else block)
         # `check_targets` reports invalid classes. Classes written in C may have no signature.
         except (UserError, TypeError, ValueError):
             continue
-        for parameter in parameters:
-            words = set(re.findall(r"\w+", str(parameter.annotation)))
-            if "int" in words and words <= {"int", "None", "Sequence", "tuple", "list", "class"}:
-                yield f"{key.removesuffix('._target_')}.{parameter.name}"
+        for name in names:
+            yield f"{key.removesuffix('._target_')}.{name}"
+
+
+@functools.cache
+def _integer_parameters(block: Any) -> list[str]:
+    """Return the names of the parameters of a class or function that are annotated as integers."""
+    words = {
+        parameter.name: set(re.findall(r"\w+", str(parameter.annotation)))
+        for parameter in inspect.signature(block).parameters.values()
+    }
+    allowed = {"int", "None", "Sequence", "tuple", "list", "class"}
+    return [name for name, found in words.items() if "int" in found and found <= allowed]
 
 
 def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:

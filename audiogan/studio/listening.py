@@ -27,7 +27,7 @@ from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api/listening")
 MAX_TRIALS = 60
-"""Largest number of sounds in a test."""
+"""Largest number of sounds in a listening test."""
 KEPT = 4
 """Number of tests kept in memory. Older ones are removed."""
 POOL, NEAREST = 256, 5

@@ -17,6 +17,10 @@ TONENOISE = [
 ]
 DIGITS = ["data.root=digits", "batch_size=4"]
 SMALL = {
+    "bandwidth": [
+        *("data.root={sounds}", "data.length=4096", "data.holdout=0.5", "batch_size=2", "width=8"),
+        *("game.generator.blocks=1", "game.critic.mel_widths=[4,4]", "game.critic.stft_widths=[4,4]"),
+    ],
     "colourise": ["data.size=16", "width=2", "batch_size=2", "game.generator.depth=2", "game.critic.layers=1"],
     "cyclegan": ["data.size=16", "width=2", "blocks=1", "game.pool=2", "game.critics.critic_a.layers=1"],
     "denoise": ["data.size=16", "width=4", "batch_size=2", "game.critic.width=4", "game.critic.layers=1"],
@@ -32,6 +36,10 @@ SMALL = {
     "r3gan": [*DIGITS, "widths=[8,8]", "group_channels=4"],
     "semi-supervised": [*DIGITS, "width=4", "game.critic.widths=[8,8]"],
     "speech": [*SOUNDS, *TONENOISE],
+    "vocoder": [
+        *(*SOUNDS, "game.generator.width=8", "game.generator.layers=1", "game.generator.iterations=2"),
+        *("game.critic.critics.periods.width=2", "game.critic.critics.spectrograms.width=2"),
+    ],
     "stylegan": [*DIGITS, "sizes.small.channel_base=32", "sizes.small.latent_dim=8", "sizes.small.style_dim=8"],
 }
 """What makes each configuration small. ``{sounds}`` stands for a folder of 40 sounds of the drum machine."""

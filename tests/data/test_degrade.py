@@ -57,6 +57,7 @@ SOUNDS: list[degrade.Degradation] = [
     degrade.MixNoise([0, 10]),
     degrade.MixNoise(5, "pink"),
     degrade.BandLimit([4000, 9000], sample_rate=RATE),
+    degrade.LowPass([1000, 3000], sample_rate=RATE),
     degrade.Clip(),
 ]
 
@@ -177,6 +178,17 @@ def test_bands_are_limited() -> None:
     assert degrade.BandLimit(4000, sample_rate=RATE)(torch.ones(1, 7), RNG(0)).shape == (1, 7)
 
 
+@pytest.mark.parametrize("kind", ["butterworth", "chebyshev", "sinc"])
+def test_low_pass_filters_have_no_delay(kind: str) -> None:
+    x = tones(500, 3000)
+    y = degrade.LowPass(1500, 8, [kind], sample_rate=RATE)(x, RNG(0))
+    assert abs(level(y, 500) - 1) < 0.07 and level(y, 3000) < 0.01  # The ripple of Chebyshev filters is 0.5 dB.
+    middle = slice(200, -200)
+    assert float((y - tones(500))[:, middle].abs().max()) < 0.15 * float(x.abs().max())
+    assert torch.equal(degrade.LowPass(8000, 8, [kind], sample_rate=RATE)(x, RNG(0)), x)
+    assert degrade.LowPass(1500, 8, [kind], sample_rate=RATE)(torch.ones(1, 7), RNG(0)).shape == (1, 7)
+
+
 def test_clipping_cuts_the_peaks() -> None:
     x = tones(440)
     y = degrade.Clip(0.5)(x, RNG(0))
@@ -229,6 +241,7 @@ def test_the_sample_rate_comes_from_the_table() -> None:
         (lambda: degrade.Jpeg(True), "Jpeg: quality=True"),
         (lambda: degrade.MixNoise(float("nan")), "MixNoise: snr=nan"),
         (lambda: degrade.MixNoise(noise="blue"), "choose one of white, pink, brown"),
+        (lambda: degrade.LowPass(filters=["bessel"]), "must be a list of butterworth, chebyshev, sinc"),
         (lambda: degrade.Steps([]), "Steps: steps"),
         (lambda: degrade.MaskChoice([]), "MaskChoice: masks: must be a list of masks"),
         (lambda: degrade.OneOf([]), "OneOf: choices"),

@@ -9,13 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from audiogan.networks.tonenoise import (
-    FASTEST_RISE,
-    SLOWEST_RISE,
-    Listener,
-    ToneNoiseEncoder,
-    ToneNoiseGenerator,
-)
+from audiogan.networks.frame_generator import FASTEST_RISE, SLOWEST_RISE
+from audiogan.networks.tonenoise import Listener, ToneNoiseEncoder, ToneNoiseGenerator
 from audiogan.networks.tonenoise_blocks import trailing_sum
 from audiogan.representations import SoundFormat
 

@@ -18,21 +18,21 @@ OFFSET = 0.1
 """Smallest significant DC offset, as a fraction of the amplitude of the loudest window. Most recordings have smaller
 offsets."""
 STEADY = 0.1
-"""The DC offset counts as steady if the offsets of two neighbouring windows differ by at most this fraction of the
-smaller one."""
+"""Largest difference between the offsets of two neighbouring windows at which a DC offset counts as steady, as a
+fraction of the smaller offset."""
 STEADY_SHARE = 0.25
-"""A signal has a DC offset if at least this fraction of its windows has a steady offset."""
+"""Smallest fraction of windows with a steady offset at which a signal has a DC offset."""
 QUIET = 0.1
-"""A window counts as quiet if its range is at most this fraction of the range of the loudest window. Quiet windows give
-the best offset estimate."""
+"""Largest range of a quiet window, as a fraction of the range of the loudest window. Quiet windows give the best offset
+estimate."""
 MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In shorter sounds, the mean can differ from 0 without an
 offset."""
 ULTRASONIC = 1e-4
-"""A sound counts as ultrasonic if resampling keeps less than this fraction of its energy (-40 dB)."""
+"""Fraction of energy (-40 dB). If resampling keeps less than this fraction, the sound counts as ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
-"""A signal consists only of clicks if at most ``CLICK_SAMPLES`` samples, and at most the fraction ``CLICK_SHARE`` of
-all samples, are loud, and if these samples have at least the fraction ``CLICK_ENERGY`` of the energy."""
+"""Limits for a signal that consists only of clicks: largest number of loud samples, largest fraction of loud samples,
+and smallest fraction of the energy in these samples."""
 
 
 def infer_full_scale(peak: float) -> float | None:
@@ -86,7 +86,8 @@ def find_cancelled_channels(source_ranges: np.ndarray, mixed_ranges: np.ndarray)
         mixed_ranges: half range of each channel after mixing.
 
     Returns:
-        Index of each cancelled mixed channel -> index of the loudest source channel in it, for `mix_channels`.
+        A dict from the index of each cancelled mixed channel to the index of the loudest source channel in it, for
+        `mix_channels`.
     """
     found = {}
     source, mixed = source_ranges, mixed_ranges

@@ -7,9 +7,8 @@ import inspect
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,11 +59,12 @@ class ExportedGenerator(nn.Module):
         self.output = output_name(generator.name, generator.modality)
         self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
-        # The signature lists the inputs, because torch.export reads their names from it and does not support **inputs.
-        forward = partial(self.run)
+        # torch.export reads the names of the inputs from the signature of `forward`, and does not support **inputs.
+        # `forward` belongs to a class, because torch.export names constants after the path from which they are reached.
+        # From an attribute of the module, these names would be invalid (``forward.func.__self__.network``).
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        forward.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in self.names])  # type: ignore[attr-defined]
-        self.forward = forward
+        named = inspect.Signature([inspect.Parameter(name, kind) for name in ("self", *self.names)])
+        self.__class__ = type(type(self).__name__, (type(self),), {"forward": _forward_with(named)})
 
     def example_inputs(self, n: int) -> dict[str, Tensor]:
         """Return `n` example values of each input."""
@@ -93,6 +93,16 @@ class ExportedGenerator(nn.Module):
             for name, each in self.inputs.items()
         }
         return self.modality.postprocess_tensor(self.representation.decode(self.network(**encoded).float()))
+
+
+def _forward_with(signature: inspect.Signature) -> Callable[..., Tensor]:
+    """Return a `forward` method of `ExportedGenerator` with the given signature."""
+
+    def forward(self: ExportedGenerator, *values: Tensor, **inputs: Tensor) -> Tensor:
+        return self.run(*values, **inputs)
+
+    forward.__signature__ = signature  # type: ignore[attr-defined]
+    return forward
 
 
 def output_name(model: str, modality: Modality) -> str:

@@ -93,21 +93,19 @@ def _inverse_real_fft(x: Tensor, n: int | None = None, dim: int = -1, norm: str 
     n = 2 * (bins - 1) if n is None else n
     if dim % x.dim() != x.dim() - 1 or bins != n // 2 + 1:
         return NotImplemented  # PyTorch then exports the operation unchanged.
-    # Assigning to a slice would add a constant to the graph, which a second decomposition does not find.
-    bin_index = torch.arange(bins, device=x.device)[:, None]
-    doubled = 1 + ((bin_index > 0) & (bin_index < (n + 1) // 2)).to(x.real.dtype)
+    doubled = torch.ones(bins, 1, dtype=x.real.dtype, device=x.device)
+    doubled[1 : (n + 1) // 2] = 2
     full = F.pad(torch.view_as_real(x) * doubled, (0, 0, 0, n - bins))
     return torch.view_as_real(torch.fft.ifft(torch.view_as_complex(full), norm=norm))[..., 0]
 
 
 def _model(generator: Generator, metadata: dict[str, str], route: str | None, half: bool) -> Any:
     """Return the `onnx.ModelProto` of a model."""
-    program = export_program(generator, route, half=half).run_decompositions(
-        {torch.ops.aten.fft_irfft.default: _inverse_real_fft}
-    )
+    program = export_program(generator, route, half=half)
     names = list(input_arrays(generator, example_recipes(generator, 1), route))
     try:
         with silence_torch(), torch.no_grad():
+            program = program.run_decompositions({torch.ops.aten.fft_irfft.default: _inverse_real_fft})
             made = torch.onnx.export(
                 program,
                 (),

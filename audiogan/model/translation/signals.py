@@ -33,7 +33,8 @@ def apply_signal(
 
     Args:
         generator: the model.
-        source: sound ``[C, T]`` at the sample rate of the model, image ``[C, H, W]``, or the path of a file.
+        source: sound ``[C, T]`` at the sample rate of the model, image ``[C, H, W]``, or the path of a file. Vocoders
+            also accept log-mel spectrograms ``[n_mels, frames]``, see `audiogan.inputs.MelSignal`.
             `apply_files` preserves more of a file: 16 bits, transparency, and all channels of a sound.
         progress: function called with the completed fraction of the work, 0 ... 1.
         options: ``route``, ``inputs`` and ``seed``, see `Translation`.
@@ -48,6 +49,11 @@ def apply_signal(
     translation = Translation(generator, **options)
     signal = translation.source.parse(source, any_size=True).numpy()
     parts, done = [], 0
+    if len(signal) != translation.channels:  # A spectrogram for a vocoder is processed in one piece.
+        values = {**translation.others, translation.source.name: torch.from_numpy(signal)[None]}
+        made = translation.game.generate(values, generator=translation.route)[0].float().cpu().numpy()
+        spoken: NDArray[np.float32] = generator.modality.postprocess(made[None])[0]
+        return spoken
     for part in translation.run(signal, signal.shape[1:]):
         parts.append(part)
         done += part.shape[1]

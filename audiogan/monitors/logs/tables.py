@@ -14,7 +14,7 @@ from audiogan.utils.text import printable
 DELIMITERS = "\t;|,"
 COMMENTS = ("#", "//", "%")
 SAMPLE, SAMPLE_CELLS = 500, 20_000
-"""The decimal mark is inferred from at most ``SAMPLE`` lines and ``SAMPLE_CELLS`` cells."""
+"""Largest numbers of lines (``SAMPLE``) and of cells (``SAMPLE_CELLS``) from which the decimal mark is inferred."""
 Split = Callable[[str], list[str]]
 
 

@@ -3,14 +3,16 @@
 import * as api from "./api.js";
 import { liveContext, toBuffer } from "./audio.js";
 import { element, icon, label, percent, plain, visible } from "./looks.js";
+import { Messages } from "./messages.js";
 import { addRecordings, chosenFiles, droppedFiles, recordings, removeRecordings } from "./recordings.js";
 
 const find = (id) => document.getElementById(id);
 const NAMES = { real: "recording", generated: "generated" };
 const shares = ({ low, high }) => `${percent(low)} … ${percent(high)}`;
 
-class BlindTest {
+class BlindTest extends Messages {
   constructor(model) {
+    super();
     Object.assign(this, { model, context: liveContext(model.sample_rate), id: "", total: 0, at: 0, plays: 0, shown: 0, source: null, result: null, have: [] });
     find("label").append(...model.labels.map((name) => element("option", { value: name }, `of the class ${plain(name)}`)));
     const click = (id, work) => find(id).addEventListener("click", () => this.attempt(work));
@@ -198,22 +200,6 @@ class BlindTest {
   // --- the page
 
   step(name) { for (const id of ["setup", "trial", "result"]) find(id).hidden = id !== name; }
-
-  say(text, wrong = false) {
-    const says = find("says");
-    says.textContent = visible(text);
-    says.className = `says shown${wrong ? " wrong" : ""}`;
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => says.classList.remove("shown"), wrong ? 9000 : 2600);
-  }
-
-  async attempt(work) {
-    try {
-      await work();
-    } catch (error) {
-      this.say(error.message, true);
-    }
-  }
 }
 
 try {

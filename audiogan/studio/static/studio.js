@@ -6,7 +6,8 @@ import { readable } from "./decode.js";
 import { connectDrag } from "./drag.js";
 import { soundFile } from "./downloads.js";
 import { Editor } from "./editor.js";
-import { hatGroup, label, plain, visible } from "./looks.js";
+import { hatGroup, label, plain } from "./looks.js";
+import { Messages } from "./messages.js";
 import { Pads } from "./pads.js";
 import { MIX, PAGE, soundingPattern, withStep } from "./pattern.js";
 import { PatternBar } from "./patternbar.js";
@@ -17,8 +18,9 @@ import { StepGrid } from "./stepgrid.js";
 const PREVIEW = 0.81; // Gain of a pad that is played by a key or a button.
 const find = (id) => document.getElementById(id);
 
-export class Studio {
+export class Studio extends Messages {
   constructor(model, store) {
+    super();
     Object.assign(this, { model, store, chosen: -1, page: 0, flashes: [], wanted: -1, searches: new Set() });
     this.context = liveContext(model.sample_rate);
     this.sounds = new Sounds(this.context);
@@ -274,24 +276,5 @@ export class Studio {
     }
     find("undo").disabled = !this.store.past.length;
     find("redo").disabled = !this.store.future.length;
-  }
-
-  /** Show a message and announce it to screen readers. */
-  say(text, wrong = false) {
-    const says = find("says");
-    says.textContent = visible(text);
-    says.className = `says shown${wrong ? " wrong" : ""}`;
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => says.classList.remove("shown"), wrong ? 9000 : 2600);
-  }
-
-  /** Run a task and show its error message if it fails. */
-  async attempt(work) {
-    try {
-      return await work();
-    } catch (error) {
-      this.say(error.message, true);
-      return undefined;
-    }
   }
 }
