@@ -28,8 +28,8 @@ of different classes, and the distance between pads of one class. With 30 kits g
 the similarity is 0.051 and the distance 1.75. With eleven real kits, the similarity is 0.059 and the distance 2.17.
 """
 AGAIN = 0.7
-"""Position like `APART`, for the second and later pads of a class. It is larger than `APART`, so that these pads differ
-more from the first pad of the class."""
+"""Value used instead of `APART` for the second and later pads of a class. It is larger, so that these pads differ more
+from the first pad of the class."""
 TRIES = 4
 """Number of candidate sounds for each tom. Toms with evenly spaced pitches are selected from them."""
 DARKER = 1.0

@@ -83,7 +83,7 @@ def neighbours(
 
 
 def embed_recipes(generator: Generator, recipes: list[Recipe], batch_size: int = 64) -> NDArray[np.float64]:
-    """Return the embeddings ``[N, D]`` of the signals of recipes."""
+    """Render recipes and return the embeddings ``[N, D]`` of the signals, see `Modality.embedding`."""
     embedding = generator.modality.embedding(generator.shape)
     parts = [
         embed(torch.from_numpy(generator.render(recipes[i : i + batch_size])), embedding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # For the type checker, which then compares every network in these tuples with its protocol.
+if TYPE_CHECKING:  # The type checker compares the classes in the tuples below with the protocols.
     from audiogan.networks.base import CriticNet, GeneratorNet
     from audiogan.networks.biggan import BigGANCritic, BigGANGenerator
     from audiogan.networks.classifying import DenseClassifier

@@ -55,6 +55,7 @@ class BandwidthExtender(nn.Module):
 
     Attributes:
         multiple: tiles of long sounds begin at multiples of this number of samples.
+        extends_bandwidth: True. `audiogan apply` then writes files with the sample rate of the model.
         receptive_field: largest distance between an output sample and a source sample that it depends on, in samples.
 
     Raises:
@@ -70,6 +71,7 @@ class BandwidthExtender(nn.Module):
     """
 
     takes = frozenset({"source"})
+    extends_bandwidth = True
     carriers: Tensor
     fade_in: Tensor
     kept: Tensor

@@ -136,7 +136,7 @@ class Vocos(nn.Module):
             x = block(x)
         log_magnitude, *phase = self.head(self.last_norm(x)).split(self.n_fft // 2 + 1, dim=-1)
         if self.spread is not None:
-            log_magnitude = log_magnitude + mel.transpose(1, 2) @ self.spread[:-1] + self.spread[-1]  # type: ignore[index]
+            log_magnitude = log_magnitude + mel.transpose(1, 2) @ self.spread[:-1] + self.spread[-1]
         return log_magnitude.exp().clamp_max(self.largest), phase[0] if phase else None
 
     def magnitudes(self, sound: Tensor) -> Tensor:

@@ -60,7 +60,8 @@ class Trial:
         label: class of the sound, or "".
         source: ``{"recording": name}`` or ``{"recipe": ...}``.
         wave: samples, float32 ``[C, T]``.
-        answer: answer of the listener and further facts about it. Empty before the answer.
+        answer: ``{"answer": "real" or "generated", "plays": number of times the sound was played, "seconds": time taken}``.
+            Empty until the listener has answered.
     """
 
     truth: str

@@ -26,7 +26,7 @@ class PadSound(StrictModel):
     """Sound of a pad as a JSON object.
 
     Attributes:
-        recipe: recipe of the sound, which is the loudest velocity layer.
+        recipe: recipe of the loudest velocity layer of the pad.
         level: level in dB, see `Pad`.
         pan: pan from -1 to 1, see `Pad`.
         tune: change of pitch in semitones, see `Pad`.

@@ -149,8 +149,8 @@ def translate_sound_file(
 
     The sound is resampled to the sample rate of the model and back. If the sound has more channels than the model, each
     group of channels is translated separately. The result keeps the sample rate, the length and, if the format allows
-    it, the sample type of the source. If the model raises the sample rate, the result has the sample rate of the
-    model's output, or that of the source if this is higher.
+    it, the sample type of the source. If the model raises the sample rate or adds frequencies, the result has the
+    sample rate of the model's output, or that of the source if this is higher.
 
     Args:
         translation: the model.
@@ -186,7 +186,7 @@ def translate_sound_file(
             progress(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
         if reader.broken or reader.cut or reader.has_gap:
             echo(f"damaged after {frames / rate:.2f} s; translated up to there")
-    out_rate = max(rate, made_rate) if made_rate > model_rate else rate
+    out_rate = max(rate, made_rate) if made_rate > model_rate or translation.extends_bandwidth else rate
     gain = modality.postprocess(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
 
     def levelled() -> Iterator[Wave]:

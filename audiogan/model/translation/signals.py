@@ -202,6 +202,11 @@ class Translation:
         return made
 
     @property
+    def extends_bandwidth(self) -> bool:
+        """Whether the model adds frequencies that sources of a lower sample rate lack."""
+        return bool(getattr(self.game.nets[self.route], "extends_bandwidth", False))
+
+    @property
     def receptive_field(self) -> int | None:
         """Receptive field on each side of an output value, in source samples. None if unbounded or unknown."""
         spaces = (self.source.representation, self.game.representation)
