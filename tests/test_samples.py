@@ -15,7 +15,7 @@ from audiogan.run.model_files import shipped_models
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
-@pytest.mark.parametrize("name", sorted(shipped_models()))
+@pytest.mark.parametrize("name", sorted(name for name in shipped_models() if (SAMPLES / name).is_dir()))
 def test_samples_are_made_again_by_their_recipes(name: str) -> None:
     model = audiogan.load(name)
     files = sorted(SAMPLES.glob(f"{name}/*.wav")) + sorted(SAMPLES.glob(f"{name}-morph/morph-*.wav"))
