@@ -29,6 +29,13 @@ class Vocoding(Adversarial):
 
     Raises:
         ValueError: the generator predicts no magnitudes.
+
+    Examples:
+        >>> from audiogan.games import Vocoding
+        >>> from audiogan.networks.vocos import Vocos
+        >>> mel = {"sample_rate": 16000, "n_fft": 256, "hop_length": 64, "n_mels": 20}
+        >>> Vocoding(Vocos((1, 1024), mel, width=8, inner=16, layers=1)).magnitude_weight
+        10.0
     """
 
     def __init__(self, generator: Any, *, magnitude_weight: float = 10.0, **options: Any) -> None:

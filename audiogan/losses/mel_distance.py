@@ -23,7 +23,7 @@ class MelDistance(nn.Module):
         >>> import torch
         >>> from audiogan.losses import MelDistance
         >>> sound = torch.rand(1, 1, 4096) - 0.5
-        >>> round(MelDistance({"sample_rate": 16000})(0.5 * sound, sound).item(), 2)  # ln 2
+        >>> round(MelDistance({"sample_rate": 16000}, weight=1)(0.5 * sound, sound).item(), 2)  # ln 2
         0.69
     """
 

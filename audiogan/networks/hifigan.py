@@ -23,7 +23,7 @@ STD = 0.01
 """Standard deviation of the initial weights of upsampling layers and residual blocks."""
 
 
-class ResidualBlock(nn.Module):
+class HiFiGANBlock(nn.Module):
     """Residual block of dilated convolutions on ``[B, width, T]``.
 
     Args:
@@ -120,7 +120,7 @@ class HiFiGAN(nn.Module):
             for (i, o), k, u in zip(pairwise(widths), kernels, rates, strict=True)
         )
         self.blocks = nn.ModuleList(
-            nn.ModuleList(ResidualBlock(w, k, d, paired) for k, d in zip(blocks, dilations, strict=True))
+            nn.ModuleList(HiFiGANBlock(w, k, d, paired) for k, d in zip(blocks, dilations, strict=True))
             for w in widths[1:]
         )
         self.last = weight_norm(_small(nn.Conv1d(widths[-1], 1, 7, padding=3)))

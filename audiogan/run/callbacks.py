@@ -17,7 +17,8 @@ from audiogan.core.checking import check_running_sums
 from audiogan.files import append_bytes, atomic_write, is_regular_file
 from audiogan.inputs import Signal
 from audiogan.modalities import Modality
-from audiogan.modalities.base import MAX_FRAME_PIXELS, preview_path
+from audiogan.modalities.animation import MAX_FRAME_PIXELS
+from audiogan.modalities.base import preview_path
 from audiogan.modalities.drawing.png import open_png
 from audiogan.run.optional import ignore_write_errors
 from audiogan.run.progress_bar import Progress

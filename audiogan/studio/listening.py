@@ -60,8 +60,8 @@ class Trial:
         label: class of the sound, or "".
         source: ``{"recording": name}`` or ``{"recipe": ...}``.
         wave: samples, float32 ``[C, T]``.
-        answer: ``{"answer": "real" or "generated", "plays": number of times the sound was played, "seconds": time taken}``.
-            Empty until the listener has answered.
+        answer: dict with ``answer`` ("real" or "generated"), ``plays`` (number of times the sound was played) and
+            ``seconds`` (time taken). Empty until the listener has answered.
     """
 
     truth: str

@@ -12,7 +12,7 @@ from room import room
 
 from audiogan.cli import main
 from audiogan.errors import UserError
-from audiogan.modalities.base import animate
+from audiogan.modalities.animation import animate
 from audiogan.modalities.image import Image
 from audiogan.modalities.points import Points
 from audiogan.modalities.sound import Sound

@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 
 from audiogan.errors import UserError
 from audiogan.modalities import Points
-from audiogan.modalities.base import animate
+from audiogan.modalities.animation import animate
 
 PLANE = Points(2.0, ((-1.0, -1.0), (1.0, 1.0)), 0.1)
 ORANGE = (0xF2, 0xB3, 0x5E)

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from audiogan.cli import main
 from audiogan.errors import UserError
-from audiogan.modalities.base import animate
+from audiogan.modalities.animation import animate
 from audiogan.modalities.image import Image
 from audiogan.model.recipe import Recipe
 from audiogan.model.sampling import read_recipe
