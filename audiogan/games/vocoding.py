@@ -32,9 +32,17 @@ class Vocoding(Adversarial):
 
     Examples:
         >>> from audiogan.games import Vocoding
+        >>> from audiogan.inputs import MelSignal
+        >>> from audiogan.losses import LeastSquares
+        >>> from audiogan.modalities import Sound
+        >>> from audiogan.networks.hifigan import MPD
         >>> from audiogan.networks.vocos import Vocos
-        >>> mel = {"sample_rate": 16000, "n_fft": 256, "hop_length": 64, "n_mels": 20}
-        >>> Vocoding(Vocos((1, 1024), mel, width=8, inner=16, layers=1)).magnitude_weight
+        >>> from audiogan.representations import Identity
+        >>> settings = {"n_fft": 256, "hop_length": 64, "n_mels": 20}
+        >>> mel = MelSignal("mel", shape=(1, 1024), modality=Sound(16000), **settings)
+        >>> generator = Vocos((1, 1024), {"sample_rate": 16000, **settings}, width=8, inner=16, layers=1)
+        >>> parts = {"critic": MPD(width=2), "loss": LeastSquares(), "representation": Identity((1, 1024))}
+        >>> Vocoding(generator, **parts, inputs={"mel": mel}).magnitude_weight
         10.0
     """
 
