@@ -24,7 +24,6 @@ from audiogan.modalities.speech_references import (
 )
 
 RATE = 16_000
-RECORDINGS = Path("/work/shared/data/speech/kerstin")
 Wave = NDArray[np.float32]
 
 
@@ -153,10 +152,11 @@ def test_images_have_no_speech_metrics() -> None:
         Image().speech_metrics(np.zeros((1, 1, 8, 8)), np.zeros((1, 1, 8, 8)))
 
 
-def test_recorded_speech() -> None:
-    if not RECORDINGS.is_dir():
+def test_recorded_speech(shared_data: Path) -> None:
+    recordings = sorted((shared_data / "speech" / "kerstin").glob("*.flac"))
+    if not recordings:
         pytest.skip("the recordings of speech are not available")
     pytest.importorskip("pystoi"), pytest.importorskip("pyworld")
-    x = soundfile.read(next(iter(sorted(RECORDINGS.glob("*.flac")))), frames=24_000, dtype="float32")[0][None, None]
+    x = soundfile.read(recordings[0], frames=24_000, dtype="float32")[0][None, None]
     good, bad = (speech_metrics(noisy(x, std), x, RATE) for std in (1e-3, 0.03))
     assert all(good[name] > bad[name] if BETTER[name] == "higher" else good[name] < bad[name] for name in good)
