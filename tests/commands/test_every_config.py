@@ -26,6 +26,11 @@ SMALL = {
     "denoise": ["data.size=16", "width=4", "batch_size=2", "game.critic.width=4", "game.critic.layers=1"],
     "drums": [*SOUNDS, *TONENOISE],
     "drums-44k": [*SOUNDS, *TONENOISE, "game.critic.line_widths=[4,4]"],
+    "enhance": [
+        *("data.root={sounds}", "data.length=4096", "data.holdout=0.5", "batch_size=2", "game.generator.n_fft=256"),
+        *("game.generator.hop_length=128", "game.generator.widths=[4,4]", "game.generator.hidden=8"),
+        *("game.generator.layers=1", "game.critic.width=4"),
+    ],
     "handwriting": [*DIGITS, "width=4"],
     "images": [*DIGITS, "width=4", "data.size=16"],
     "inpaint": ["data.size=16", "width=4", "critic_width=4", "critic_layers=1", "dilations=[2]", "batch_size=2"],
