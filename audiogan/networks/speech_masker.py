@@ -152,7 +152,8 @@ class SpeechMasker(nn.Module):
         """Return the state at the beginning of sounds, as after silence."""
         parts, batch = self.n_fft // self.hop_length, len(x)
         bins = self.n_fft // 2 + 1
-        spectrum = torch.zeros(batch, self.look_ahead, bins, dtype=torch.complex64, device=x.device)
+        # The exporter to ONNX has no complex zeros.
+        spectrum = torch.view_as_complex(x.new_zeros(batch, self.look_ahead, bins, 2))
         first = {"input": x.new_zeros(batch, self.n_fft - self.hop_length), "spectrum": spectrum}
         return first | {"output": x.new_zeros(batch, parts - 1, self.hop_length), "gru": None, "convs": None}
 
@@ -160,7 +161,8 @@ class SpeechMasker(nn.Module):
         """Return the complex mask ``[B, frames, bins]`` of frames that lie ``look_ahead`` frames back."""
         unit = 4 / self.n_fft  # A sine of full scale has the magnitude 1.
         planes = torch.view_as_real(spectrum[..., 1:]).permute(0, 3, 1, 2) * unit  # without the constant component
-        magnitude = (planes.square().sum(1, keepdim=True) + FLOOR**2).sqrt()
+        # FLOOR**2 is so small that the exporter to ONNX would drop it from the sum.
+        magnitude = FLOOR * ((planes / FLOOR).square().sum(1, keepdim=True) + 1).sqrt()
         compressed = magnitude.pow(POWER - 1)
         x = inputs = torch.cat([planes * compressed, magnitude * compressed], dim=1)
         skips, previous = [], []
