@@ -18,7 +18,7 @@ from audiogan.model.translation.signals import Translation, fit_length
 PIECE = 4096
 """Maximum number of bytes that are read at a time. At 16 kHz and 16 bits, they last 0.13 s."""
 UNKNOWN = 0xFFFFFFFF
-"""Size in the header of a WAV stream whose length is not known."""
+"""Value of the size fields in the header of a WAV stream of unknown length."""
 MOST_CHANNELS = 64
 LONGEST_CHUNK = 1 << 20
 """Maximum size in bytes of a chunk before the samples of a WAV stream."""
