@@ -20,6 +20,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
         rows = list(csv.DictReader(file))
     for row in rows:
         row["path"] = str(folder / row["label"] / Path(row["path"]).name)
+        row["word"] = row.get("word") or row["label"]  # Labels of digits are 0 to 9.
     return rows
 
 
@@ -38,7 +39,7 @@ def split(folder: Path, out: Path, speeds: list[float]) -> None:
     for row in read_rows(folder):
         sound, rate = soundfile.read(row["path"], dtype="float32")
         held = is_held_out(row)
-        target = out / ("held-out" if held else "train") / row["label"]
+        target = out / ("held-out" if held else "train") / row["word"]
         target.mkdir(parents=True, exist_ok=True)
         for speed in [1.0] if held else speeds:
             changed = sound if speed == 1 else soxr.resample(sound, speed, 1.0, quality="HQ")
