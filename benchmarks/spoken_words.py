@@ -9,21 +9,22 @@ DIGITS and WORDS are folders with one sub-folder per class and a table ``manifes
 word (the spoken word; by default the label), speaker, source and split. `split` writes the folders ``OUT/train`` and
 ``OUT/held-out``. Held out are the test takes of FSDD and a fifth of the speakers of other sources.
 
-`recogniser` trains three CNNs on recordings. Each speaker is left out of the training of one of the three. The
-accuracy on recordings is that of the CNN that has not heard the speaker.
+`recogniser` trains four CNNs on recordings. Each speaker is left out of the training of one of the first three, and the
+accuracy of these three is measured on the speakers left out. The held-out recordings are left out of the training of
+the fourth, and its accuracy is measured on these: it knows the six speakers of FSDD, as the generator does.
 
 `measure` prints for each word
 
-* heard: percentage of generated sounds that the mean of the three CNNs recognises among the words of the same kind
-  (ten digits or other words);
+* heard: fraction of generated sounds that the fourth CNN recognises among the words of the same kind (ten digits or
+  other words). Second: the same for held-out recordings. Third: generated sounds, by the mean of the first three CNNs;
 * coverage: fraction of held-out recordings that have a generated sound as near as their third neighbour
   (Naeem et al. 2020), within the word, in `audiogan.features.LogMel`. Second: the same for as many training
   recordings. Means over 20 draws;
-* torn: percentage of sounds with a longer silence within the word, or a deeper short dip of the level, than 99 % of
+* torn: fraction of sounds with a longer silence within the word, or a deeper short dip of the level, than 99 % of
   recordings of the word. Second: the same for half of the recordings, with thresholds of the other half.
 
 It also prints the accuracy of a CNN that distinguishes generated sounds and recordings (50 %: it cannot), and with
-``--sphinx`` the percentage of words that PocketSphinx hears (package pocketsphinx, its US English model).
+``--sphinx`` the fraction of words that PocketSphinx hears (package pocketsphinx, its US English model).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ RATE, LENGTH, LEAD = 16_000, 16_384, 0.06
 """Sample rate in Hz, length in samples, and time before the onset in seconds, as in configs/speech.yaml."""
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 FOLDS = 3
-"""Number of groups of speakers, and of recognisers."""
+"""Number of groups of speakers, one for each of the first recognisers."""
 SPEEDS = 0.9, 1.0, 1.1
 """Speeds of the recordings that train the recognisers."""
 
@@ -140,13 +141,14 @@ def vary(x: Tensor) -> Tensor:
     return torch.stack(out)
 
 
-def train_recognisers(folders: list[Path], out: Path, epochs: int) -> None:
-    """Train the recognisers, print their accuracy on left-out speakers, and write their weights to ``out``."""
+def train_recognisers(folders: list[Path], out: Path, epochs: int, only: list[int]) -> None:
+    """Train the recognisers, print their accuracy on recordings left out, and write their weights to ``out``."""
     rows = [row for folder in folders for row in read_rows(folder)]
     words = sorted({row["word"] for row in rows})
     speakers = sorted({row["speaker"] for row in rows})
     group = {speaker: i % FOLDS for i, speaker in enumerate(speakers)}
     fold = np.array([group[row["speaker"]] for row in rows])
+    left_out = [fold == k for k in range(FOLDS)] + [np.array([is_held_out(row) for row in rows])]
     target = torch.tensor([words.index(row["word"]) for row in rows])
     digits = np.array([row["word"] in DIGITS for row in rows])
     sounds = []
@@ -156,14 +158,12 @@ def train_recognisers(folders: list[Path], out: Path, epochs: int) -> None:
         changed = [sound if s == 1 else soxr.resample(sound, s, 1.0) for s in SPEEDS]
         sounds.append(np.stack([cut(x) for x in changed]).astype(np.float32))
     every = np.stack(sounds)  # [recordings, speeds, LENGTH]
-    kinds = [[i for i, w in enumerate(words) if (w in DIGITS) == kind] for kind in (True, False)]
     x = Recogniser(1).spectra(every.reshape(-1, LENGTH)).unflatten(0, every.shape[:2])
-    heard, states = np.zeros(len(rows), bool), []
-    for k in range(FOLDS):
+    kinds = [[i for i, w in enumerate(words) if (w in DIGITS) == kind] for kind in (True, False)]
+    states = {}
+    for k in only:
         torch.manual_seed(k)
-        net = Recogniser(len(words))
-        rng = np.random.default_rng(k)
-        learn = np.flatnonzero(fold != k)
+        net, rng, learn = Recogniser(len(words)), np.random.default_rng(k), np.flatnonzero(~left_out[k])
         steps = epochs * (len(learn) // 32)
         optimizer = torch.optim.AdamW(net.parameters(), 4e-3, weight_decay=0.02)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps)
@@ -174,16 +174,12 @@ def train_recognisers(folders: list[Path], out: Path, epochs: int) -> None:
             F.cross_entropy(net(batch), target[chosen], label_smoothing=0.1).backward()
             optimizer.step()
             schedule.step()
-        net.eval()
-        states.append(net.state_dict())
-        for kind, which in zip(kinds, (digits, ~digits), strict=True):
-            rest = np.flatnonzero((fold == k) & which)
+        states[k] = net.eval().state_dict()
+        for name, kind, which in zip(("digits", "words"), kinds, (digits, ~digits), strict=True):
+            rest = np.flatnonzero(left_out[k] & which)
             found = torch.tensor(kind)[net.probabilities(every[rest, 1], kind).argmax(1)]
-            heard[rest] = (found == target[rest]).numpy()
-        mine = [heard[(fold == k) & which].mean() for which in (digits, ~digits)]
-        print(f"recogniser {k}: digits {mine[0]:.3f}, words {mine[1]:.3f}", flush=True)
-    print(f"recordings by other speakers: digits {heard[digits].mean():.3f}, words {heard[~digits].mean():.3f}")
-    print({w: round(float(heard[(target == i).numpy()].mean()), 2) for i, w in enumerate(words)})
+            heard = (found == target[rest]).float().mean()
+            print(f"recogniser {k}: {name}, {len(rest)} recordings left out, {heard:.3f}", flush=True)
     torch.save({"words": words, "states": states}, out)
 
 
@@ -221,6 +217,11 @@ def torn(sounds: np.ndarray, recordings: np.ndarray) -> np.ndarray:
     return out
 
 
+def fraction(probabilities: Tensor, index: int) -> float:
+    """Return the fraction of sounds whose most probable word has the index ``index``."""
+    return float((probabilities.argmax(1) == index).float().mean())
+
+
 def coverage(features: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> float:
     """Return the coverage of the reference by as many random rows of ``features``, the mean of 20 draws."""
     n = min(len(features), len(reference))
@@ -249,10 +250,9 @@ def measure(model: str, folder: Path, recogniser: Path, n: int, use_sphinx: bool
     """Print the measures of a model, see above."""
     stored = torch.load(recogniser, weights_only=True)
     words: list[str] = stored["words"]
-    nets = []
-    for state in stored["states"]:
-        nets.append(Recogniser(len(words)).eval())
-        nets[-1].load_state_dict(state)
+    nets = {k: Recogniser(len(words)).eval() for k in range(FOLDS + 1)}
+    for k, net in nets.items():
+        net.load_state_dict(stored["states"][k])
     real = {part: read_recordings(folder / part) for part in ("train", "held-out")}
     g = audiogan.load(model)
     embedding, rng = LogMel(RATE, LENGTH / RATE), np.random.default_rng(0)
@@ -264,13 +264,16 @@ def measure(model: str, folder: Path, recogniser: Path, n: int, use_sphinx: bool
         made = np.stack([cut(x) for x in g.sample(n, seed=1, label=label)[:, 0]])
         known, held = real["train"][word], real["held-out"][word]
         both = np.concatenate([known, held])
-        total = torch.stack([net.probabilities(made, kind) for net in nets]).mean(0)
-        heard = float((torch.tensor(kind)[total.argmax(1)] == words.index(word)).float().mean())
+        heard = [
+            fraction(nets[FOLDS].probabilities(sounds, kind), kind.index(words.index(word))) for sounds in (made, held)
+        ]
+        apart = torch.stack([nets[k].probabilities(made, kind) for k in range(FOLDS)]).mean(0)
+        heard.append(fraction(apart, kind.index(words.index(word))))
         a, b, reference = (embed(x[:, None], embedding) for x in (made, known, held))
         ours, theirs = (coverage(x, reference, rng) for x in (a, b))
         order = rng.permutation(len(both))
         half = len(both) // 2
-        numbers = [heard, ours, theirs, torn(made, both).mean(), torn(both[order[:half]], both[order[half:]]).mean()]
+        numbers = [*heard, ours, theirs, torn(made, both).mean(), torn(both[order[:half]], both[order[half:]]).mean()]
         if use_sphinx:
             group = [words[i] for i in kind]
             numbers += [np.mean([w == word for w in sphinx(x[:40], group)]) for x in (made, held)]
@@ -304,7 +307,8 @@ def main() -> None:
     command.add_argument("folders", type=Path, nargs="+")
     command.add_argument("--out", type=Path, required=True, help="file of the weights")
     command.add_argument("--epochs", type=int, default=30)
-    command.set_defaults(run=lambda args: train_recognisers(args.folders, args.out, args.epochs))
+    command.add_argument("--only", type=int, nargs="+", default=list(range(FOLDS + 1)), help="numbers of recognisers")
+    command.set_defaults(run=lambda args: train_recognisers(args.folders, args.out, args.epochs, args.only))
     command = commands.add_parser("measure", help="measure a model")
     command.add_argument("model")
     command.add_argument("folder", type=Path, help="folder that split has written")
