@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from audiogan.errors import UserError
-from audiogan.kits.rendering import CEILING_DB, FADE, LOUDNESS, momentary_loudness, true_peak
+from audiogan.kits.rendering import CEILING_DB, FADE_SECONDS, LOUDNESS, momentary_loudness, true_peak
 from audiogan.modalities.wav import encode_wav
 from audiogan.model.recipe import Recipe
 from audiogan.studio.instrument import Instrument, Name, Seed
@@ -189,7 +189,7 @@ class ListeningTests:
     def _faded(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the wave with a fade-out of 10 ms, because recordings may be cut at the length of the model."""
         wave = wave.copy()
-        fade = min(round(FADE * self.instrument.generator.sample_rate), wave.shape[1])
+        fade = min(round(FADE_SECONDS * self.instrument.generator.sample_rate), wave.shape[1])
         wave[:, wave.shape[1] - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
         return wave
 

@@ -43,7 +43,7 @@ class MeasureCache:
 
     def measure(self, pads: Sequence[Pad]) -> list[list[Measure]]:
         """Return the loudness and peaks of the layers of pads, as `balance_kit` needs them."""
-        from audiogan.kits.rendering import MEASURED_RATE, measure_layer, prepare_pads
+        from audiogan.kits.rendering import MEASUREMENT_RATE, measure_layer, prepare_pads
 
         keys = [[(replace(recipe, seed=None).to_json(), pad.tune) for recipe in pad.layers] for pad in pads]
         layers = {
@@ -55,7 +55,7 @@ class MeasureCache:
         missing = {key: pad for key, pad in layers.items() if key not in found}
         if missing:
             raw = self.generator.render([pad.layers[0] for pad in missing.values()])
-            waves = prepare_pads(raw, list(missing.values()), self.generator.sample_rate, MEASURED_RATE)
+            waves = prepare_pads(raw, list(missing.values()), self.generator.sample_rate, MEASUREMENT_RATE)
             found |= {key: measure_layer(wave) for key, (wave,) in zip(missing, waves, strict=True)}
         with self.lock:
             self.measures = dict([*(self.measures | found).items()][-MOST_MEASURES:])
