@@ -264,6 +264,7 @@ def _bars(path: Path, clock: Clock, last: int, end: int) -> tuple[int, float]:
         raise UserError(f"{path}: cannot be a loop of whole bars: {error}; remove --loop") from error
     if not MIN_LOOP_SECONDS <= duration <= MAX_SECONDS:
         raise UserError(
-            f"{path}: its {bars:,} bars last {duration:,.3g} seconds; a loop must last {MIN_LOOP_SECONDS} to {MAX_SECONDS:g}"
+            f"{path}: its {bars:,} bars last {duration:,.3g} seconds; "
+            f"a loop must last {MIN_LOOP_SECONDS} to {MAX_SECONDS:g}"
         )
     return bars, duration

@@ -54,7 +54,7 @@ class WirePad(PadSound):
     Attributes:
         name: name of the pad.
         note: General MIDI note.
-        layers: recipes of all velocity layers of a pad that was opened, from soft to loud. They are
+        layers: recipes of all velocity layers, from soft to loud, of a pad that was opened from a file. They are
             ignored if the last one is not ``recipe``, because the sound has then been changed.
     """
 
