@@ -98,7 +98,11 @@ class AppliedModels:
             offered.append(ModelFile(name, name, "shipped", path))
         runs = [run for run in self.watching.find_runs().values() if list_checkpoints(run.folder / "checkpoints")]
         offered += [ModelFile(run.id, run.name, "run", run.folder) for run in runs[:MAX_MODELS]]
-        return {one.id: one for one in reversed(offered) if one is self.first or self._needs_sound_or_text(one)}
+        found: dict[str, ModelFile] = {}
+        for one in offered:
+            if one is self.first or self._needs_sound_or_text(one):
+                found.setdefault(one.id, one)
+        return found
 
     def _needs_sound_or_text(self, model: ModelFile) -> bool:
         path = model.path / "config.yaml" if model.path.is_dir() else model.path
@@ -179,12 +183,13 @@ def describe_model(generator: Generator, model: ModelFile) -> dict[str, Any]:
     inputs: ``input`` is the name of the input, ``name`` the name of the field, and ``kind`` is one of
 
     * "choice": one of ``choices``, the classes,
-    * "number": a number from ``min`` to ``max``, in steps of ``step``,
+    * "number": a number from ``min`` to ``max``, in steps of ``step``. Knobs have the name of their input in ``input``
+      and their own in ``name``,
     * "text": a text of at most ``longest`` characters,
     * "value": a short text, as for ``--input`` on the command line,
     * "sound": the id of an uploaded sound.
 
-    ``required`` fields must be given, the others may be left out.
+    ``required`` fields must be given, the others may be left out. ``value`` is the value at first.
 
     Raises:
         UserError: the model needs signals other than sounds, such as images.
@@ -229,6 +234,9 @@ def _fields(name: str, given: Input) -> list[dict[str, Any]]:
     if isinstance(given, Text) or name == "text":
         longest = given.shape[0] if len(given.shape) == 1 and given.shape[0] else LONGEST_TEXT
         return [_field(name, name, "text", required=required, about=about, longest=longest)]
+    if all(hasattr(given, key) for key in ("low", "high", "default")):
+        limits = {"min": given.low, "max": given.high, "value": given.default, "step": "any"}
+        return [_field(name, name, "number", required=required, about=about, **limits)]
     return [_field(name, name, "value", required=required, about=about)]
 
 

@@ -320,10 +320,13 @@ class Translation:
 
 
 def find_source(inputs: Mapping[str, Input]) -> Signal | None:
-    """Return the signal that a model translates: the input named ``source``, or the first signal. None if there is none.
+    """Return the signal that a model translates: the input named ``source``, or the first signal.
 
     Args:
         inputs: inputs of the model by name.
+
+    Returns:
+        The input, or None if no input is a signal.
     """
     signals = {name: input for name, input in inputs.items() if isinstance(input, Signal)}
     return signals.get("source") or next(iter(signals.values()), None)

@@ -27,7 +27,7 @@ export class ApplyForm {
       const value = read();
       if (value === null) continue;
       if (!input) wanted[name] = kind === "number" ? Math.round(value) : value;
-      else if (kind === "number") wanted.inputs[input] = { ...wanted.inputs[input], [name]: value };
+      else if (kind === "number" && name !== input) wanted.inputs[input] = { ...wanted.inputs[input], [name]: value };
       else wanted.inputs[input] = value;
     }
     return wanted;
@@ -58,8 +58,8 @@ export class ApplyForm {
     return { ...made, keep: (value) => { if (choices.some((one) => one.value === value)) made.keep(value); } };
   }
 
-  number({ min, max, step }, id) {
-    const made = this.typed(element("input", { id, type: "number", min, max, step, placeholder: AT_RANDOM }));
+  number({ min, max, step, value = "" }, id) {
+    const made = this.typed(element("input", { id, type: "number", min, max, step, value, placeholder: AT_RANDOM }));
     return { ...made, read: () => (made.parts[0].value === "" || !made.parts[0].validity.valid ? null : Number(made.parts[0].value)) };
   }
 
@@ -67,22 +67,27 @@ export class ApplyForm {
 
   line(field, id) { return this.typed(element("input", { id, type: "text", maxlength: 200, autocomplete: "off" })); }
 
-  sound(field, id) {
-    const input = element("input", { type: "file", hidden: "", tabindex: "-1", "aria-label": field.name });
-    const button = element("button", { id, type: "button" }, "Choose a file");
+  sound({ name, required }, id) {
+    const input = element("input", { type: "file", hidden: "", tabindex: "-1", "aria-label": name });
+    const button = element("button", { id, type: "button" }), remove = element("button", { class: "quiet", type: "button" }, "Remove");
     let sound = null;
+    const set = (added) => {
+      sound = added;
+      button.textContent = added ? visible(added.name) : "Choose a file";
+      remove.hidden = !added || required;
+    };
+    set(null);
     button.addEventListener("click", () => input.click());
+    remove.addEventListener("click", () => { set(null); button.focus(); this.changed(); });
     input.addEventListener("change", async () => {
       const [file] = input.files;
       input.value = "";
-      if (!file) return;
-      const added = await this.upload(file);
+      const added = file && await this.upload(file);
       if (!added) return;
-      sound = added.id;
-      button.textContent = visible(added.name);
+      set(added);
       this.changed();
     });
-    return { parts: [button, input], read: () => sound };
+    return { parts: [button, remove, input], read: () => sound?.id ?? null };
   }
 }
 
