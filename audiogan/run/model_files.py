@@ -211,7 +211,8 @@ def read_bundle_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     try:
         with open(path, "rb") as file, open_zip(file) as archive:
-            config = json.loads(archive.read(_bundle_entries(archive, os.fstat(file.fileno()).st_size)[ABOUT]))["config"]
+            about = _bundle_entries(archive, os.fstat(file.fileno()).st_size)[ABOUT]
+            config = json.loads(archive.read(about))["config"]
             if not isinstance(config, dict):
                 raise UserError(f"not a bundle of audiogan, or damaged ({ABOUT} has no configuration)")
             return config
