@@ -10,19 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.features.embedding import Embedding, LogMel, embed
-from audiogan.metrics.distances import frechet_distance, kernel_distance
+from audiogan.metrics.distances import frechet_distance, frechet_infinity, kernel_distance
 from audiogan.metrics.diversity import vendi_score
 from audiogan.metrics.neighbours import memorisation, nearest, prdc
 
 __all__ = ["Report", "evaluate"]
 
 MIN_SAMPLES = 20
+MIN_EXTRAPOLATED = 500
+"""Smallest number of samples for which `evaluate` extrapolates Fréchet distances to infinitely many samples."""
 NEIGHBOURS = 5
 CAP = 0.5
 WORST = 3
 
 BETTER = {
     "frechet": "lower",
+    "frechet_infinity": "lower",
     "kernel": "lower",
     "precision_capped": "higher",
     "recall_capped": "higher",
@@ -128,6 +131,7 @@ def evaluate(
     ``train``, or, without ``train``, for another n samples of ``real``.
 
     * ``frechet``, ``kernel``: see `frechet_distance` and `kernel_distance`.
+    * ``frechet_infinity``, for 500 samples or more: see `frechet_infinity`.
     * ``precision_capped``, ``recall_capped``, ``density_capped``, ``coverage_capped``: see `prdc`, with 5 neighbours
       and radii limited to the median.
     * ``diversity``: Vendi score divided by the Vendi score of the reference. The bandwidth is the median distance of a
@@ -179,6 +183,9 @@ def evaluate(
         seen = embed(train, embedding, index=chosen if parts else None, data_name="train")
         other = seen if parts else seen[chosen]
     values, floor = compare_features(fakes, reference), compare_features(other, reference)
+    if n >= MIN_EXTRAPOLATED and reference.ndim == 2:
+        for side, x in ((values, fakes), (floor, other)):
+            side["frechet_infinity"] = frechet_infinity(x, reference, seed=seed)
     suffix = dict.fromkeys(values, f"{embedding.name}@{n}")
     if train is not None and reference.ndim == 2:
         half = n // 2
