@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs import MaskSignal, Seeded, Signal
+from audiogan.inputs import Input, MaskSignal, Seeded, Signal
 from audiogan.modalities.reading.sound import resample_blocks
 from audiogan.model.translation.streaming import StreamingNetwork, run_stream
 from audiogan.model.translation.tiling import Array, apply_tiled
@@ -27,8 +27,8 @@ def apply_signal(
 
     A network that processes streams (`StreamingNetwork`) receives a sound in blocks, and passes its state from block to
     block. If the receptive field of another network is known and finite, the signal is split into tiles with margins of
-    this size, so that the result has no seams. Otherwise, overlapping windows of the training size are processed and
-    cross-faded.
+    this size, so that the tile borders cannot be heard or seen. Otherwise, overlapping windows of the training size are
+    processed and cross-faded.
     A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
     Args:
@@ -68,7 +68,7 @@ def stream_signal(
 ) -> Iterator[NDArray[np.float32]]:
     """Translate a sound in blocks, for example from a microphone. Yield each part of the result as soon as it is known.
 
-    The parts together have the length of the blocks together. Each channel is translated separately.
+    The total length of all parts equals that of all blocks. Each channel is translated separately.
 
     Args:
         generator: model whose network processes streams, see `Translation.streamed`.
@@ -122,7 +122,7 @@ def fit_length(blocks: Iterable[Array], frames: Callable[[], int]) -> Iterator[A
 
     Args:
         blocks: consecutive samples. Resampling twice can add or remove samples.
-        frames: function that returns the number of samples read so far, which the result never exceeds.
+        frames: function that returns the number of samples read so far. The result is never longer.
     """
     written = channels = 0
     held = None
@@ -166,11 +166,12 @@ class Translation:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
         self.generator, self.game, self.route = generator, generator.game, generator.routes.find_unambiguous(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
-        if not signals:
+        source = find_source(generator.inputs)
+        if source is None:
             names = ", ".join(generator.inputs) or "none"
             hint = "its inputs are drawn; `audiogan sample` makes new signals"
             raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
-        self.source: Signal = signals.get("source") or next(iter(signals.values()))
+        self.source: Signal = source
         self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
         self.sound = _is_sound(self.source, generator)
         self.mask = next((name for name, input in signals.items() if isinstance(input, MaskSignal)), None)
@@ -240,8 +241,8 @@ class Translation:
             source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
             channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
-            tile_size: tile size for tests. It does not affect the result. Networks that process streams ignore the
-                size of tiles and receive blocks of this length.
+            tile_size: tile size, set only by tests. It does not affect the result. Networks that process streams ignore
+                the size of tiles and receive blocks of this length.
 
         Yields:
             Consecutive parts of the network output, before `Modality.postprocess`.
@@ -265,7 +266,7 @@ class Translation:
         return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile_size)
 
     def _joined(self, parts: Iterable[Array], beside: list[str]) -> Iterator[Array]:
-        """Yield parts of the source, joined with the same rows of other signals as further channels."""
+        """Yield the parts of the source, with the same rows of other signals appended as channels."""
         row = 0
         for part in parts:
             rows = slice(row, row + part.shape[1])
@@ -316,6 +317,19 @@ class Translation:
                 raise UserError(f"{self.generator.name}: its {self.generator.modality.noun}s are not finite numbers")
             results.append(out)
         return np.concatenate(results)
+
+
+def find_source(inputs: Mapping[str, Input]) -> Signal | None:
+    """Return the signal that a model translates: the input named ``source``, or the first signal.
+
+    Args:
+        inputs: inputs of the model by name.
+
+    Returns:
+        The input, or None if no input is a signal.
+    """
+    signals = {name: input for name, input in inputs.items() if isinstance(input, Signal)}
+    return signals.get("source") or next(iter(signals.values()), None)
 
 
 def _is_sound(source: Signal, generator: Any) -> bool:
