@@ -263,6 +263,11 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
         config = yaml.load(text, loader)  # The loader is safe, in C if installed.
     except (UserError, ValueError, yaml.YAMLError, RecursionError):
         return {}
+    return flatten_settings(config)
+
+
+def flatten_settings(config: Any) -> dict[str, Any]:
+    """Return nested dicts as one dict with keys such as ``lr.critic``."""
     flat: dict[str, Any] = {}
 
     def walk(node: Any, key: str) -> None:

@@ -198,6 +198,30 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
         raise UserError(f"{path}: not a bundle of audiogan, or damaged ({printable(error)[:120]})") from error
 
 
+def read_bundle_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the configuration stored in a bundle. Its weights are not read.
+
+    Raises:
+        UserError: the file cannot be read or is not a bundle.
+
+    Examples:
+        >>> from audiogan.run.model_files import read_bundle_config, shipped_models
+        >>> list(read_bundle_config(shipped_models()["vocoder"])["facts"]["inputs"])
+        ['classes', 'knobs', 'mel']
+    """
+    try:
+        with open(path, "rb") as file, open_zip(file) as archive:
+            about = _bundle_entries(archive, os.fstat(file.fileno()).st_size)[ABOUT]
+            config = json.loads(archive.read(about))["config"]
+            if not isinstance(config, dict):
+                raise UserError(f"not a bundle of audiogan, or damaged ({ABOUT} has no configuration)")
+            return config
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # zipfile and json raise errors of many classes.
+        raise UserError(f"{path}: not a bundle of audiogan, or damaged ({printable(error)[:120]})") from error
+
+
 def _bundle_entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """Return the three files of a bundle by name. Raise `UserError` if a size is impossible for a bundle of ``size``
     bytes."""

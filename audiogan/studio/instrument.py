@@ -105,10 +105,21 @@ class Instrument:
 
     def error_message(self, error: Exception) -> str:
         """Return the message of an error on one printable line, with the path of the model replaced by its name."""
-        text = " ".join(str(error).split())
-        for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
-            text = text.replace(path, self.name)
-        return printable(text)[:300]
+        return public_message(error, self.generator, self.name)
+
+
+def public_message(error: Exception, generator: Generator, name: str) -> str:
+    """Return the message of an error on one printable line.
+
+    Args:
+        error: the error.
+        generator: model that raised it.
+        name: name that replaces the path of the model.
+    """
+    text = " ".join(str(error).split())
+    for path in {generator.name, str(generator.checkpoint), str(generator.checkpoint.resolve())}:
+        text = text.replace(path, name)
+    return printable(text)[:300]
 
 
 def knob_scale(name: str, values: list[float]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs import MaskSignal, Seeded, Signal
+from audiogan.inputs import Input, MaskSignal, Seeded, Signal
 from audiogan.modalities.reading.sound import resample_blocks
 from audiogan.model.translation.streaming import StreamingNetwork, run_stream
 from audiogan.model.translation.tiling import Array, apply_tiled
@@ -166,11 +166,12 @@ class Translation:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
         self.generator, self.game, self.route = generator, generator.game, generator.routes.find_unambiguous(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
-        if not signals:
+        source = find_source(generator.inputs)
+        if source is None:
             names = ", ".join(generator.inputs) or "none"
             hint = "its inputs are drawn; `audiogan sample` makes new signals"
             raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
-        self.source: Signal = signals.get("source") or next(iter(signals.values()))
+        self.source: Signal = source
         self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
         self.sound = _is_sound(self.source, generator)
         self.mask = next((name for name, input in signals.items() if isinstance(input, MaskSignal)), None)
@@ -316,6 +317,19 @@ class Translation:
                 raise UserError(f"{self.generator.name}: its {self.generator.modality.noun}s are not finite numbers")
             results.append(out)
         return np.concatenate(results)
+
+
+def find_source(inputs: Mapping[str, Input]) -> Signal | None:
+    """Return the signal that a model translates: the input named ``source``, or the first signal.
+
+    Args:
+        inputs: inputs of the model by name.
+
+    Returns:
+        The input, or None if no input is a signal.
+    """
+    signals = {name: input for name, input in inputs.items() if isinstance(input, Signal)}
+    return signals.get("source") or next(iter(signals.values()), None)
 
 
 def _is_sound(source: Signal, generator: Any) -> bool:
