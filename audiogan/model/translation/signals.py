@@ -253,6 +253,10 @@ class Translation:
         beside = self._beside(sizes)
         if beside:
             source = self._joined([source] if isinstance(source, np.ndarray) else source, beside)
+        if self.source.whole:
+            self.factors = (1,)
+            joined = source if isinstance(source, np.ndarray) else np.concatenate(list(source), axis=1)
+            return iter([self._made((joined, channel_groups, beside))])
         alone = self._device.type == "cpu"
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
