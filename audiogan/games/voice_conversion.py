@@ -16,8 +16,8 @@ from audiogan.games.calling import eval_mode
 from audiogan.games.critics import critic_terms, logits_per_sample, sum_over_critics, to_critic_output
 from audiogan.games.features import last_hidden_layer
 from audiogan.games.generative import Generative
-from audiogan.games.terms import add_terms, name_terms
-from audiogan.inputs import Input, VoiceSignal
+from audiogan.games.terms import name_terms
+from audiogan.inputs import Input
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
 
@@ -72,7 +72,9 @@ class VoiceConversion(Generative):
     ) -> None:
         super().__init__(generator, representation, inputs)
         self.nets["critic"] = critic
-        settings = [part.mel.settings for part in (generator, representation, *self.inputs.values()) if hasattr(part, "mel")]
+        settings = [
+            part.mel.settings for part in (generator, representation, *self.inputs.values()) if hasattr(part, "mel")
+        ]
         if any(each != settings[0] for each in settings):
             raise ValueError("the network, its inputs and the representation need the same mel spectrogram")
         self.loss, self.penalties = loss, name_terms(penalties, "penalties")

@@ -15,4 +15,13 @@ from audiogan.representations.vocoder_mel import VocoderMel
 from audiogan.representations.waveform import Waveform
 
 __all__ = ["ComplexSTFT", "Identity", "Lab", "LogMagnitude", "LogMelView", "Mel", "MelSpectrogram"]
-__all__ += ["PartialMeter", "Partials", "PitchTracker", "Representation", "STFTView", "SoundFormat", "VocoderMel", "Waveform"]
+__all__ += [
+    "PartialMeter",
+    "Partials",
+    "PitchTracker",
+    "Representation",
+    "STFTView",
+    "SoundFormat",
+    "VocoderMel",
+    "Waveform",
+]

@@ -68,7 +68,7 @@ class PitchTracker(nn.Module):
             )
         self.sample_rate, self.n_fft, self.hop_length, self.per_octave = sample_rate, n_fft, hop_length, per_octave
         octaves = torch.arange(math.floor(per_octave * math.log2(high / low)) + 1) / per_octave
-        lags = sample_rate / (low * 2**octaves.double())
+        lags = sample_rate / (low * 2 ** octaves.double())
         window = torch.hann_window(n_fft)
         bins = torch.arange(n_fft + 1, dtype=torch.float64)  # The FFT has twice the length of a frame.
         cosines = torch.cos(math.pi / n_fft * bins[:, None] * lags)
