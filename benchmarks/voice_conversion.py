@@ -2,7 +2,7 @@
 
     python benchmarks/voice_conversion.py TRAIN TEST --run runs/voice-conversion
 
-TRAIN and TEST are folders with one folder of recordings for each speaker. Recordings of spoken digits have names such as
+TRAIN and TEST are folders with one folder of recordings for each speaker. Recordings of spoken digits have names like
 ``7_03.wav``: the digit, then anything. The classifier and the recogniser, small convolutional networks on log-mel
 spectrograms, are trained on TRAIN. Neither they nor the model may have seen TEST. Each digit of TEST is converted to
 every other speaker that has digits.

@@ -72,9 +72,8 @@ class VoiceConversion(Generative):
     ) -> None:
         super().__init__(generator, representation, inputs)
         self.nets["critic"] = critic
-        settings = [
-            part.mel.settings for part in (generator, representation, *self.inputs.values()) if hasattr(part, "mel")
-        ]
+        parts: tuple[Any, ...] = (generator, representation, *self.inputs.values())
+        settings = [part.mel.settings for part in parts if hasattr(part, "mel")]
         if any(each != settings[0] for each in settings):
             raise ValueError("the network, its inputs and the representation need the same mel spectrogram")
         self.loss, self.penalties = loss, name_terms(penalties, "penalties")

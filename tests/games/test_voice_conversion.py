@@ -166,8 +166,8 @@ def test_the_weights_of_the_vocoder_are_copied_and_its_spectrogram_is_checked() 
 def test_networks_with_different_spectrograms_are_refused() -> None:
     game = small()
     parts: Any = {name: getattr(game, name) for name in ("loss", "representation")}
-    inputs = {**game.inputs.items()} if isinstance(game.inputs, dict) else dict(game.inputs.items())
+    inputs: Any = dict(game.inputs.items())
     inputs["source"] = VoiceSignal("source", (1, LENGTH), Sound(16000), **{**MEL, "f_min": 50})
     generator: nn.Module = game.nets["generator"]
     with pytest.raises(ValueError, match="same mel spectrogram"):
-        VoiceConversion(generator, game.nets["critic"], inputs=inputs, **parts)  # type: ignore[arg-type]
+        VoiceConversion(generator, game.nets["critic"], inputs=inputs, **parts)
