@@ -44,6 +44,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import audiogan
+from audiogan.modalities import Sound
 from audiogan.modalities.reading.sound import read_sound
 from audiogan.representations import MelSpectrogram
 
@@ -142,6 +143,15 @@ def semitones(hertz: np.ndarray) -> float:
     return float(12 * np.log2(np.median(voiced))) if len(voiced) else float("nan")
 
 
+def draw(path: Path, model: audiogan.Generator, sounds: Sounds) -> None:
+    """Write a picture with the start of a recording and its conversions to three speakers."""
+    x, speaker, _ = max(sounds, key=lambda each: (each[2] < 0, each[1]))
+    x = x[: 2 * RATE]
+    targets = [t for t in ("jackson", "theo", "kathleen_en") if t != speaker]
+    shown = {"source": x} | {f"as {t}": model.apply(x[None], inputs={"classes": t})[0] for t in targets}
+    Sound(RATE).draw_columns(path, {name: each[None, None] for name, each in shown.items()})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("train", type=Path)
@@ -151,9 +161,14 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=60, help="number of recordings that are converted")
     parser.add_argument("--steps", type=int, default=400, help="training steps of the classifier and the recogniser")
     parser.add_argument("--save", type=Path, help="folder for some of the converted sounds")
+    parser.add_argument("--figure", type=Path, help="picture of one sentence, or digit, for several targets")
     args = parser.parse_args()
     torch.set_num_threads(1)
     known, held = read(args.train), read(args.test)
+    model = audiogan.load(args.run)
+    if args.figure:
+        draw(args.figure, model, held)
+        return
     unseen = read(args.unseen) if args.unseen else []
     everyone = known + unseen[::2]
     speakers = sorted({speaker for _, speaker, _ in everyone})
@@ -163,7 +178,6 @@ def main() -> None:
     what = train(spoken, [digit for _, _, digit in spoken], 10, args.steps, True)
     digits = [each for each in held if each[2] >= 0]
     digits = [digits[i] for i in np.random.default_rng(0).permutation(len(digits))[: args.n]]
-    model = audiogan.load(args.run)
     space = model.game.representation
     rng = np.random.default_rng(1)
     everything = held + unseen[1::2]

@@ -124,10 +124,10 @@ class PitchTracker(nn.Module):
         for i in range(1, strength.shape[1]):
             best, source = (total[:, :, None] - self.cost).max(1)
             total = best + strength[:, i]
-            sources.append(source)
+            sources.append(source.to(torch.int16))  # The memory of a long sound.
         path = [total.argmax(1, keepdim=True)]
         for source in reversed(sources):
-            path.append(source.gather(1, path[-1]))
+            path.append(source.gather(1, path[-1]).long())
         return torch.cat(path[::-1], dim=1)
 
 
