@@ -10,6 +10,7 @@ from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
 from audiogan.games.vae import VAEGAN
 from audiogan.games.vocoding import Vocoding
+from audiogan.games.voice_conversion import VoiceConversion
 
 __all__ = [
     "VAEGAN",
@@ -21,5 +22,6 @@ __all__ = [
     "Route",
     "SemiSupervised",
     "Vocoding",
+    "VoiceConversion",
     "call_network",
 ]

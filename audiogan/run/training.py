@@ -33,7 +33,7 @@ from audiogan.files import atomic_write
 from audiogan.games import Generative
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
-from audiogan.representations import Representation
+from audiogan.representations import Representation, VocoderMel
 from audiogan.run.build import build, wrap_errors
 from audiogan.run.changes import data_fingerprint
 from audiogan.run.facts import resolve_facts
@@ -53,6 +53,7 @@ from audiogan.run.resuming import error_reason, resume
 from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
+from audiogan.run.vocoder_weights import load_vocoder
 
 Echo = Callable[[str], None]
 MAX_FIT_EXAMPLES = 4096
@@ -161,6 +162,8 @@ def build_trainer(
     np.random.seed(cfg.seed % 2**32)
     game: Any = build_game(cfg, representation)
     loaded = None
+    if fit_to_data and isinstance(representation, VocoderMel):
+        load_vocoder(representation, cfg.get("vocoder"))
     if initial is not None and fit_to_data:
         loaded = load_initial(game, cfg, initial, lambda other: build_game(other, build_representation(other)), echo)
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
