@@ -174,7 +174,9 @@ class MPD(nn.Module):
             )
             for _ in periods
         )
-        self.scores = nn.ModuleList(weight_norm(scaled_conv(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))) for _ in periods)
+        self.scores = nn.ModuleList(
+            weight_norm(scaled_conv(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))) for _ in periods
+        )
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits of each period, and all hidden layers as features, for sounds ``[B, 1, T]``."""

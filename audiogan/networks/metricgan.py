@@ -61,9 +61,7 @@ class MetricCritic(nn.Module):
             STFTView(format.length, format.channels, n, n // 2, frame_multiple=1) for n in n_ffts
         )
         widths = [3 * format.channels, width, 2 * width, *[3 * width] * layers][: layers + 1]
-        self.convs = nn.ModuleList(
-            nn.ModuleList(nn.Conv2d(i, o, 5, 2, 2) for i, o in pairwise(widths)) for _ in n_ffts
-        )
+        self.convs = nn.ModuleList(nn.ModuleList(nn.Conv2d(i, o, 5, 2, 2) for i, o in pairwise(widths)) for _ in n_ffts)
         sizes = [widths[-1] * -(-(n // 2) // 2**layers) for n in n_ffts]
         self.hidden, self.score = nn.Linear(sum(sizes), 64), nn.Linear(64, 1)
         if spectral_norm:

@@ -98,9 +98,9 @@ def stoi_of_pair(output: Wave, target: Wave, sample_rate: int, extended: bool = 
         sample_rate: sample rate of both sounds in Hz.
         extended: whether to compute ESTOI instead of STOI.
 
-    Source: Taal et al., "An algorithm for intelligibility prediction of time-frequency weighted noisy speech", IEEE TASLP
-    2011. Jensen & Taal, "An algorithm for predicting the intelligibility of speech masked by modulated noise maskers",
-    IEEE/ACM TASLP 2016 (ESTOI).
+    Source: Taal et al., "An algorithm for intelligibility prediction of time-frequency weighted noisy speech", IEEE
+    TASLP 2011. Jensen & Taal, "An algorithm for predicting the intelligibility of speech masked by modulated noise
+    maskers", IEEE/ACM TASLP 2016 (ESTOI).
 
     Raises:
         UserError: the package ``pystoi`` is not installed.
