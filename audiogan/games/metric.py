@@ -47,7 +47,7 @@ class MetricLearning(Adversarial):
         clean: number of pairs of two clean sounds in each batch of the critic, 1 or more.
         history: number of scored pairs that are kept.
         delay: number of steps after which a scored pair can be used.
-        warm_up: number of scored pairs after which the generator uses the critic, 0 or more.
+        warm_up: number of pairs given to be scored after which the generator uses the critic, 0 or more.
         workers: number of worker processes, 1 or more.
         source: name of the input that is scored beside the outputs. None: sources are not scored.
         options: other arguments of `Adversarial`. The adversarial loss and feature matching are not used.
@@ -149,16 +149,14 @@ class MetricLearning(Adversarial):
         clean = target[: self.clean]
         of_clean = self._predict(clean, clean)
         terms = {"loss": (of_clean - 1).square().mean() * (len(clean) / (len(clean) + self.replayed))}
-        scores = self.replay.collect(context.step)
+        self.replay.collect(context.step)
         self._add_pairs(fake, target, inputs, context)
         drawn = self.replay.draw(self.replayed, context)
         if drawn is not None:
             outputs, targets, wanted = drawn
             errors = (self._predict(outputs, targets) - wanted).square()
             terms["prediction"] = errors.mean() * (self.replayed / (len(clean) + self.replayed))
-        context.record(score_failures=self.replay.failures.float())
-        if scores:
-            context.record(score=torch.tensor(scores).mean())
+        context.record(**self.replay.statistics(context.step))
         return terms
 
     def _add_pairs(self, fake: Tensor, target: Tensor, inputs: Mapping[str, Tensor], context: Play) -> None:
@@ -172,7 +170,7 @@ class MetricLearning(Adversarial):
         self, fake: Tensor, inputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], context: Play
     ) -> tuple[dict[str, Tensor], CriticOutput]:
         predicted = self._predict(fake, batch["x"])
-        weight = self.adversarial_weight if int(self.replay.attempts) >= self.warm_up else 0.0
+        weight = self.adversarial_weight if int(self.replay.position) >= self.warm_up else 0.0
         context.record(predicted_score=predicted.mean())
         return {"loss": weight * (predicted - 1).square().mean()}, CriticOutput(predicted)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +11,8 @@ from audiogan.core import Play
 from audiogan.errors import UserError
 from audiogan.utils.score_pool import PairScore, ScorePool
 
-UNKNOWN = -1.0
-"""Value in place of a score that is not known: the pair is not scored yet, or its score failed."""
+UNKNOWN, FAILED = -1.0, -2.0
+"""Values in place of the score of a pair that is not scored yet (``UNKNOWN``), and of a pair whose score failed."""
 FIRST_PAIRS = 50
 """Number of first pairs. If the score fails for all of them, training ends."""
 
@@ -68,11 +66,9 @@ class ScoredPairs(nn.Module):
         self.sample_rate, self.delay, self.low, self.high = sample_rate, delay, float(low), float(high)
         self.pool: ScorePool | None = None
         self._pending: list[tuple[int, int, Future[PairScore]]] = []  # place, first step of use, result
-        self._error = ""
         self.register_buffer("pairs", torch.zeros(size, 2, *shape, dtype=torch.float16))
         self.register_buffer("scores", torch.full((size,), UNKNOWN))
-        for name, value in (("ready_step", torch.zeros(size, dtype=torch.int64)),):
-            self.register_buffer(name, value)
+        self.register_buffer("ready_step", torch.zeros(size, dtype=torch.int64))
         for name in ("position", "attempts", "failures"):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
         self.register_state_dict_pre_hook(lambda *_: self.collect())
@@ -99,8 +95,8 @@ class ScoredPairs(nn.Module):
             self._pending.append((place, step + self.delay, self.pool.submit(output, target, self.sample_rate)))
             self.position += 1
 
-    def collect(self, step: int | None = None) -> list[float]:
-        """Store the scores of all pairs that can be drawn at a step, and return those scores before scaling.
+    def collect(self, step: int | None = None) -> None:
+        """Store the scores of all pairs that can be drawn at a step. Wait for scores that are not known yet.
 
         Args:
             step: number of the step. None selects all pairs.
@@ -108,26 +104,36 @@ class ScoredPairs(nn.Module):
         Raises:
             UserError: the score failed for all of the first 50 pairs.
         """
-        found = []
         while self._pending and (step is None or self._pending[0][1] <= step):
-            value = self._take_first()
-            if value is not None:
-                found.append(value)
-        return found
+            self._take_first()
 
-    def _take_first(self) -> float | None:
+    def _take_first(self) -> None:
         assert self.pool is not None
         place, _, future = self._pending.pop(0)
         result = self.pool.result(future)
         self.attempts += 1
         if result.value is None:
             self.failures += 1
-            self._error = result.error
+            self.scores[place] = FAILED
             if int(self.attempts) == int(self.failures) == FIRST_PAIRS:
-                raise UserError(f"game.score failed for all of the first {FIRST_PAIRS} pairs: {self._error}")
-            return None
-        self.scores[place] = min(max((result.value - self.low) / (self.high - self.low), 0.0), 1.0)
-        return result.value
+                raise UserError(f"game.score failed for all of the first {FIRST_PAIRS} pairs: {result.error}")
+        else:
+            self.scores[place] = min(max((result.value - self.low) / (self.high - self.low), 0.0), 1.0)
+
+    def statistics(self, step: int) -> dict[str, Tensor]:
+        """Return figures for the log. They do not depend on the time at which scores arrive.
+
+        Args:
+            step: number of the present step. Call `collect` with this step first.
+
+        Returns:
+            ``score_failures``: number of failures so far. ``score``: mean score of the pairs that can be drawn since
+            this step, before scaling. It is missing if there is no such pair.
+        """
+        later = (self.scores == FAILED) & (self.ready_step > step)
+        new = self.scores[(self.scores > UNKNOWN) & (self.ready_step == step)]
+        found = {"score_failures": (self.failures - later.sum()).float()}
+        return found if not len(new) else {**found, "score": self.low + (self.high - self.low) * new.mean()}
 
     def draw(self, n: int, context: Play) -> tuple[Tensor, Tensor, Tensor] | None:
         """Draw ``n`` random pairs that can be used at the present step.
@@ -145,7 +151,3 @@ class ScoredPairs(nn.Module):
         places = context.choice(usable.double(), n).to(self.pairs.device)
         chosen = self.pairs[places].float()
         return chosen[:, 0], chosen[:, 1], self.scores[places]
-
-
-Score = Callable[[Any, Any, int], float | None]
-"""Function of an output ``[T]``, a target ``[T]`` and the sample rate in Hz."""
