@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 MAX_NAMED_FILES = 5
 """Largest number of skipped files that are named in a message."""
 RANDOM_SAMPLES = 100
-"""Default number of random samples to which an imitation is compared."""
-MOST_RANDOM = 100_000
+"""Default number of random samples with which an imitation is compared."""
+MAX_RANDOM_SAMPLES = 100_000
 """Largest number of random samples."""
 RANDOM_BLOCK = 64
-"""Number of random samples in memory."""
+"""Number of random samples that are generated and compared at a time."""
 BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
 
 
@@ -81,15 +81,15 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--random",
         default=str(RANDOM_SAMPLES),
-        help=f"number of random samples to which the imitation is compared (default {RANDOM_SAMPLES})",
+        help=f"number of random samples with which the imitation is compared (default {RANDOM_SAMPLES})",
     )
     parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> None:
     compared = parse_integer(args.random, "--random")
-    if not 1 <= compared <= MOST_RANDOM:
-        raise UserError(f"--random {compared}: choose 1 to {MOST_RANDOM:,}")
+    if not 1 <= compared <= MAX_RANDOM_SAMPLES:
+        raise UserError(f"--random {compared}: choose 1 to {MAX_RANDOM_SAMPLES:,}")
     kind = _guess_kind(args.source, args.out)
     files, left = _files(args.source, args.out, kind) if args.run is None else ([], [])
     from audiogan.commands.newest import load_image_model, load_sound_model

@@ -130,12 +130,12 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
     """
     from audiogan.commands.newest import find_newest_sound_model
     from audiogan.model.loading import load
-    from audiogan.run.model_files import DEFAULT, find_model, list_runs, shipped_models
+    from audiogan.run.model_files import DEFAULT_MODEL, find_model, list_runs, shipped_models
     from audiogan.studio.runs import MARKS
 
     if run is None:
         where = find_newest_sound_model()
-        others = list_runs() if where == shipped_models()[DEFAULT] else []
+        others = list_runs() if where == shipped_models()[DEFAULT_MODEL] else []
         return load(where), others[0] if others else None
     where = find_model(run)
     if not where.is_dir() or not any((where / mark).is_file() for mark in MARKS):
@@ -148,7 +148,7 @@ def _chosen(run: str | None) -> tuple[Generator, Path | None]:
             return generator, None
         reason = f"it needs the input {needed}" if needed else f"it makes {generator.modality.noun}s"
     print(f"{where} cannot be played: {reason}; only its progress is shown")
-    return load(shipped_models()[DEFAULT]), where
+    return load(shipped_models()[DEFAULT_MODEL]), where
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

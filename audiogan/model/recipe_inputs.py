@@ -94,7 +94,7 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
                 f"{model}: expected a latent of {size} values, but that of the recipe has {len(recipe.latent)}"
             )
         if recipe.input_names != names:
-            raise UserError(f"{model}: the recipe belongs to another model, with {_named(recipe)}")
+            raise UserError(f"{model}: the recipe belongs to another model, with {_describe_inputs(recipe)}")
     values: dict[str, Tensor] = {}
     for name, each in inputs.items():
         if name == "latent":
@@ -121,7 +121,7 @@ def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signa
     for name, value in signals.items():
         each = inputs[name]
         if each.drawable:
-            raise UserError(f"{name}: the recipe holds its value; leave it out")
+            raise UserError(f"{name}: the recipe already contains its value; leave it out")
         several = isinstance(value, list | tuple)
         if several and len(value) != len(made):
             raise UserError(f"{name}: {len(value)} values for {len(made)} recipes; give one, or one for each")
@@ -135,7 +135,7 @@ def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signa
     return made
 
 
-def _named(recipe: Recipe) -> str:
+def _describe_inputs(recipe: Recipe) -> str:
     """Return a description of the inputs of a recipe for error messages."""
     parts = []
     for name in sorted(recipe.input_names):

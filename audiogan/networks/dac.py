@@ -91,8 +91,8 @@ class CriticSum(nn.Module):
 
     Args:
         critics: critics by name. They take no inputs besides the signals. ``None`` leaves out a critic.
-        gain: factor of the amplitude of the signals before the critics, above 0. Networks learn fastest from signals with
-            a standard deviation of about 1.
+        gain: factor of the amplitude of the signals before the critics, above 0. Networks learn fastest if the standard
+            deviation of signals is about 1.
 
     Examples:
         >>> import torch

@@ -19,15 +19,26 @@ from audiogan.run.optional import notify
 from audiogan.utils.text import parse_json_object
 
 FOLDERS = ("checkpoints", "previews", "tensorboard")
+"""Sub-folders of a run folder."""
 FILES = (
     *("config.yaml", "run.json", "scan.csv", "scan.txt", "metrics.jsonl", "findings.jsonl", "report.html"),
     *("evaluation.json", ".lock"),
 )
+"""Files in a run folder."""
 MAX_STATUS_BYTES = 1 << 20
 """Largest size of ``run.json``, in bytes."""
 OBSERVERS = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 """Keys of callbacks that do not influence training."""
-OMITTED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *OBSERVERS, "hydra")
+OMITTED_OVERRIDES = (
+    "trainer.steps",
+    "trainer.minutes",
+    "run_dir",
+    "name",
+    "engine.",
+    "checkpoints.",
+    *OBSERVERS,
+    "hydra",
+)
 """Prefixes of overrides that the name of a run folder omits, because they do not change the model."""
 
 
@@ -38,7 +49,7 @@ def run_folder_name(name: str, overrides: Sequence[str]) -> str:
         name: name of the configuration.
         overrides: overrides as typed on the command line.
     """
-    settings = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(OMITTED)]
+    settings = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(OMITTED_OVERRIDES)]
     settings.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
     if not settings:
         return name

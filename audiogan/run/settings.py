@@ -30,13 +30,13 @@ MAX_INTEGER = 2**63 - 1
 """Largest integer in a configuration: the largest 64-bit signed integer."""
 MAX_BATCH_SIZE = 2**31 - 1
 # Keys of settings that must be integers. For arguments of a class, its type annotations decide.
-WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
+INTEGER_KEYS = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
 MAX_TEXT = 100_000
 """Largest length of a text value, in characters."""
-LABELLING = ("auto", "folders", "none")
+LABEL_MODES = ("auto", "folders", "none")  # Values of ``data.labels`` that are not paths.
 # Keys that can be changed in the config.yaml of a run. Other keys cannot, because the file holds resolved values: a
 # changed key would not update the values that were computed from it.
-CHANGEABLE = re.compile(
+CHANGEABLE_KEYS = re.compile(
     r"(name|run_dir|init|seed|trainer|engine|batch_size|players|checkpoints|callbacks|representation|game|streams|hydra)\b"
     r"|data\.(?!(length|sample_rate|channels|size)\b)"
 )
@@ -55,9 +55,9 @@ def complete_settings(cfg: DictConfig, source: str, overrides: Sequence[str] = (
     """
     from omegaconf import OmegaConf
 
-    own = bool(OmegaConf.select(cfg, "facts.modality")) and _take_up(cfg, source, overrides)
-    _spread_rate(cfg)
-    make_paths_absolute(cfg)
+    own = bool(OmegaConf.select(cfg, "facts.modality")) and _prepare_run_config(cfg, source, overrides)
+    _expand_learning_rate(cfg)
+    make_data_paths_absolute(cfg)
     _complete_init(cfg, overrides)
     return own
 
@@ -75,11 +75,11 @@ def _complete_init(cfg: DictConfig, overrides: Sequence[str]) -> None:
         cfg.warm_up = 0
 
 
-def make_paths_absolute(cfg: DictConfig) -> None:
+def make_data_paths_absolute(cfg: DictConfig) -> None:
     """Make the paths in the section ``data`` absolute, in place.
 
     Relative paths start at the current folder. A name of a shipped data set is not changed, unless the current folder
-    contains a file or folder of that name. ``run_dir`` may stay relative.
+    contains a file or folder of that name. In ``run_dir``, only ``~`` is expanded.
     """
     from omegaconf import OmegaConf
 
@@ -97,8 +97,8 @@ def make_paths_absolute(cfg: DictConfig) -> None:
     # data set or a path.
     if root in DATA_SETS or "named" in cfg.data:
         cfg.data.named = not is_path
-    for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
-        for path in () if name is None else (os.path.expanduser(name), os.path.join(_folder(root), name)):
+    for key, name in (("labels", None if labels in LABEL_MODES else labels), ("pairs", pairs)):
+        for path in () if name is None else (os.path.expanduser(name), os.path.join(_data_folder(root), name)):
             if os.path.isfile(path):
                 cfg.data[key] = _absolute(f"data.{key}", path)
                 break
@@ -106,7 +106,7 @@ def make_paths_absolute(cfg: DictConfig) -> None:
         cfg.data.cache = _absolute("data.cache", cache)
 
 
-def _folder(root: str | None) -> str:
+def _data_folder(root: str | None) -> str:
     """Return the folder of ``data.root``. A relative path is below the folder of downloads."""
     from audiogan.data.cache import downloads_folder
 
@@ -143,7 +143,7 @@ def _text(cfg: DictConfig, key: str) -> str | None:
     raise UserError(f"{key}={value!r} must be text; put it in quotes in the YAML file")
 
 
-def _spread_rate(cfg: DictConfig) -> None:
+def _expand_learning_rate(cfg: DictConfig) -> None:
     """Use a single learning rate, such as ``lr: 0.001``, for every player."""
     from omegaconf import OmegaConf
 
@@ -155,7 +155,7 @@ def _spread_rate(cfg: DictConfig) -> None:
         cfg.lr = dict.fromkeys(names, rate)
 
 
-def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
+def _prepare_run_config(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
     """Prepare the ``config.yaml`` of a run for training, and return whether that run resumes.
 
     A new run starts if an override changes the model. The file holds resolved values, so only some keys can change.
@@ -164,7 +164,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
 
     for override in overrides:
         key = override.lstrip("+~")
-        if not CHANGEABLE.match(key):
+        if not CHANGEABLE_KEYS.match(key):
             raise UserError(
                 f"{override}: {source} holds resolved settings of a run, in which {key.partition('=')[0]} cannot be "
                 "changed; start from the original configuration of the run"
@@ -314,13 +314,13 @@ def floats_to_integers(cfg: DictConfig, source: str) -> None:
 
     streams = cfg.get("streams")
     batches = [f"streams.{name}.batch_size" for name in streams] if OmegaConf.is_dict(streams) else []
-    for key in (*WHOLE, *batches):
-        _make_whole(cfg, key, source)
-    for key in _whole_parameters(OmegaConf.to_container(cfg, resolve=True)):
-        _make_whole(cfg, key, source, strict=True)
+    for key in (*INTEGER_KEYS, *batches):
+        _make_integer(cfg, key, source)
+    for key in _integer_arguments(OmegaConf.to_container(cfg, resolve=True)):
+        _make_integer(cfg, key, source, strict=True)
 
 
-def _whole_parameters(plain: Any) -> Iterator[str]:
+def _integer_arguments(plain: Any) -> Iterator[str]:
     """Yield the keys of arguments that must be integers according to the annotations of their class."""
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
@@ -349,7 +349,7 @@ def _integer_parameters(block: Any) -> list[str]:
     return [name for name, found in words.items() if "int" in found and found <= allowed]
 
 
-def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:
+def _make_integer(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:
     """Convert a float, or a list of floats, to integers in place. With ``strict``, text is an error."""
     from omegaconf import OmegaConf
 
@@ -365,7 +365,7 @@ def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False)
         if OmegaConf.is_dict(parent) and OmegaConf.is_interpolation(parent, name):
             plain: Any = OmegaConf.to_container(parent, resolve=False)
             if referred := re.fullmatch(r"\$\{([\w.]+)\}", plain[name]):
-                _make_whole(cfg, referred[1], source, strict=strict)
+                _make_integer(cfg, referred[1], source, strict=strict)
                 return
         whole = [int(number) if isinstance(number, float) else number for number in numbers]
         OmegaConf.update(cfg, key, whole if several else whole[0], merge=False)

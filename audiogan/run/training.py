@@ -47,7 +47,7 @@ from audiogan.run.folder import (
     write_scan,
     write_status,
 )
-from audiogan.run.initial import Initial, adopt_facts, begin_fine_tuning, load_initial, read_initial
+from audiogan.run.initial import Initial, adopt_facts, load_initial, prepare_fine_tuning_callbacks, read_initial
 from audiogan.run.optional import ignore_write_errors
 from audiogan.run.resuming import error_reason, resume
 from audiogan.run.scoring import start_scoring
@@ -145,7 +145,7 @@ def build_trainer(
         held_out: held-out data, for callbacks.
         fit_to_data: whether to fit the representation and the inputs to the training data. Use ``False`` if a
             checkpoint is loaded afterwards.
-        initial: trained model from which the run starts, or has started.
+        initial: trained model from which the run starts. For a resumed run, its checkpoint.
         progress: whether to show a progress bar.
         engine: engine to use. By default, it is built from the configuration.
         echo: function that prints a line.
@@ -186,7 +186,7 @@ def build_trainer(
     except (TypeError, ValueError) as error:
         raise UserError(f"{cfg.name}: {error}") from error
     if initial is not None and loaded is not None:
-        begin_fine_tuning(trainer, initial, loaded)
+        prepare_fine_tuning_callbacks(trainer, initial, loaded)
     return trainer
 
 
@@ -196,7 +196,7 @@ def _cpu_clock(game: Game) -> Callable[[], float]:
 
 
 def build_engine(cfg: DictConfig) -> Engine:
-    """Build the engine, which holds device, precision and processes."""
+    """Build the engine, which manages the device, the precision and the processes of a run."""
     return build(cfg.engine, "engine")
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from audiogan.errors import UserError
 from audiogan.games.generative import OLD_NAMES
-from audiogan.model.recipe import LONGEST, Recipe
+from audiogan.model.recipe import MAX_LATENT_VALUES, Recipe
 from audiogan.run.model_files import shipped_models
 from audiogan.studio.limits import StrictModel
 from audiogan.utils.text import printable
@@ -30,7 +30,7 @@ class WireRecipe(StrictModel):
     """Recipe of a sound as a JSON object, in the format of `Recipe.to_json`."""
 
     model: Annotated[str, Field(max_length=200)]
-    latent: Annotated[str, Field(max_length=LONGEST * 16 // 3 + 8)]
+    latent: Annotated[str, Field(max_length=MAX_LATENT_VALUES * 16 // 3 + 8)]
     classes: Annotated[dict[Name, Weight], Field(max_length=1000)] = Field(default_factory=dict)
     knobs: Annotated[dict[Name, Share], Field(max_length=100)] = Field(default_factory=dict)
     seed: Seed | None = None

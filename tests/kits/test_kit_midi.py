@@ -16,7 +16,7 @@ import pytest
 
 from audiogan import UserError
 from audiogan.kits.midi import FRAME_RATES
-from audiogan.kits.playing import LONGEST_REST, Pattern, read_pattern
+from audiogan.kits.playing import MAX_REST_SECONDS, Pattern, read_pattern
 
 Read = Callable[[bytes], Pattern]
 TICKS = 96
@@ -147,7 +147,7 @@ def test_the_end_of_a_loop_counts_and_a_long_rest_does_not(read: Read, rest: int
     end = number(rest + TICKS) + b"\xff\6\1x" + END
     pattern = read(smf(TWO[:-4] + number(rest) + END[1:]) if own else smf(end, TWO))
     assert strokes(pattern) == PLAIN
-    kept = rest / TICKS / 2 <= LONGEST_REST
+    kept = rest / TICKS / 2 <= MAX_REST_SECONDS
     assert pattern.seconds == pytest.approx(0.5 + rest / TICKS / 2 if kept else 0.5)
     assert kept == (not pattern.remarks) and all("without a stroke at the end" in line for line in pattern.remarks)
 

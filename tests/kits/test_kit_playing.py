@@ -269,7 +269,7 @@ def test_what_cannot_be_played_is_said_in_a_line(drums: Generator, kit: Kit, tmp
 
 
 def test_too_many_notes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audiogan.kits.playing, "MOST_NOTES", 20)
+    monkeypatch.setattr(audiogan.kits.playing, "MAX_NOTES", 20)
     path = _midi(tmp_path / "many.mid", [(i, _hit(36)) for i in range(21)])
     with pytest.raises(UserError, match="more than 20 notes"):
         read_pattern(path)

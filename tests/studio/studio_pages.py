@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from audiogan.kits import Pad
-from audiogan.kits.rendering import MEASURED_RATE, balance_kit, measure_layer, place_layer, prepare_pads
+from audiogan.kits.rendering import MEASUREMENT_RATE, balance_kit, measure_layer, place_layer, prepare_pads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,7 @@ def page_wave(generator: Generator, recipe: Recipe, **mix: float) -> np.ndarray:
     """The samples ``[C, T]`` that the page plays for a recipe, given the level, pan and tune of the pad."""
     pad, rate = Pad("sound", 36, (recipe,), **mix), generator.sample_rate
     waves = generator.render(recipe)
-    [[measured]] = prepare_pads(waves, [pad], rate, MEASURED_RATE)
+    [[measured]] = prepare_pads(waves, [pad], rate, MEASUREMENT_RATE)
     [[wave]] = prepare_pads(waves, [pad], rate, rate)
     balance = balance_kit([pad], [[measure_layer(measured)]])
     return place_layer(wave, balance.pads[0][0], pad.pan, stereo=pad.pan != 0)

@@ -85,7 +85,7 @@ def test_the_truth_is_the_toss_of_a_coin(client: TestClient, monkeypatch: pytest
     truths = []
     tests = client.app.state.listening  # type: ignore[attr-defined]
     monkeypatch.setattr(listening, "match_loudness", lambda waves, rate: 0.0)
-    monkeypatch.setattr(tests, "_prepared", lambda recipe: np.zeros((1, 400), np.float32))
+    monkeypatch.setattr(tests, "_prepare", lambda recipe: np.zeros((1, 400), np.float32))
     for seed in range(40):
         truths += [trial.truth == "real" for trial in tests.get(tests.create(12, None, seed)).trials]
     assert binomtest(sum(truths), len(truths)).pvalue > 0.001
@@ -123,7 +123,7 @@ def test_wrong_requests_get_one_line(client: TestClient) -> None:
     assert client.post(f"/api/listening/{id}/result", json={}).status_code == 422
     for wrong in ({"trial": 0, "answer": "maybe"}, {"trial": 0}, {"trial": 0, "answer": "real", "seconds": -1}):
         assert client.post(f"/api/listening/{id}/answers", json=wrong).status_code == 422
-    for _ in range(listening.KEPT):
+    for _ in range(listening.MAX_TESTS):
         begun(client, trials=4, label="kick")
     assert "start a new one" in client.get(f"/api/listening/{id}/0.wav").json()["error"]
 

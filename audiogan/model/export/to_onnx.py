@@ -85,9 +85,9 @@ def save_onnx(
 def _inverse_real_fft(x: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """Return `torch.fft.irfft` computed by the inverse FFT of a full spectrum.
 
-    The result is the real part of the inverse FFT of the half spectrum with doubled values, except at frequency 0 and
-    at the Nyquist frequency. The inverse of a half spectrum is not part of the ONNX standard, and only recent versions
-    of onnxruntime compute it.
+    The values of the half spectrum are doubled, except at frequency 0 and at the Nyquist frequency, and the other half
+    is filled with zeros. The result is the real part of the inverse FFT. The ONNX standard has no inverse FFT of a half
+    spectrum, and only recent versions of onnxruntime compute one.
     """
     bins = x.shape[dim]
     n = 2 * (bins - 1) if n is None else n
@@ -144,7 +144,7 @@ def _name_batch(graph: Any) -> None:
 
 
 def _store_half(graph: Any) -> None:
-    """Store those tensors of an `onnx.GraphProto` in half precision whose values stay the same.
+    """Store tensors of an `onnx.GraphProto` in half precision if this does not change their values.
 
     These tensors are the weights, because `round_to_half` has rounded them. Constants such as windows stay in float32.
     A node converts each stored tensor to float32. Runtimes execute these nodes only once, when they load the file.

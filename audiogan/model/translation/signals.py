@@ -27,8 +27,8 @@ def apply_signal(
 
     A network that processes streams (`StreamingNetwork`) receives a sound in blocks, and passes its state from block to
     block. If the receptive field of another network is known and finite, the signal is split into tiles with margins of
-    this size, so that the result has no seams. Otherwise, overlapping windows of the training size are processed and
-    cross-faded.
+    this size, so that the tile borders cannot be heard or seen. Otherwise, overlapping windows of the training size are
+    processed and cross-faded.
     A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
     Args:
@@ -68,7 +68,7 @@ def stream_signal(
 ) -> Iterator[NDArray[np.float32]]:
     """Translate a sound in blocks, for example from a microphone. Yield each part of the result as soon as it is known.
 
-    The parts together have the length of the blocks together. Each channel is translated separately.
+    The total length of all parts equals that of all blocks. Each channel is translated separately.
 
     Args:
         generator: model whose network processes streams, see `Translation.streamed`.
@@ -122,7 +122,7 @@ def fit_length(blocks: Iterable[Array], frames: Callable[[], int]) -> Iterator[A
 
     Args:
         blocks: consecutive samples. Resampling twice can add or remove samples.
-        frames: function that returns the number of samples read so far, which the result never exceeds.
+        frames: function that returns the number of samples read so far. The result is never longer.
     """
     written = channels = 0
     held = None
@@ -240,8 +240,8 @@ class Translation:
             source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
             channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
-            tile_size: tile size for tests. It does not affect the result. Networks that process streams ignore the
-                size of tiles and receive blocks of this length.
+            tile_size: tile size, set only by tests. It does not affect the result. Networks that process streams ignore
+                the size of tiles and receive blocks of this length.
 
         Yields:
             Consecutive parts of the network output, before `Modality.postprocess`.
@@ -265,7 +265,7 @@ class Translation:
         return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile_size)
 
     def _joined(self, parts: Iterable[Array], beside: list[str]) -> Iterator[Array]:
-        """Yield parts of the source, joined with the same rows of other signals as further channels."""
+        """Yield the parts of the source, with the same rows of other signals appended as channels."""
         row = 0
         for part in parts:
             rows = slice(row, row + part.shape[1])

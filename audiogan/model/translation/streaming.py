@@ -23,8 +23,8 @@ class StreamingNetwork(Protocol):
     """Protocol of networks that process blocks of a sound in order, such as `SpeechMasker`.
 
     Attributes:
-        delay: number of samples that the output lags behind the input.
-        multiple: the length of a block is a multiple of this number of samples.
+        delay: number of samples by which the output lags behind the input.
+        multiple: the length of each block must be a multiple of this number of samples.
     """
 
     delay: int

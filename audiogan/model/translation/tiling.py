@@ -20,7 +20,7 @@ Array = NDArray[Any]
 Process = Callable[[Sequence[Array]], Sequence[Array]]
 """Type of functions that map a list of tiles to the list of their results. Each result must depend on its own tile
 only."""
-AT_ONCE = 16
+MAX_TILES = 16
 """Maximum number of tiles in memory."""
 WINDOW = {1: 1 << 16, 2: 512}
 """Window size for dimensions without a fixed training size: in samples for sounds (1 dimension), in pixels for images
@@ -217,7 +217,7 @@ def _tiled(
 
     def made() -> Iterator[tuple[Tile, Tile | None, Array, Array]]:
         tiles = cut()
-        while batch := list(islice(tiles, AT_ONCE)):
+        while batch := list(islice(tiles, MAX_TILES)):
             yield from ((*part, y) for part, y in zip(batch, process([part[2] for part in batch]), strict=True))
 
     strip: Array = np.zeros(0)  # holds the results of one row of tiles
