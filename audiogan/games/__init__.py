@@ -6,6 +6,7 @@ from audiogan.games.adversarial import Adversarial
 from audiogan.games.calling import call_network
 from audiogan.games.cycle import Cycle
 from audiogan.games.generative import Generative, Route
+from audiogan.games.metric import MetricLearning
 from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
 from audiogan.games.vae import VAEGAN
@@ -18,6 +19,7 @@ __all__ = [
     "Adversarial",
     "Cycle",
     "Generative",
+    "MetricLearning",
     "MultiCritic",
     "Route",
     "SemiSupervised",
