@@ -33,6 +33,7 @@ EXCEPTIONS = {
         games.generative.Generative
         games.multi.MultiCritic
         games.semi.SemiSupervised
+        games.voice_conversion.VoiceConversion
         inputs.knobs.Knobs
         losses.auxiliary_targets.PartialTracks
         losses.auxiliary_targets.Pitch
