@@ -66,7 +66,7 @@ class Direction:
     strength: float
 
     @property
-    def opposite(self) -> str:
+    def opposite_name(self) -> str:
         """Changes for a negative amount, in words, such as "darker, longer". "other timbre" if `name` is "other
         timbre"."""
         pairs = SOUND_PROPERTIES if set(self.effects) == set(SOUND_PROPERTIES) else IMAGE_PROPERTIES

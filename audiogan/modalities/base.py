@@ -81,7 +81,8 @@ class Modality:
 
         Args:
             path: the file.
-            shape: expected shape. Channels are mixed to ``shape[0]`` channels. The other sizes are taken from the file.
+            shape: shape of the model's signals. Only ``shape[0]`` is used: the signal is converted to this number of
+                channels. The other sizes are those of the file.
 
         Returns:
             float32 array with as many dimensions as ``shape``.
@@ -97,7 +98,8 @@ class Modality:
         Args:
             value: array or tensor, or a Pillow image for images. Integers are divided by the full scale of their type.
                 Floating-point values must lie within ``-edge ... edge``.
-            shape: expected shape. Channels are mixed to ``shape[0]`` channels. The other sizes are those of ``value``.
+            shape: shape of the model's signals. Only ``shape[0]`` is used: the signal is converted to this number of
+                channels. The other sizes are those of ``value``.
 
         Returns:
             float32 array with as many dimensions as ``shape``.

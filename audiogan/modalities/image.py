@@ -59,7 +59,8 @@ class Image(Modality):
 
         Args:
             path: the file.
-            shape: expected shape. ``shape[0]`` selects grey (1) or RGB (3). The size is taken from the file.
+            shape: shape of the model's signals. Only ``shape[0]`` is used: 1 selects grey, 3 RGB. The other
+                sizes are those of the file.
 
         Returns:
             float32 array ``[C, H, W]`` in -1 ... 1.

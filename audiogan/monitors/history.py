@@ -77,16 +77,17 @@ class Curve(NamedTuple):
 class History:
     """The metrics of a run by name, in the order of their steps.
 
-    A row with a smaller step than its predecessor means that the run was resumed from an earlier checkpoint. Values of
-    the repeated steps are dropped.
+    A row with a smaller step than its predecessor means that the run was resumed from an earlier checkpoint. The values
+    that were logged before, from this step on, are then dropped.
 
     Metrics of players that the settings define keep their names. All other names are converted by `canonical_name`, so
     that logs of other programs can be read.
 
     Args:
         rows: objects of ``metrics.jsonl``, each with a ``step`` and metrics.
-        settings: flattened configuration, e.g. ``{"lr.critic": 0.0002}``. Overrides are derived from it, and
-            ``players.NAME.role`` states which players are critics and generators. Empty for logs of other programs.
+        settings: flattened configuration, e.g. ``{"lr.critic": 0.0002}``. The overrides that
+            findings recommend are computed from it. ``players.NAME.role`` states which players are critics and
+            generators. Empty for logs of other programs.
 
     Examples:
         >>> from audiogan.monitors import History

@@ -282,13 +282,19 @@ class ModalNoiseGenerator(FrameGenerator):
         return torch.baddbmm(planes.flatten(1, 2), amounts, shapes).unflatten(1, (2, count))
 
     def transient_wave(self, x: Tensor) -> Tensor:
-        """Return the transients `[B, samples]` of the beginnings of sounds, for frames `[B, N, channels]`."""
+        """Return the transient: a waveform `[B, samples]` for the first samples of a sound.
+
+        It is predicted from the frames `x` of the network, `[B, N, channels]`.
+        """
         planes = self.transient(x[:, : self.transient_frames]).float().chunk(2, dim=2)
         wave = self.beginning.synthesise(torch.complex(*planes))
         return F.pad(wave, (0, len(self.seconds) - wave.shape[1]))
 
     def fine_envelope(self, x: Tensor) -> Tensor:
-        """Return gains `[B, samples]` of the beginnings of sounds, for frames `[B, N, channels]`."""
+        """Return the fine envelope: a gain for each of the first samples of a sound, `[B, samples]`.
+
+        It is predicted from the frames `x` of the network, `[B, N, channels]`.
+        """
         size = len(self.seconds)
         if not self.fine_frames:
             return torch.ones_like(self.seconds)

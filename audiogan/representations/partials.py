@@ -24,7 +24,7 @@ BLOCK_SIZE = 16
 the block, by the addition theorem."""
 
 
-def lower_band_edges(max_bands: int, sample_rate: int) -> Tensor:
+def lower_band_edges_in_octaves(max_bands: int, sample_rate: int) -> Tensor:
     """Return the lower edges `[K]` of at most `max_bands` bands below half the sample rate, in octaves above 1 Hz."""
     fit = math.floor(math.log2(sample_rate / 2 / LOWEST_HZ) / BAND_OCTAVES)
     return math.log2(LOWEST_HZ) + BAND_OCTAVES * torch.arange(min(max_bands, fit), dtype=torch.float64)
@@ -48,7 +48,7 @@ class Partials(nn.Module):
 
     def __init__(self, count: int, length: int, hop_length: int, sample_rate: int) -> None:
         super().__init__()
-        low = lower_band_edges(count, sample_rate)
+        low = lower_band_edges_in_octaves(count, sample_rate)
         self.count, self.length, self.hop_length, self.sample_rate = len(low), length, hop_length, sample_rate
         self.register_buffer("middle", (low + BAND_OCTAVES / 2).float()[:, None], persistent=False)
         starts = torch.arange(-hop_length, hop_length, BLOCK_SIZE)
@@ -107,7 +107,7 @@ class PartialMeter(nn.Module):
 
     def __init__(self, count: int, length: int, hop_length: int, sample_rate: int) -> None:
         super().__init__()
-        low = lower_band_edges(count, sample_rate)
+        low = lower_band_edges_in_octaves(count, sample_rate)
         self.count, self.hop_length = len(low), hop_length
         self.short = -length % hop_length
         places = low[:, None] + BAND_OCTAVES * (torch.arange(self.steps) + 0.5) / self.steps

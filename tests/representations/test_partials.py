@@ -10,7 +10,7 @@ import torch
 from audiogan.losses import PartialTracks
 from audiogan.networks.tonenoise import ToneNoiseGenerator
 from audiogan.representations import Partials, SoundFormat
-from audiogan.representations.partials import BAND_OCTAVES, LOWEST_HZ, lower_band_edges
+from audiogan.representations.partials import BAND_OCTAVES, LOWEST_HZ, lower_band_edges_in_octaves
 
 FORMAT, HOP = SoundFormat(16384), 256
 
@@ -59,7 +59,7 @@ def test_silence_and_noise_do_not_harm() -> None:
 
 @pytest.mark.parametrize(("count", "rate", "fit"), [(12, 16000, 12), (40, 16000, 15), (12, 2000, 9), (12, 44100, 12)])
 def test_all_bands_lie_below_half_the_sample_rate(count: int, rate: int, fit: int) -> None:
-    edges = lower_band_edges(count, rate)
+    edges = lower_band_edges_in_octaves(count, rate)
     assert len(edges) == fit and (edges + BAND_OCTAVES).exp2().max() <= rate / 2
 
 

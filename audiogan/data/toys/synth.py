@@ -160,7 +160,10 @@ class Synth:
         steep: bool = True,
         tilt: float = 0.0,
     ) -> Array:
-        """Return decaying noise filtered by `bandpass`, with RMS 1 over a bandwidth of 20 kHz at any sample rate.
+        """Return exponentially decaying noise filtered by `bandpass`.
+
+        The level does not depend on the sample rate: before attack and decay, the filtered noise between 0 and 20 kHz
+        has RMS 1. With a lower sample rate, the part above half the sample rate is missing.
 
         Args:
             low: lower cutoff in Hz.

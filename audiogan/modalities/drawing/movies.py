@@ -48,7 +48,7 @@ def gif_durations(fps: float) -> Iterator[int]:
 
 
 def write_gif(
-    path: PathLike, frames: Iterable[Frame], durations: Iterable[int], palette_frames: Sequence[Frame]
+    path: PathLike, frames: Iterable[Frame], centiseconds: Iterable[int], palette_frames: Sequence[Frame]
 ) -> None:
     """Write a GIF animation that repeats forever, atomically. Only two frames are in memory at a time.
 
@@ -58,7 +58,7 @@ def write_gif(
     Args:
         path: the GIF file.
         frames: frames of equal size, at least one.
-        durations: duration of each frame in units of 0.01 s.
+        centiseconds: duration of each frame in units of 0.01 s.
         palette_frames: frames from which the palette is computed. If they are grey, the GIF has at most 32 levels.
 
     Raises:
@@ -82,7 +82,7 @@ def write_gif(
                 options = {"duration": 10 * duration, "transparency": TRANSPARENT, "disposal": 1}
                 file.writelines(GifImagePlugin.getdata(picture, corner, **options))
 
-        for pixels, duration in zip(frames, durations, strict=False):
+        for pixels, duration in zip(frames, centiseconds, strict=False):
             indices = to_indices(pixels)
             if before is None:
                 height, width = indices.shape

@@ -40,7 +40,7 @@ def read_lines(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a name denotes a metric that rules read.
+        is_metric_name: function that returns True for the names of metrics that the rules of the monitors use.
 
     Returns:
         The rows of metrics, the names of all metrics, and messages about lines that could not be read.
@@ -75,7 +75,7 @@ def has_metrics_in_lines(text: str, is_metric_name: Callable[[str], bool], max_l
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a name denotes a metric that rules read.
+        is_metric_name: function that returns True for the names of metrics that the rules of the monitors use.
         max_lines: number of lines to examine.
     """
     lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:max_lines]

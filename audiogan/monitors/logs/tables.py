@@ -23,7 +23,7 @@ def read_table(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a column name denotes a metric that rules read.
+        is_metric_name: function that returns True for the names of metrics that the rules of the monitors use.
 
     Returns:
         The rows of metrics, the names of the columns, and messages about content that could not be read. There are no
