@@ -43,7 +43,7 @@ EXCEPTIONS = {
         networks.multiresolution.MidSideMelView
         networks.multiresolution.CropSTFTView
         networks.multiresolution.MidBeginningView
-        networks.multiresolution.LineView
+        networks.multiresolution.SpectralLineView
         representations.partials.Partials
         metrics.gain.augmentation_gain
         metrics.labelled.evaluate_labelled

@@ -164,13 +164,14 @@ class Modality:
         Raises:
             ValueError: ``columns`` is empty, or the numbers of examples or titles differ.
         """
-        raise NotImplementedError(f"{type(self).__name__}.compare")
+        raise NotImplementedError(f"{type(self).__name__}.draw_columns")
 
     def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
-        """Return one frame of an animation as uint8 pixels ``[height, width, 3]``: by default the contact sheet.
+        """Return one frame of an animation as uint8 pixels ``[height, width, 3]``. By default, it is the picture of
+        `sheet`.
 
         Args:
-            x: the signals ``[N, *shape]``. Frames of equally many signals have equal sizes.
+            x: the signals ``[N, *shape]``. Frames with the same number of signals have the same size.
             columns: number of columns, for modalities that draw a grid. By default the grid is near-square.
         """
         with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ from audiogan.utils.text import printable
 
 MAX_VALUES = 1 << 24
 """Largest number of coordinates in a file or array of points."""
-KINDS = "an array of numbers [D] or [N, D]"
+ACCEPTED_TYPES = "an array of numbers [D] or [N, D]"
 
 
 class ModeCoverage(NamedTuple):
@@ -74,7 +74,7 @@ class Points(Modality):
     """Modality of points in the plane ``[2]``, shown as scatter plots.
 
     Args:
-        limit: largest absolute coordinate in pictures.
+        limit: largest absolute coordinate that pictures show.
         centres: coordinates of the modes of the training data, if they are known. Pictures then show the modes and the
             number of modes that the points cover.
         std: standard deviation of each mode, in the unit of the coordinates.
@@ -145,7 +145,7 @@ class Points(Modality):
         Raises:
             UserError: another type or shape, too many points, or coordinates that are NaN or infinite.
         """
-        x = as_array(value, self.noun, KINDS)
+        x = as_array(value, self.noun, ACCEPTED_TYPES)
         if x.ndim not in (1, 2) or shape[-1] not in (None, x.shape[-1]) or x.size > MAX_VALUES:
             raise UserError(f"expected [{shape[-1]}] or [N, {shape[-1]}], got {list(x.shape)}")
         if not np.isfinite(x).all():

@@ -1,8 +1,8 @@
 """Full-reference metrics of speech: PESQ, ESTOI, mel-cepstral distortion, pitch, and word and character error rates.
 
 The metrics need the packages of ``pip install 'audiogan[speech]'``. Sounds are arrays ``[N, C, T]``, whose channels are
-averaged. A pair of sounds that a metric does not define, such as one without speech, is ignored. A metric is None if it
-is undefined for all pairs.
+averaged. A metric ignores pairs of sounds for which it is undefined, such as pairs without speech. A metric is None if
+it is undefined for all pairs.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ Wave = NDArray[np.float64]
 PESQ_RATE = 16_000
 """Sample rate of PESQ in Hz. Sounds with another rate are resampled."""
 SHORTEST_SPEECH = 0.4
-"""Shortest duration of the voiced part of a pair for ESTOI, in seconds. The metric averages over segments of this
-length."""
+"""Shortest duration of a sound for ESTOI, in seconds. The metric averages over segments of about this length."""
 FRAME_MS = 5.0
 """Hop of the analysis of pitch and spectral envelopes, in milliseconds."""
 PITCH_RANGE = (71.0, 800.0)
 """Lowest and highest pitch that is detected, in Hz."""
 COEFFICIENTS, MEL_POINTS = 24, 128
 """Number of mel-cepstral coefficients, and number of points of the mel axis from which they are computed."""
-LONGEST_RANGE_DB = 60.0
-"""Largest difference in dB between the loudest frame of the target and the frames that `mcd24` compares."""
+MAX_RANGE_DB = 60.0
+"""Frames of the target that are quieter than its loudest frame by more than this number of dB are left out of
+`mcd24`."""
 FEWEST_FRAMES = 20
-"""Smallest number of frames that are voiced in both sounds for the correlation of their pitch."""
+"""Smallest number of frames voiced in both sounds from which a correlation of pitch is computed."""
 
 
 def speech_metrics(output: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, float]:
@@ -74,7 +74,9 @@ def pesq_wideband(output: np.ndarray, target: np.ndarray, sample_rate: int) -> f
     def score(x: Wave, y: Wave) -> float | None:
         try:
             # On some errors, the function returns -1 instead of raising an exception.
-            value = float(pesq.pesq(PESQ_RATE, _at(y, sample_rate, PESQ_RATE), _at(x, sample_rate, PESQ_RATE), "wb"))
+            value = float(
+                pesq.pesq(PESQ_RATE, _resampled(y, sample_rate, PESQ_RATE), _resampled(x, sample_rate, PESQ_RATE), "wb")
+            )
         except (pesq.PesqError, ValueError):  # No speech, or shorter than a quarter of a second.
             return None
         return value if value >= 1 else None
@@ -112,8 +114,8 @@ def estoi(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
 def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | None:
     """Return the mel-cepstral distortion (MCD) of speech ``[N, C, T]`` in dB, without time alignment.
 
-    Spectral envelopes are those of WORLD (Harvest and CheapTrick) every 5 ms. The cepstrum of the log amplitude on
-    HTK's mel scale has 24 coefficients. The coefficient 0, the level, is left out. The MCD of a frame is
+    WORLD (Harvest and CheapTrick) computes a spectral envelope every 5 ms. The cepstrum of the log amplitude on
+    HTK's mel scale has 24 coefficients. Coefficient 0, which is the level, is left out. The MCD of a frame is
     ``10 / ln 10 * sqrt(2 * sum of squared differences)``. It is averaged over the frames of a pair within 60 dB of the
     target's loudest frame, and then over pairs. Other definitions of the MCD give other values.
 
@@ -127,7 +129,7 @@ def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
 
     def score(x: Wave, y: Wave) -> float | None:
         cepstra, levels = zip(*(_cepstra(world, wave, sample_rate) for wave in (x, y)), strict=True)
-        loud = levels[1] >= levels[1].max(initial=-np.inf) - LONGEST_RANGE_DB
+        loud = levels[1] >= levels[1].max(initial=-np.inf) - MAX_RANGE_DB
         if not loud.any():
             return None
         squares = np.square(cepstra[0] - cepstra[1]).sum(1)[loud]
@@ -142,7 +144,7 @@ def compare_pitch(output: np.ndarray, target: np.ndarray, sample_rate: int) -> d
     Returns:
         * ``f0_rmse_cents``: root mean square difference in cents over all frames that are voiced in both sounds.
         * ``f0_correlation``: correlation of the logarithms of pitch, averaged over pairs with at least 20 such frames.
-        * ``voicing_error``: share of the frames that are voiced in only one of the two sounds, 0 to 1.
+        * ``voicing_error``: fraction of the frames that are voiced in only one of the two sounds, 0 to 1.
 
     Source: Morise, "Harvest: a high-performance fundamental frequency estimator from speech signals", Interspeech 2017.
 
@@ -185,7 +187,7 @@ def word_error_rate(recognised: Sequence[str], spoken: Sequence[str]) -> float:
 
 
 def character_error_rate(recognised: Sequence[str], spoken: Sequence[str]) -> float:
-    """Return the character error rate of recognised sentences, see `word_error_rate`. Spaces are characters."""
+    """Return the character error rate of recognised sentences, see `word_error_rate`. Spaces count as characters."""
     return float(_import("jiwer").cer(*_normalised(spoken, recognised)))
 
 
@@ -224,7 +226,7 @@ def _mean(score: Callable[[Wave, Wave], float | None], output: np.ndarray, targe
     return float(np.mean(found)) if found else None
 
 
-def _at(wave: Wave, sample_rate: int, wanted: int) -> Wave:
+def _resampled(wave: Wave, sample_rate: int, wanted: int) -> Wave:
     import soxr
 
     return wave if sample_rate == wanted else soxr.resample(wave, sample_rate, wanted, quality="HQ")

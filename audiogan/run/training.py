@@ -26,7 +26,7 @@ from audiogan.core import (
     load_newest_checkpoint,
 )
 from audiogan.core.checkpoint import list_checkpoints
-from audiogan.data.sounds.sources import FEWEST, describe_held_out
+from audiogan.data.sounds.sources import MIN_EXAMPLES, describe_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
@@ -75,7 +75,7 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     for name, node in columns.items():
         if node is not None:
             table = table.with_column(name, build(node, f"data.columns.{name}"))
-    return table.split(holdout if len(table) >= FEWEST else 0.0, seed=0, groups=groups)
+    return table.split(holdout if len(table) >= MIN_EXAMPLES else 0.0, seed=0, groups=groups)
 
 
 def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:

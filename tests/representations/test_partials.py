@@ -43,7 +43,7 @@ def test_partials_that_glide_and_fade_are_measured_as_they_are() -> None:
     cents = 1200 * (found - octaves).abs()
     assert cents[0, 2, 4:-4].max() < 25 and cents[0, 5, 4:-4].max() < 10
     assert counts[0, 2, 4:30].min() > counts[0, 5, 4:30].max() > 0.4
-    assert counts[0, 9:].max() < 0.1  # nothing rings there
+    assert counts[0, 9:].max() < 0.1  # There is no partial at these frequencies.
     assert float(compare(octaves, {"x": partials(octaves, amplitude)[:, None]})) < 4 * 0.03
 
 

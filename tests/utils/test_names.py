@@ -1,4 +1,4 @@
-"""Names as people type them."""
+"""Tests of names in the spellings that users type."""
 
 from __future__ import annotations
 
