@@ -120,7 +120,7 @@ class ModeMeter(nn.Module):
     """
 
     context_bins = 96
-    """Smallest number of bins whose mean power a spectral line is compared with."""
+    """Smallest number of bins around a spectral line over which the power is averaged, for comparison with the line."""
     floor_db, range_db = 8.0, 12.0
     """Weighting of peaks by their level over the mean power around them. The weight is 0 up to ``floor_db``, and rises
     to 1 over the next ``range_db``. In noise, peaks are about 7 dB above the mean power."""
