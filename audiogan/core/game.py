@@ -47,6 +47,12 @@ class Game(nn.Module):
         """
         raise NotImplementedError
 
+    @property
+    def background_seconds(self) -> float:
+        """CPU time in seconds that other processes have spent for the game since this process started. The clock
+        ``cpu`` of a run includes it."""
+        return 0.0
+
     def after_step(self, player: str, context: Play) -> None:
         """Change weights after the optimizer step of a player, for example to clip them. By default, do nothing."""
 

@@ -10,6 +10,7 @@ from audiogan.inputs.mel import MelSignal
 from audiogan.inputs.scale import MAX_NORMAL_SCORE, Scale
 from audiogan.inputs.signal import MaskSignal, Signal
 from audiogan.inputs.text import Text
+from audiogan.inputs.voice import SpeakerReference, VoiceSignal
 
 __all__ = [
     "MAX_NORMAL_SCORE",
@@ -24,5 +25,7 @@ __all__ = [
     "Scale",
     "Seeded",
     "Signal",
+    "SpeakerReference",
     "Text",
+    "VoiceSignal",
 ]

@@ -27,6 +27,9 @@ class Signal(Input):
             signals unchanged.
         size: number of channels. It is ignored, because the number follows from ``shape``.
 
+    Attributes:
+        whole: whether `encode` needs the whole signal. Such signals are not divided into tiles.
+
     Examples:
         >>> import numpy as np
         >>> from audiogan.inputs import Signal
@@ -37,6 +40,7 @@ class Signal(Input):
 
     default_column = "source"
     drawable = False
+    whole = False
 
     def __init__(
         self,

@@ -8,22 +8,17 @@ it is undefined for all pairs.
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogan.errors import UserError
 from audiogan.modalities.references import SILENCE, check_pairs
+from audiogan.utils.speech_scores import estoi_of_pair, import_speech_package, pesq_of_pair
 
 Wave = NDArray[np.float64]
 
-PESQ_RATE = 16_000
-"""Sample rate of PESQ in Hz. Sounds with another rate are resampled."""
-SHORTEST_SPEECH = 0.4
-"""Shortest duration of a sound for ESTOI, in seconds. The metric averages over segments of about this length."""
 FRAME_MS = 5.0
 """Hop of the analysis of pitch and spectral envelopes, in milliseconds."""
 PITCH_RANGE = (71.0, 800.0)
@@ -69,19 +64,8 @@ def pesq_wideband(output: np.ndarray, target: np.ndarray, sample_rate: int) -> f
     Raises:
         UserError: the package ``pesq`` is not installed.
     """
-    pesq = _import("pesq")
-
-    def score(x: Wave, y: Wave) -> float | None:
-        try:
-            # On some errors, the function returns -1 instead of raising an exception.
-            value = float(
-                pesq.pesq(PESQ_RATE, _resampled(y, sample_rate, PESQ_RATE), _resampled(x, sample_rate, PESQ_RATE), "wb")
-            )
-        except (pesq.PesqError, ValueError):  # No speech, or shorter than a quarter of a second.
-            return None
-        return value if value >= 1 else None
-
-    return _mean(score, output, target)
+    import_speech_package("pesq")
+    return _mean(lambda x, y: pesq_of_pair(x, y, sample_rate), output, target)
 
 
 def estoi(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | None:
@@ -96,19 +80,8 @@ def estoi(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
     Raises:
         UserError: the package ``pystoi`` is not installed.
     """
-    pystoi = _import("pystoi")
-
-    def score(x: Wave, y: Wave) -> float | None:
-        if len(y) < SHORTEST_SPEECH * sample_rate:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)
-            try:
-                return float(pystoi.stoi(y, x, sample_rate, extended=True))
-            except RuntimeWarning:  # Not enough frames.
-                return None
-
-    return _mean(score, output, target)
+    import_speech_package("pystoi")
+    return _mean(lambda x, y: estoi_of_pair(x, y, sample_rate), output, target)
 
 
 def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | None:
@@ -125,7 +98,7 @@ def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
     Raises:
         UserError: the package ``pyworld`` is not installed.
     """
-    world = _import("pyworld", "pyworld-prebuilt")
+    world = import_speech_package("pyworld", "pyworld-prebuilt")
 
     def score(x: Wave, y: Wave) -> float | None:
         cepstra, levels = zip(*(_cepstra(world, wave, sample_rate) for wave in (x, y)), strict=True)
@@ -151,7 +124,7 @@ def compare_pitch(output: np.ndarray, target: np.ndarray, sample_rate: int) -> d
     Raises:
         UserError: the package ``pyworld`` is not installed.
     """
-    world = _import("pyworld", "pyworld-prebuilt")
+    world = import_speech_package("pyworld", "pyworld-prebuilt")
     squares: list[Wave] = []
     correlations, wrong, frames = [], 0, 0
     for x, y in _pairs(output, target):
@@ -183,12 +156,12 @@ def word_error_rate(recognised: Sequence[str], spoken: Sequence[str]) -> float:
         UserError: the package ``jiwer`` is not installed.
         ValueError: the numbers of sentences differ, or no word was spoken.
     """
-    return float(_import("jiwer").wer(*_normalised(spoken, recognised)))
+    return float(import_speech_package("jiwer").wer(*_normalised(spoken, recognised)))
 
 
 def character_error_rate(recognised: Sequence[str], spoken: Sequence[str]) -> float:
     """Return the character error rate of recognised sentences, see `word_error_rate`. Spaces count as characters."""
-    return float(_import("jiwer").cer(*_normalised(spoken, recognised)))
+    return float(import_speech_package("jiwer").cer(*_normalised(spoken, recognised)))
 
 
 def _normalised(spoken: Sequence[str], recognised: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -201,14 +174,6 @@ def _normalised(spoken: Sequence[str], recognised: Sequence[str]) -> tuple[list[
     if not any(cleaned[0]):
         raise ValueError("no word was spoken")
     return cleaned[0], cleaned[1]
-
-
-def _import(module: str, package: str | None = None) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        needed = package or module
-        raise UserError(f"speech metrics need the package {needed}: pip install 'audiogan[speech]'") from error
 
 
 def _pairs(output: np.ndarray, target: np.ndarray) -> Iterator[tuple[Wave, Wave]]:
@@ -224,12 +189,6 @@ def _mean(score: Callable[[Wave, Wave], float | None], output: np.ndarray, targe
     """Return the mean score of all pairs for which it is defined. None if there is no such pair."""
     found = [value for x, y in _pairs(output, target) if (value := score(x, y)) is not None]
     return float(np.mean(found)) if found else None
-
-
-def _resampled(wave: Wave, sample_rate: int, wanted: int) -> Wave:
-    import soxr
-
-    return wave if sample_rate == wanted else soxr.resample(wave, sample_rate, wanted, quality="HQ")
 
 
 def _pitch(world: Any, wave: Wave, sample_rate: int) -> Wave:

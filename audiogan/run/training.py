@@ -30,10 +30,10 @@ from audiogan.data.sounds.sources import MIN_EXAMPLES, describe_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
-from audiogan.games import Generative
+from audiogan.games import Generative, MetricLearning
 from audiogan.inputs import Input
 from audiogan.modalities import Modality
-from audiogan.representations import Representation
+from audiogan.representations import Representation, VocoderMel
 from audiogan.run.build import build, wrap_errors
 from audiogan.run.changes import data_fingerprint
 from audiogan.run.facts import resolve_facts
@@ -50,9 +50,11 @@ from audiogan.run.folder import (
 from audiogan.run.initial import Initial, adopt_facts, load_initial, prepare_fine_tuning_callbacks, read_initial
 from audiogan.run.optional import ignore_write_errors
 from audiogan.run.resuming import error_reason, resume
+from audiogan.run.scoring import start_scoring
 from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
+from audiogan.run.vocoder_weights import load_vocoder
 
 Echo = Callable[[str], None]
 MAX_FIT_EXAMPLES = 4096
@@ -160,7 +162,11 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game: Any = build_game(cfg, representation)
+    if isinstance(game, MetricLearning):
+        start_scoring(game)
     loaded = None
+    if fit_to_data and isinstance(representation, VocoderMel):
+        load_vocoder(representation, cfg.get("vocoder"))
     if initial is not None and fit_to_data:
         loaded = load_initial(game, cfg, initial, lambda other: build_game(other, build_representation(other)), echo)
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()
@@ -177,7 +183,7 @@ def build_trainer(
         extra_values = {"kind": "audiogan", "config": plain, "data": data_fingerprint(train)}
         folder = Path(cfg.run_dir) / "checkpoints"
         callbacks["checkpoints"] = Checkpoints(folder, extra_values=extra_values, echo=echo, **cfg.checkpoints)
-        clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
+        clock = _cpu_clock(game) if cfg.trainer.clock == "cpu" else time.monotonic
         budget: Any = {"steps": cfg.trainer.steps, "minutes": cfg.trainer.minutes, "clock": clock}
         trainer = Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
     except (TypeError, ValueError) as error:
@@ -185,6 +191,11 @@ def build_trainer(
     if initial is not None and loaded is not None:
         prepare_fine_tuning_callbacks(trainer, initial, loaded)
     return trainer
+
+
+def _cpu_clock(game: Game) -> Callable[[], float]:
+    """Return a clock of the CPU time of this process and of the processes that work for the game."""
+    return lambda: time.process_time() + game.background_seconds
 
 
 def build_engine(cfg: DictConfig) -> Engine:

@@ -45,6 +45,11 @@ SMALL = {
         *(*SOUNDS, "game.generator.width=8", "game.generator.layers=1", "game.generator.iterations=2"),
         *("game.critic.critics.periods.width=2", "game.critic.critics.spectrograms.width=2"),
     ],
+    "voice-conversion": [
+        *("data.root={sounds}", "data.length=4096", "data.holdout=0.5", "batch_size=2"),
+        *("game.generator.width=8", "game.generator.layers=1", "game.generator.code=4"),
+        *("game.critic.width=2", "game.critic.layers=1", "representation.vocoder.iterations=1"),
+    ],
     "stylegan": [*DIGITS, "sizes.small.channel_base=32", "sizes.small.latent_dim=8", "sizes.small.style_dim=8"],
 }
 """What makes each configuration small. ``{sounds}`` stands for a folder of 40 sounds of the drum machine."""

@@ -251,6 +251,9 @@ class Translation:
             blocks = [source] if isinstance(source, np.ndarray) else source
             self.factors = (1,)
             return run_stream(network, blocks, self._device, self.generator.name, tile_size)
+        if self.source.whole:
+            self.factors = (1,)
+            return iter([self._made_whole([source] if isinstance(source, np.ndarray) else source, channel_groups)])
         beside = self._beside(sizes)
         if beside:
             source = self._joined([source] if isinstance(source, np.ndarray) else source, beside)
@@ -300,6 +303,13 @@ class Translation:
                 also = "" if sizes is None else f" or that of the source, {list(sizes)}"
                 raise UserError(f"{name}: it has the size {list(x.shape[2:])}; give the size {list(trained)}{also}")
         return found
+
+    def _made_whole(self, parts: Iterable[Array], groups: int) -> Array:
+        """Translate a sound in one piece. The result has the length of the sound."""
+        joined = np.concatenate([np.zeros((groups * self.channels, 0), np.float32), *parts], axis=1)
+        if not joined.shape[1]:
+            raise UserError("the signal is empty")
+        return self._made((joined, groups, []))[:, : joined.shape[1]]
 
     @torch.inference_mode()
     def _made(self, job: tuple[Array, int, list[str]]) -> Array:
