@@ -117,14 +117,14 @@ class Input(nn.Module):
         drawable: whether `draw` can create values. If not, the user or a data set must give them.
         modality: `audiogan.modalities.Modality` of the values, such as images. ``None`` for inputs that are not
             signals.
-        rate: learning rate for optimising values by gradient descent, as in `audiogan.latents.encode`.
+        learning_rate: learning rate for optimising values by gradient descent, as in `audiogan.latents.encode`.
         default_column: name of the column that is used if none is configured.
     """
 
     default_column: ClassVar[str | None] = None
     drawable: bool = True
     modality: Any = None
-    rate: float = 0.1
+    learning_rate: float = 0.1
 
     def __init__(self, name: str, shape: Sequence[int | None] = (), column: str | None = None) -> None:
         super().__init__()

@@ -45,7 +45,7 @@ class Classes(Input):
     """
 
     default_column = "label"
-    rate = 0.2
+    learning_rate = 0.2
     counts: Tensor
 
     def __init__(

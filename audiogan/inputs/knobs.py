@@ -72,16 +72,16 @@ class Knobs(Input):
             raise ValueError(f"{name}: the scale of the knobs is missing")
         own_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
         super().__init__(name, (len(own_scale.names),), column)
-        self.scale, self.class_input, self.groups, self.names = own_scale, class_input, 0, own_scale.names
+        self.scale, self.class_input, self.class_count, self.names = own_scale, class_input, 0, own_scale.names
         self.register_buffer("examples", self._random_examples())
         self.register_buffer("spread", torch.tensor(0.0))
 
     def _random_examples(self) -> Tensor:
-        size = (max(self.groups, 1), EXAMPLES_PER_CLASS, len(self.scale.names))
+        size = (max(self.class_count, 1), EXAMPLES_PER_CLASS, len(self.scale.names))
         return torch.randn(*size, generator=torch.Generator().manual_seed(0)).clamp(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE)
 
     def connect(self, inputs: Mapping[str, Input]) -> None:
-        self.groups = len(getattr(inputs.get(self.class_input), "labels", ()))
+        self.class_count = len(getattr(inputs.get(self.class_input), "labels", ()))
         self.examples = self._random_examples()
 
     @classmethod
@@ -109,7 +109,7 @@ class Knobs(Input):
         Because of this order, equal random numbers select examples with a similar first knob in every class.
         """
         knobs, targets = torch.from_numpy(table.columns[self.column].values(table.rows)), None
-        if self.groups:
+        if self.class_count:
             targets = torch.from_numpy(table.targets)
         if self.missing == "mask":
             knobs = _fill_missing(knobs, targets)
@@ -129,7 +129,7 @@ class Knobs(Input):
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         # NumPy is faster than PyTorch for small arrays, which keeps the latency low when a model is played live.
-        weights = drawn.get(self.class_input) if drawn and self.groups else None
+        weights = drawn.get(self.class_input) if drawn and self.class_count else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)
         places, noise = random.rand(n).cpu().numpy(), random.randn(n, size).cpu().numpy()
@@ -149,7 +149,7 @@ class Knobs(Input):
         A class has a large factor if many of its stored examples are close to the requested knobs.
         """
         rows = requested.cpu().numpy().reshape(-1, len(self.names))
-        if not self.groups or np.isnan(rows).all():
+        if not self.class_count or np.isnan(rows).all():
             return {}
         if (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
             return {self.class_input: self._class_odds(rows[0])}

@@ -39,7 +39,8 @@ class ModeFrequencies(AuxiliaryTarget):
 class Glide(AuxiliaryTarget):
     """Mean absolute difference in octaves between the predicted glide and the glide that `GlideMeter` measures.
 
-    The prediction is ``[B, 9]``: ratios of a frequency to its later value, in octaves.
+    The prediction is ``[B, 9]``: the frequency at each of the times `GLIDE_SECONDS`, in octaves above the frequency
+    that the drum reaches after the glide.
 
     Args:
         format: format of the recordings.

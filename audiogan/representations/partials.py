@@ -97,9 +97,9 @@ class PartialMeter(nn.Module):
         [torch.Size([1, 4, 17]), torch.Size([1, 4, 17])]
     """
 
-    window_seconds, steps = 0.128, 24
+    window_seconds, frequencies_per_band = 0.128, 24
     """Length of the analysis window in seconds, and number of frequencies that are compared in each band."""
-    quietest = 1e-3
+    min_amplitude = 1e-3
     """Smallest amplitude of a partial, relative to the loudest partial of the sound. Weaker peaks are ignored."""
     middle: Tensor
     places: Tensor
@@ -110,7 +110,9 @@ class PartialMeter(nn.Module):
         low = lower_band_edges_in_octaves(count, sample_rate)
         self.count, self.hop_length = len(low), hop_length
         self.short = -length % hop_length
-        places = low[:, None] + BAND_OCTAVES * (torch.arange(self.steps) + 0.5) / self.steps
+        places = (
+            low[:, None] + BAND_OCTAVES * (torch.arange(self.frequencies_per_band) + 0.5) / self.frequencies_per_band
+        )
         self.size = 2 * round(self.window_seconds * sample_rate / 2)
         n = torch.arange(self.size, dtype=torch.float64)
         window = torch.hann_window(self.size, dtype=torch.float64)
@@ -129,19 +131,19 @@ class PartialMeter(nn.Module):
         self.register_buffer("analysis", (inverse / self.size @ waves.t()).float(), persistent=False)
 
     def power(self, signal: Tensor, frame_stride: int = 1) -> Tensor:
-        """Return the power of sinusoids at `steps` frequencies in each band.
+        """Return the power of sinusoids at `frequencies_per_band` frequencies in each band.
 
         Args:
             signal: sounds `[B, C, length]`. Channels are averaged.
             frame_stride: distance between measured frames: 1 for every frame, 2 for every second frame.
 
         Returns:
-            Powers `[B, K, N, steps]`. A sinusoid of full scale has a power of 1/4.
+            Powers `[B, K, N, frequencies_per_band]`. A sinusoid of full scale has a power of 1/4.
         """
         x = F.pad(signal.float().mean(1), (self.size // 2, self.size // 2 + self.short))
         spectrum = torch.fft.rfft(x.unfold(1, self.size, frame_stride * self.hop_length))[..., : self.bins]
         correlations = torch.cat([spectrum.real, spectrum.imag], dim=2).flatten(0, 1) @ self.analysis
-        power = correlations.unflatten(1, (2, self.count, self.steps)).square().sum(1)
+        power = correlations.unflatten(1, (2, self.count, self.frequencies_per_band)).square().sum(1)
         return power.unflatten(0, (len(x), -1)).transpose(1, 2)
 
     @torch.no_grad()
@@ -158,8 +160,8 @@ class PartialMeter(nn.Module):
         amplitude = (peak / (peak.amax((1, 2), keepdim=True) + 1e-12)).sqrt()
         place = power.argmax(3)
         # A maximum at the edge of a band belongs to a peak in the next band.
-        inside = (place > 0) & (place < self.steps - 1)
-        return octaves, amplitude.sqrt() * (inside & (amplitude > self.quietest))
+        inside = (place > 0) & (place < self.frequencies_per_band - 1)
+        return octaves, amplitude.sqrt() * (inside & (amplitude > self.min_amplitude))
 
     def summary(self, signal: Tensor) -> Tensor:
         """Return two features of the peaks in each band, `[B, 2 K]`: mean weight (0 ... 1) and mean frequency, from

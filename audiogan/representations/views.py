@@ -120,7 +120,9 @@ def triangular_filters(bins: int, bands: int, sample_rate: int, lowest_hz: float
     A band narrower than a bin interpolates between its two nearest bins, so that no band is empty.
     """
     top = sample_rate / 2
-    edges = 700 * (10 ** (torch.linspace(_mel(lowest_hz), _mel(top), bands + 2, dtype=torch.float64) / 2595) - 1)
+    edges = 700 * (
+        10 ** (torch.linspace(_hertz_to_mel(lowest_hz), _hertz_to_mel(top), bands + 2, dtype=torch.float64) / 2595) - 1
+    )
     width = top / (bins - 1)
     centre = edges[1:-1]
     left = torch.maximum(centre - edges[:-2], torch.tensor(width, dtype=torch.float64))
@@ -129,5 +131,5 @@ def triangular_filters(bins: int, bands: int, sample_rate: int, lowest_hz: float
     return (1 - torch.where(distance < 0, -distance / left, distance / right)).clamp_min(0).float()
 
 
-def _mel(hertz: float) -> float:
+def _hertz_to_mel(hertz: float) -> float:
     return 2595 * float(torch.log10(torch.tensor(1 + hertz / 700, dtype=torch.float64)))
