@@ -14,7 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # Tests run in parallel processes
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return one test process more than there are cores, because tests of pages and of commands often wait."""
+    """Return the number of test processes: one more than the number of cores, because tests of pages and of commands
+    often wait."""
     return (os.cpu_count() or 1) + 1
 
 

@@ -129,7 +129,7 @@ def resumed(run: Run) -> None:
 
 
 def sampled(run: Run) -> None:
-    """``sample`` writes the files of two samples, from given signals if the model needs them."""
+    """``sample`` writes the files of two samples. If the model requires signals, they are given as files."""
     out, values = run.folder / "samples", run.given()
     flags = [f"--input={name}={value}" for name, value in values.items() for _ in range(2)]
     if len(run.generator.routes) > 1:
@@ -167,8 +167,8 @@ def applied(run: Run) -> None:
 
 
 def walked(run: Run) -> None:
-    """``walk`` writes an animation, from given signals if the model needs them. Without random inputs, it prints an
-    error."""
+    """``walk`` writes an animation. If the model requires signals, they are given as files. For a model without random
+    inputs, it prints an error."""
     out = run.folder / "walk.gif"
     flags = [f"--input={name}={value}" for name, value in run.given().items()]
     if not has_random_inputs(run.generator):
@@ -223,7 +223,7 @@ def doctored(run: Run) -> None:
 
 
 def fine_tuned(run: Run) -> None:
-    """A run that starts from a trained one has all its weights, and trains on."""
+    """A run that starts from a trained model has all its weights and continues training."""
     folder = run.folder / "fine-tuned"
     start = ["trainer.steps=0", f"run_dir={folder}", "callbacks.previews=null"]
     printed = run.command("train", run.config, *run.overrides, f"init={run.path}", *start)

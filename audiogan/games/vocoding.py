@@ -18,8 +18,8 @@ class Vocoding(Adversarial):
     """Adversarial game with a distance between the magnitudes that the generator predicts and those of the target.
 
     The distance is the mean absolute difference of log magnitudes plus half the relative error of magnitudes. It does
-    not depend on phases. While the critic is paused (see `audiogan.core.FirstStage`), it is the only loss, so that no
-    phases are computed.
+    not depend on phases. While the critic is paused (see `audiogan.core.FirstStage`), this distance is the only loss,
+    which saves the time to compute phases and sounds.
 
     Args:
         magnitude_weight: factor on the distance of magnitudes, 0 or more. With 0, this game equals `Adversarial`.

@@ -7,12 +7,12 @@ from audiogan.inputs.classes import Classes
 from audiogan.inputs.knobs import Knobs
 from audiogan.inputs.latent import Latent
 from audiogan.inputs.mel import MelSignal
-from audiogan.inputs.scale import LIMIT, Scale
+from audiogan.inputs.scale import MAX_NORMAL_SCORE, Scale
 from audiogan.inputs.signal import MaskSignal, Signal
 from audiogan.inputs.text import Text
 
 __all__ = [
-    "LIMIT",
+    "MAX_NORMAL_SCORE",
     "Classes",
     "Input",
     "Inputs",

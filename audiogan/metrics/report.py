@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audiogan.features.embedding import Embedding, LogMel, embed
-from audiogan.metrics.distances import frechet_distance, kernel_distance
+from audiogan.metrics.distances import frechet_distance, frechet_infinity, kernel_distance
 from audiogan.metrics.diversity import vendi_score
 from audiogan.metrics.neighbours import memorisation, nearest, prdc
 
@@ -18,6 +18,8 @@ __all__ = ["Report", "evaluate"]
 
 MIN_SAMPLES = 20
 """Smallest number of samples of each kind."""
+MIN_EXTRAPOLATED = 500
+"""Smallest number of samples for which `evaluate` extrapolates Fréchet distances to infinitely many samples."""
 NEIGHBOURS, MAX_RADIUS_QUANTILE = 5, 0.5
 """Arguments ``k`` and ``radius_quantile`` of `prdc`."""
 LISTED_PARTS = 3
@@ -25,6 +27,7 @@ LISTED_PARTS = 3
 
 BETTER = {
     "frechet": "lower",
+    "frechet_infinity": "lower",
     "kernel": "lower",
     "precision_capped": "higher",
     "recall_capped": "higher",
@@ -130,6 +133,7 @@ def evaluate(
     ``train``, or, without ``train``, for another n samples of ``real``.
 
     * ``frechet``, ``kernel``: see `frechet_distance` and `kernel_distance`.
+    * ``frechet_infinity``, for 500 samples or more: see `frechet_infinity`.
     * ``precision_capped``, ``recall_capped``, ``density_capped``, ``coverage_capped``: see `prdc`, with 5 neighbours
       and radii limited to the median.
     * ``diversity``: Vendi score divided by the Vendi score of the reference. The bandwidth is the median distance of a
@@ -181,6 +185,9 @@ def evaluate(
         seen = embed(train, embedding, index=chosen if parts else None, data_name="train")
         other = seen if parts else seen[chosen]
     values, floor = compare_features(fakes, reference), compare_features(other, reference)
+    if n >= MIN_EXTRAPOLATED and reference.ndim == 2:
+        for side, x in ((values, fakes), (floor, other)):
+            side["frechet_infinity"] = frechet_infinity(x, reference, seed=seed)
     suffix = dict.fromkeys(values, f"{embedding.name}@{n}")
     if train is not None and reference.ndim == 2:
         half = n // 2

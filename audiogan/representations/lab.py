@@ -19,10 +19,10 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma (ITU-R BT.601)."""
 AB_SCALE = 110.0
 """Value of a* and b* that is encoded as 1. In the colours of sRGB, their absolute values are at most 107.9."""
-TOLERANCE = 2e-5
+GAMUT_TOLERANCE = 2e-5
 """Linear RGB values that exceed 0 ... 1 by no more than this count as inside the gamut of sRGB."""
-STEPS = 8
-"""Number of bisection steps that search the largest chroma inside the gamut."""
+BISECTION_STEPS = 8
+"""Number of bisection steps in the search for the largest chroma inside the gamut."""
 _DELTA = 6 / 29  # CIE L*a*b* uses the cube root of t if t > _DELTA**3, and a straight line otherwise.
 
 
@@ -120,15 +120,15 @@ class Lab(Representation):
         return torch.einsum("ij,bjhw->bihw", self.inverse.to(fy.dtype), _f_inverse(torch.cat([fx, fy, fz], dim=1)))
 
     def _chroma_scale(self, fy: Tensor, ab: Tensor) -> Tensor:
-        """Return the largest factor in 0 ... 1 by which chroma must be multiplied to be inside the gamut of sRGB."""
+        """Return the largest factor on the chroma, 0 ... 1, with which the colour is inside the gamut of sRGB."""
 
         def inside(factor: Tensor) -> Tensor:
             rgb = self._to_linear(fy, ab * factor)
-            return (rgb.amin(1, keepdim=True) >= -TOLERANCE) & (rgb.amax(1, keepdim=True) <= 1 + TOLERANCE)
+            return (rgb.amin(1, keepdim=True) >= -GAMUT_TOLERANCE) & (rgb.amax(1, keepdim=True) <= 1 + GAMUT_TOLERANCE)
 
         low, high = torch.zeros_like(fy), torch.ones_like(fy)
         whole = inside(high)
-        for _ in range(STEPS):
+        for _ in range(BISECTION_STEPS):
             middle = (low + high) / 2
             fits = inside(middle)
             low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)

@@ -362,7 +362,7 @@ def describe_networks(trainer: Trainer) -> str:
         f"{n} {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M" for n, net in trainer.game.nets.items()
     )
     engine = trainer.engine
-    processes = f", {engine.world} processes" if engine.world > 1 else ""
+    processes = f", {engine.world_size} processes" if engine.world_size > 1 else ""
     return f"[{sizes} parameters; {engine.device}, {engine.precision}{processes}]"
 
 

@@ -107,7 +107,7 @@ def test_a_baseline_of_other_data_is_refused(change: dict[str, Any], message: st
         with pytest.raises(UserError, match=message):
             check_comparable(pairs.generator, other, "folder")
     else:
-        check_comparable(pairs.generator, other, "folder")  # Both are measured on other data.
+        check_comparable(pairs.generator, other, "folder")  # Both models are measured on the data given by --data.
 
 
 def test_a_baseline_may_differ_in_what_only_training_uses(pairs: Run) -> None:
@@ -223,7 +223,7 @@ def test_previews_show_directions(pairs: Run, domains: Run) -> None:
     assert "apply:   audiogan apply FILE OUT --run" in pairs.printed and "--generator" not in pairs.printed
     assert "--generator a_to_b" in domains.printed
     widths = [size(run.path / "previews/step-00000003.png")[0] for run in (pairs, domains)]
-    assert widths[0] > widths[1]  # three columns; two
+    assert widths[0] > widths[1]  # The first sheet has three columns, the second has two.
 
 
 def test_tensorboard_gets_the_comparison(pairs: Run) -> None:

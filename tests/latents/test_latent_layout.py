@@ -1,4 +1,5 @@
-"""The layout of a map: similar examples are close together, none covers another, and it is always the same."""
+"""Tests of the layout of a map: similar examples are close together, points do not overlap, and calls give equal
+layouts."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from audiogan.data.toys.synth import (
 )
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
-from audiogan.utils.names import match_name, unknown_name
+from audiogan.utils.names import describe_unknown_name, match_name
 
 PEAK = 0.95
 
@@ -302,7 +302,7 @@ def render(
     """
     name = match_name(label, CLASSES)
     if name is None:
-        raise UserError(f"the drum machine has no class {unknown_name(label, CLASSES)}")
+        raise UserError(f"the drum machine has no class {describe_unknown_name(label, CLASSES)}")
     _check(sample_rate, length, 1)
     return _produce(name, sample_rate, length, 1, rng)[0]
 
