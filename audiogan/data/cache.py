@@ -26,9 +26,8 @@ log = logging.getLogger("audiogan.data")
 SEAL_FILE = "sealed.json"
 FULL_CHECK_LIMIT = 1 << 24  # Size in bytes above which only some blocks of an unmodified file are checked.
 BLOCK, BLOCKS = 1 << 18, 16  # Block size in bytes, and number of blocks checked in a large file.
-STALE_SECONDS = (
-    7 * 24 * 3600
-)  # Age in seconds after which an unfinished build of another machine is removed as abandoned.
+# Age in seconds after which an unfinished build of another machine is removed as abandoned.
+STALE_SECONDS = 7 * 24 * 3600
 
 
 def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> Path:

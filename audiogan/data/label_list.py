@@ -189,9 +189,9 @@ class Matches:
     """Result of matching the rows of a list of labels to files.
 
     Attributes:
-        labels: label of each matched file, by path relative to the root.
+        labels: path of each matched file relative to the root -> its label.
         missing: rows without a file, each with the reason.
-        ways: number of inexactly matched files for each way in `NORMALISATIONS`.
+        ways: number of inexactly matched files for each key of `NORMALISATIONS`.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -215,7 +215,7 @@ def match_rows(
 
     Args:
         rows: rows of the list.
-        files: real path of each file by its path relative to the root.
+        files: path of each file relative to the root -> its real path.
         suffixes: extensions of the files that a name may match inexactly.
         root: data folder.
         list_folder: folder of the list.

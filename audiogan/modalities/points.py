@@ -207,7 +207,7 @@ class Points(Modality):
         return {"modes/3sigma": float(held.modes), "share_at_modes/3sigma": held.share}
 
     def count_modes(self, points: np.ndarray, k_sigma: float = 3.0) -> ModeCoverage:
-        """Count the modes of the training data that points ``[N, 2]`` cover, with the function `count_modes`.
+        """Count the modes of the training data that points ``[N, 2]`` cover. It calls the function `count_modes`.
 
         Raises:
             ValueError: the modes are not known, because `centres` is empty.

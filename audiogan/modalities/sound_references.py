@@ -18,7 +18,7 @@ from audiogan.modalities.references import LARGEST_RATIO_DB, SILENCE, check_pair
 N_FFT, HOP_LENGTH = 2048, 512
 """Window length and hop of `lsd` in samples, for all sample rates."""
 SMALLEST_POWER = 1e-8
-"""Power to which smaller powers are raised in `lsd`. A sine of full scale has a power of about 262,144."""
+"""Smallest power in `lsd`; smaller powers are raised to it. A sine of full scale has a power of about 262,144."""
 RESOLUTIONS = (512, 1024, 2048)
 """Window lengths of `stft_distance` in samples. Each hop is a quarter of its window."""
 MAX_POWER_RATIO = 0.01

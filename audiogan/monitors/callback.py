@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 MAX_SHARE = 0.02  # Largest fraction of all forward passes that monitoring may take.
 # Smallest number of forward passes that training takes per example. A backward pass counts as two forward passes.
 PASSES_PER_EXAMPLE = 6
-LONG_RUN_DIVISOR = (
-    40  # Monitoring steps become rarer in long runs: at step s, they are at least s / LONG_RUN_DIVISOR steps apart.
-)
+# Monitoring steps become rarer in long runs: at step s, they are at least s / LONG_RUN_DIVISOR steps apart.
+LONG_RUN_DIVISOR = 40
 RECORDINGS = 5  # Logits are recorded at this number of steps between two monitoring steps.
 # Largest number of logits compared per batch. It is limited, because the number of pairs grows with its square.
 MAX_LOGITS = 64
@@ -156,7 +155,7 @@ class Monitors(Callback):
                 self.probe = Probe(trainer.game, self.embedding, *data, self.count, seed=trainer.seed)
 
     def _log_and_check(self, trainer: Trainer, row: dict[str, float]) -> None:
-        """Append a row to the log, apply the rules to all new rows, and report the findings of the last one."""
+        """Append a row to the log, apply the rules to all new rows, and report the findings of the last row."""
         rows: list[dict[str, Any]] = [row]
         if self.log is not None and self.log.append_row(trainer, row):
             rows, self._offset = read_rows(self.log.path, self._offset)

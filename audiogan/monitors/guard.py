@@ -32,8 +32,8 @@ class Guard(Callback):
     * ``skip``: training continues with the next batch. It ends after ``patience`` consecutive rejected updates of one
       player.
     * ``rollback``: training returns to the last good state, kept in memory, and continues with learning rates
-      multiplied by ``lr_factor``. At the first explosion after ``rollbacks`` rollbacks, or if no good state is
-      available, it ends.
+      multiplied by ``lr_factor``. Training ends instead if ``rollbacks`` rollbacks have been made already, or if no
+      good state is available.
 
     The guard must be the first callback, so that it saves a state before other callbacks act on the same step.
 
@@ -172,7 +172,7 @@ class Guard(Callback):
         clips = [f"players.{name}.clip=1" for name in names]
         monitors = next((c for c in trainer.callbacks.values() if isinstance(c, Monitors)), None)
         settings = monitors.settings if monitors is not None else {}
-        # Players that are copies of one configuration section have no learning rate key of their own.
+        # Players that are copies of one configuration section have no section of their own to override.
         override = first_valid_override(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
         finding = Finding(KIND, step, severity, text, ADVICE, override)
         if monitors is not None:

@@ -129,7 +129,7 @@ def _surrounding(spectrum: NDArray[np.float64], u: int, v: int) -> float:
         for j in range(-SURROUNDING_DISTANCE - 1, SURROUNDING_DISTANCE + 2):
             if max(abs(i), abs(j)) >= SURROUNDING_DISTANCE:
                 row, column = u + i, v + j
-                if column < 0 or column > last:  # The spectrum of real values is symmetric.
+                if column < 0 or column > last:  # The other half of the spectrum of real values is its mirror image.
                     row, column = -row, (-column if column < 0 else 2 * last - column)
                 values.append(spectrum[row % rows, column])
     return float(np.exp(np.log(values).mean()))

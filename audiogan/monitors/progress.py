@@ -8,9 +8,8 @@ from audiogan.monitors.history import Curve, History, Missing
 
 WINDOW = 3
 """Number of values over which a median is taken, so that outliers have no effect."""
-IMPROVEMENT = (
-    0.9  # A distance to real data below this fraction of the smallest earlier distance counts as an improvement.
-)
+# A distance to real data below this fraction of the smallest earlier distance counts as an improvement.
+IMPROVEMENT = 0.9
 PERFECT = 0.99  # Separation from which a critic counts as perfect.
 VANISHED_LOSS = 0.05  # A critic's loss below this fraction of its early maximum counts as zero.
 

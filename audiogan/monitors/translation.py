@@ -26,9 +26,8 @@ MAX_COPY_DISTANCE = 0.2
 # between sources and targets. It is 0.94 for a network that gains 0.5 dB, and 0.4 for a denoising network that gains 8
 # dB.
 MIN_UNIMPROVED_DISTANCE = {"pairs": 0.95, "domains": 0.9}
-MIN_SOURCE_EFFECT = (
-    0.1  # The source counts as ignored if `source_effect` is below this. Healthy runs have values of 0.5 to 1.
-)
+# The source counts as ignored if `source_effect` is below this. Healthy runs have values of 0.5 to 1.
+MIN_SOURCE_EFFECT = 0.1
 # For each output, the nearest of 16 targets is searched. If it is the output's own target for less than this fraction
 # of the outputs, the matches count as chance. Random outputs reach 0.06 +- 0.03.
 MIN_OWN_TARGET_RATE = 0.15

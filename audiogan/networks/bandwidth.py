@@ -22,7 +22,7 @@ from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
 
 MAGNITUDE_FLOOR = 1e-5
-"""Level below which the network hardly distinguishes magnitudes, relative to a sine of full scale (-100 dB)."""
+"""Magnitude relative to a sine of full scale (-100 dB). The network hardly distinguishes smaller magnitudes."""
 LEVEL_FRAMES = 16
 """Number of frames on each side over which the level of the low band is averaged."""
 ENVELOPE_BINS = 8

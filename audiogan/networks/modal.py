@@ -158,8 +158,8 @@ class ModalNoiseGenerator(FrameGenerator):
         self.register_buffer("low", edges[: modes.low].mean(1), persistent=False)
         self.register_buffer("high", edges[modes.low :].mean(1), persistent=False)
         self.reach = [float((part[:, 1] - part[:, 0]).amax() / 2) for part in edges.split([modes.low, len(self.high)])]
-        # The phases of the high modes differ, so that they do not begin with a click. Fractions of the golden ratio
-        # are evenly distributed.
+        # The phases of the high modes differ, so that they do not begin with a click. The fractional parts of multiples
+        # of the golden ratio are evenly distributed.
         starts = (torch.arange(len(self.high)) * 0.6180339887) % 1
         self.register_buffer("starts", starts, persistent=False)
         self.partials = Partials(modes.low, length, hop_length, rate)

@@ -94,7 +94,7 @@ def bell_kernel(
 
 
 def sinc_kernel(size: int, cutoff: float) -> NDArray[np.float64]:
-    """Return an ideal low-pass kernel ``[size, size]`` for all directions, with the sum 1.
+    """Return an ideal isotropic low-pass kernel ``[size, size]`` with the sum 1.
 
     Args:
         size: height and width in pixels, odd.

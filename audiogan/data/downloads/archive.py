@@ -118,7 +118,8 @@ class ArchiveFiles(DataSet):
                 path = f"{label}/{match['name']}"
                 if path in found or size > MAX_FILE_BYTES or len(found) >= MAX_FILES:
                     raise _unfit(
-                        archive, f"{member} occurs twice, is too large ({size:,} bytes) or exceeds {MAX_FILES:,} files"
+                        archive,
+                        f"{member} is repeated, too large ({size:,} bytes), or beyond the limit of {MAX_FILES:,} files",
                     )
                 (draft / label).mkdir(exist_ok=True)
                 (draft / path).write_bytes(data.read())

@@ -21,9 +21,8 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
-MIN_THREADED_BYTES = (
-    1 << 16
-)  # Minimum size in bytes of files decoded in threads. Smaller files gain nothing from threads.
+# Minimum size in bytes of files decoded in threads. Smaller files gain nothing from threads.
+MIN_THREADED_BYTES = 1 << 16
 CLIPS, INDEX = "clips.f32", "index.npy"
 INDEX_TYPE = np.dtype([("label", "<i4"), ("file", "<i4")])
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")

@@ -16,7 +16,7 @@ SOUND_SETS = ("drums", "sc09", "fsdd")
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "flowers", "pets", "digits")
 """Names of data sets that ``data.root`` accepts instead of a path."""
 MIN_EXAMPLES = 20
-"""Minimum number of examples in a data set with held-out examples. Smaller data sets are used only for training."""
+"""Data sets with fewer examples have no held-out examples: all their examples are used for training."""
 
 
 def describe_held_out(train: Table, held_out: Table, fraction: float | None) -> str:

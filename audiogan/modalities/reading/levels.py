@@ -211,7 +211,8 @@ class Offset:
 
 
 def _knots(at: np.ndarray, value: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the knots of `Offset`: positions in frames and offsets. The ends are extrapolated by 1.5 windows."""
+    """Return the knots of `Offset`: positions in frames and offsets. The offset is extrapolated by 1.5 windows at both
+    ends."""
     ends = np.array([at[0] - 1.5, at[-1] + 1.5])
     slope = np.diff(value)[[0, -1]] * (np.diff(at)[[0, -1]] == 1)
     outside = value[[0, -1]] + slope * np.array([-1.5, 1.5])
