@@ -8,6 +8,7 @@ from audiogan.games.cycle import Cycle
 from audiogan.games.generative import Generative, Route
 from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
+from audiogan.games.text_to_speech import TextToSpeech
 from audiogan.games.vae import VAEGAN
 from audiogan.games.vocoding import Vocoding
 
@@ -20,6 +21,7 @@ __all__ = [
     "MultiCritic",
     "Route",
     "SemiSupervised",
+    "TextToSpeech",
     "Vocoding",
     "call_network",
 ]

@@ -7,8 +7,10 @@ from audiogan.inputs.classes import Classes
 from audiogan.inputs.knobs import Knobs
 from audiogan.inputs.latent import Latent
 from audiogan.inputs.mel import MelSignal
+from audiogan.inputs.number import Number
 from audiogan.inputs.scale import LIMIT, Scale
 from audiogan.inputs.signal import MaskSignal, Signal
+from audiogan.inputs.spoken_text import SpokenText
 from audiogan.inputs.text import Text
 
 __all__ = [
@@ -20,9 +22,11 @@ __all__ = [
     "Latent",
     "MaskSignal",
     "MelSignal",
+    "Number",
     "Random",
     "Scale",
     "Seeded",
     "Signal",
+    "SpokenText",
     "Text",
 ]

@@ -10,7 +10,8 @@ from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.views import LogMelView, STFTView
+from audiogan.representations.vocoded import VocodedMel
 from audiogan.representations.waveform import Waveform
 
 __all__ = ["ComplexSTFT", "Identity", "Lab", "LogMagnitude", "LogMelView", "Mel", "MelSpectrogram"]
-__all__ += ["PartialMeter", "Partials", "Representation", "STFTView", "SoundFormat", "Waveform"]
+__all__ += ["PartialMeter", "Partials", "Representation", "STFTView", "SoundFormat", "VocodedMel", "Waveform"]

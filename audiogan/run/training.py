@@ -53,6 +53,7 @@ from audiogan.run.resuming import error_reason, resume
 from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
+from audiogan.run.vocoders import attach_vocoder
 
 Echo = Callable[[str], None]
 MAX_FIT_EXAMPLES = 4096
@@ -100,7 +101,7 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
 def build_representation(cfg: DictConfig) -> Representation:
     """Build the representation of a configuration whose facts (values derived from the data) are set. It is not fitted
     yet."""
-    return build(cfg.representation, "representation")
+    return attach_vocoder(build(cfg.representation, "representation"))
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
