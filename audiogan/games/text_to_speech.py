@@ -46,7 +46,7 @@ class TextToSpeech(Adversarial):
         >>> from audiogan.representations import VocodedMel
         >>> mel, inputs = {"sample_rate": 16000}, {"text": SpokenText(languages=["en"])}
         >>> inputs |= {"speed": Number("speed", 0.5, 2, 1), "pitch": Number("pitch", -12, 12, 0)}
-        >>> generator = FastSpeech((80, 64), 57, ["en"], width=8, text_layers=1, layers=1)
+        >>> generator = FastSpeech((80, 64), 64, ["en"], width=8, text_layers=1, layers=1)
         >>> parts = {"critic": MelPatchCritic(mel, width=2), "loss": LeastSquares(), "inputs": inputs}
         >>> TextToSpeech(generator, representation=VocodedMel((1, 16384), mel), **parts).window
         64

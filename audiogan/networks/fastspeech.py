@@ -134,7 +134,7 @@ class FastSpeech(nn.Module):
         >>> from audiogan.inputs import SpokenText
         >>> from audiogan.networks.fastspeech import FastSpeech
         >>> text = SpokenText(languages=["en"])
-        >>> net = FastSpeech((80, 100), 57, ["en"], width=16, text_layers=1, layers=1).eval()
+        >>> net = FastSpeech((80, 100), 64, ["en"], width=16, text_layers=1, layers=1).eval()
         >>> net(text=text.parse("Hello.")[None], speed=torch.ones(1, 1), pitch=torch.zeros(1, 1)).shape[:2]
         torch.Size([1, 80])
     """
