@@ -13,6 +13,11 @@ from tiny import TINY
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # Tests run in parallel processes.
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return one test process more than there are cores, because tests of pages and of commands often wait."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Import librosa once before the test processes start. librosa compiles functions at the first import and caches
     them. If several processes do this at the same time, they can corrupt the cache and crash."""

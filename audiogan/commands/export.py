@@ -51,6 +51,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="also write critics and other networks, so that training can start from the file (init=NAME.audiogan)",
     )
+    parser.add_argument(
+        "--final",
+        action="store_true",
+        help="write only the final weights, not those at the end of the first stage: about half the size, but "
+        "--strength cannot be used",
+    )
 
 
 def run(args: argparse.Namespace, argv: list[str]) -> int:
@@ -61,6 +67,8 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         )
     if args.training and suffix != ".audiogan":
         raise UserError(f"--training: {args.file} can contain the generator only; choose a name that ends in .audiogan")
+    if args.final and suffix != ".audiogan":
+        raise UserError(f"--final: {args.file} always contains the final weights only; remove --final")
     if args.half and suffix == ".pt2":
         raise UserError(
             f"--half: {args.file} cannot have weights in half precision; write a .onnx file or remove --half"
@@ -79,7 +87,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
             raise UserError(f"--generator {args.generator}: {args.file} contains all generators; remove --generator")
         from audiogan.model.bundle import save_bundle
 
-        save_bundle(args.file, generator, card, training=args.training)
+        save_bundle(args.file, generator, card, training=args.training, first_stage=not args.final)
         words = ["apply", "FILE", "OUT", "--run"] if generator.game.required_inputs else ["sample", "--run"]
         command = shlex.join(
             ["audiogan", *words, str(args.file), *([] if generator.game.required_inputs else ["out/"])]

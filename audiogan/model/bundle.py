@@ -24,7 +24,14 @@ STAMP = (2020, 1, 1, 0, 0, 0)
 """Date of every file in a bundle. It is constant so that the same model gives identical bytes."""
 
 
-def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = "", *, training: bool = False) -> Path:
+def save_bundle(
+    path: str | os.PathLike[str],
+    generator: Generator,
+    card: str = "",
+    *,
+    training: bool = False,
+    first_stage: bool = True,
+) -> Path:
     """Write a generator as a bundle, atomically.
 
     By default, only the generator is written. Critics are included if the whole game is needed to rebuild the
@@ -37,6 +44,8 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
         card: description of the model in Markdown.
         training: write all networks of the game, such as critics. A run can start from such a bundle (``init=FILE``)
             without training new critics.
+        first_stage: write the weights at the end of the first stage too, if the model has them. Without them, the
+            file has about half the size, and `load` accepts no ``strength``.
 
     Returns:
         Path of the bundle.
@@ -64,8 +73,8 @@ def save_bundle(path: str | os.PathLike[str], generator: Generator, card: str = 
             f"{generator.name}: it has no critic, which a training bundle needs; give a run or a checkpoint"
         )
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
-    first_stage = {f"{FIRST_STAGE}{name}": value for name, value in generator.first_stage.items()}
-    for name, value in {**generator.game.state_dict(), **first_stage}.items():
+    early = {f"{FIRST_STAGE}{name}": value for name, value in generator.first_stage.items()} if first_stage else {}
+    for name, value in {**generator.game.state_dict(), **early}.items():
         if sections is not None and not name.startswith((*kept_parts, FIRST_STAGE)):
             continue
         small = value.half() if value.is_floating_point() else value

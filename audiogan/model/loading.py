@@ -164,7 +164,8 @@ def interpolate(game: Any, first_stage: dict[str, torch.Tensor], strength: float
         raise UserError(f"strength={strength:g}: must be from 0 (first stage) to 1 (final weights)")
     if not first_stage:
         raise UserError(
-            "strength: the model has no weights of a finished first stage; train it with callbacks.first_stage"
+            "strength: the model has no weights of a finished first stage; train it with callbacks.first_stage, and "
+            "export it without --final"
         )
     final = game.nets.state_dict()
     mixed = {

@@ -14,7 +14,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from audiogan.networks.base import CriticOutput
 from audiogan.networks.checks import check_sizes
-from audiogan.networks.hifigan import SLOPE, pooled_features
+from audiogan.networks.hifigan import SLOPE, pooled_features, scaled_conv
 from audiogan.representations.stft import Frames
 
 EDGES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -25,7 +25,8 @@ class MRD(nn.Module):
     """Multi-resolution critic: for each window length, a critic on the complex STFT of sounds ``[B, 1, T]``.
 
     Real and imaginary part are two channels. The frequencies are divided into five bands, each with convolutions of its
-    own. Windows are Hann windows, and the hop is a quarter of the window. STFTs are divided by the sum of the window.
+    own. Windows are Hann windows, and the hop is a quarter of the window. STFTs are divided by the root of the window's
+    energy, so that the values of noise are as large as its samples.
 
     Args:
         n_ffts: window lengths in samples, multiples of 4.
@@ -54,20 +55,20 @@ class MRD(nn.Module):
         def stack() -> nn.ModuleList:
             kernels, strides = [(3, 9)] * 4 + [(3, 3)], [(1, 1), (1, 2), (1, 2), (1, 2), (1, 1)]
             return nn.ModuleList(
-                weight_norm(nn.Conv2d(i, o, k, s, padding=(k[0] // 2, k[1] // 2)))
+                weight_norm(scaled_conv(nn.Conv2d(i, o, k, s, padding=(k[0] // 2, k[1] // 2))))
                 for (i, o), k, s in zip(pairwise([2, *[width] * 5]), kernels, strides, strict=True)
             )
 
         bands = len(EDGES) - 1
         self.convs = nn.ModuleList(nn.ModuleList(stack() for _ in range(bands)) for _ in n_ffts)
-        self.scores = nn.ModuleList(weight_norm(nn.Conv2d(width, 1, 3, padding=1)) for _ in n_ffts)
+        self.scores = nn.ModuleList(weight_norm(scaled_conv(nn.Conv2d(width, 1, 3, padding=1))) for _ in n_ffts)
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits of each resolution, and all hidden layers as features, for sounds ``[B, 1, T]``."""
         logits, hidden = [], []
         for n, bands, score in zip(self.n_ffts, self.convs, self.scores, strict=True):
             frames = _frames(x.shape[-1], n, x.device)
-            spectrum = torch.view_as_real(frames.analyse(x[:, 0])) * (2.0 / float(frames.window.sum()))
+            spectrum = torch.view_as_real(frames.analyse(x[:, 0])) / float(frames.window.square().sum().sqrt())
             planes = spectrum.permute(0, 3, 1, 2)  # [B, 2, frames, bins]
             edges = [round(edge * (n // 2 + 1)) for edge in EDGES]
             ends = []
@@ -90,6 +91,8 @@ class CriticSum(nn.Module):
 
     Args:
         critics: critics by name. They take no inputs besides the signals. ``None`` leaves out a critic.
+        gain: factor of the amplitude of the signals before the critics, above 0. Networks learn fastest if the standard
+            deviation of signals is about 1.
 
     Examples:
         >>> import torch
@@ -102,25 +105,28 @@ class CriticSum(nn.Module):
 
     takes: frozenset[str] = frozenset()
 
-    def __init__(self, critics: Mapping[str, nn.Module | None]) -> None:
+    def __init__(self, critics: Mapping[str, nn.Module | None], gain: float = 1.0) -> None:
         super().__init__()
         self.critics = nn.ModuleDict({name: critic for name, critic in critics.items() if critic is not None})
         if not self.critics:
             raise ValueError("CriticSum: critics must contain at least one critic")
+        if not gain > 0:
+            raise ValueError(f"CriticSum: gain={gain} must be above 0")
+        self.gain = gain
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits and features of all critics."""
         logits: list[Tensor] = []
         hidden: list[Tensor] = []
         for critic in self.critics.values():
-            out = critic(x)
+            out = critic(self.gain * x)
             logits += out.logits
             hidden += out.features
         return CriticOutput(logits, None, hidden)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the features of all critics as one tensor ``[B, D]``."""
-        return torch.cat([critic.features(x) for critic in self.critics.values()], dim=1)  # type: ignore[operator]
+        return torch.cat([critic.features(self.gain * x) for critic in self.critics.values()], dim=1)  # type: ignore[operator]
 
 
 @lru_cache(maxsize=16)

@@ -169,12 +169,14 @@ class MPD(nn.Module):
         strides = [3, 3, 3, 3, 1]
         self.convs = nn.ModuleList(
             nn.ModuleList(
-                weight_norm(nn.Conv2d(i, o, (5, 1), (s, 1), padding=(2, 0)))
+                weight_norm(scaled_conv(nn.Conv2d(i, o, (5, 1), (s, 1), padding=(2, 0))))
                 for (i, o), s in zip(pairwise(widths), strides, strict=True)
             )
             for _ in periods
         )
-        self.scores = nn.ModuleList(weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0))) for _ in periods)
+        self.scores = nn.ModuleList(
+            weight_norm(scaled_conv(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))) for _ in periods
+        )
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits of each period, and all hidden layers as features, for sounds ``[B, 1, T]``."""
@@ -220,12 +222,12 @@ class MSD(nn.Module):
         norms: list[Any] = [spectral_norm, *[weight_norm] * (scales - 1)]
         self.convs = nn.ModuleList(
             nn.ModuleList(
-                norm(nn.Conv1d(i, o, k, s, padding=k // 2, groups=g))
+                norm(scaled_conv(nn.Conv1d(i, o, k, s, padding=k // 2, groups=g)))
                 for (i, o), k, s, g in zip(pairwise(widths), kernels, strides, groups, strict=True)
             )
             for norm in norms
         )
-        self.scores = nn.ModuleList(norm(nn.Conv1d(widths[-1], 1, 3, padding=1)) for norm in norms)
+        self.scores = nn.ModuleList(norm(scaled_conv(nn.Conv1d(widths[-1], 1, 3, padding=1))) for norm in norms)
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits of each scale, and all hidden layers as features, for sounds ``[B, 1, T]``."""
@@ -237,6 +239,16 @@ class MSD(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Return the last hidden layer of each critic, averaged over time, as one tensor ``[B, D]``."""
         return pooled_features(self(x), len(self.convs[0]))  # type: ignore[arg-type]
+
+
+def scaled_conv(conv: Any) -> Any:
+    """Return a convolution with initial weights that keep the variance of signals (He et al., ICCV 2015), without bias.
+
+    With PyTorch's default, each layer of a narrow critic makes signals smaller, and learning starts late.
+    """
+    nn.init.kaiming_normal_(conv.weight, a=SLOPE)
+    nn.init.zeros_(conv.bias)
+    return conv
 
 
 def pooled_features(output: CriticOutput, layers: int) -> Tensor:

@@ -48,6 +48,8 @@ SMALL = {
     "stylegan": [*DIGITS, "sizes.small.channel_base=32", "sizes.small.latent_dim=8", "sizes.small.style_dim=8"],
 }
 """What makes each configuration small. ``{sounds}`` stands for a folder of 40 sounds of the drum machine."""
+SAME_EXPORT = {"drums-44k", "handwriting", "md-gan", "semi-supervised", "speech"}
+"""Configurations with the generator of another one. Their export to ONNX takes seconds, so its test is marked slow."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +68,16 @@ def run_of(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [pytest.param(name, command, id=f"{name}-{command}") for name in shipped_configs() for command in COMMANDS],
+    [
+        pytest.param(
+            name,
+            command,
+            id=f"{name}-{command}",
+            marks=[pytest.mark.slow] if command == "export-onnx" and name in SAME_EXPORT else [],
+        )
+        for name in shipped_configs()
+        for command in COMMANDS
+    ],
 )
 def test_every_command(name: str, command: str, run_of: Callable[[str], Run]) -> None:
     COMMANDS[command](run_of(name))

@@ -328,7 +328,10 @@ def test_no_room_or_no_permission_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def memory_of_a_folder(root: Path) -> tuple[int, int]:
-    """Peak while the cache of ``root`` is built and read, and what is held afterwards, in bytes; the smaller of two measurements."""
+    """Return the peak of memory while a cache is built and read, and the memory held afterwards, in bytes.
+
+    Each is the smaller of two measurements.
+    """
     measured = []
     for i in range(2):
         tracemalloc.start()

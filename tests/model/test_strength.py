@@ -46,6 +46,16 @@ def test_a_bundle_keeps_the_first_stage(run: Path, tmp_path: Path) -> None:
     assert sum(name.startswith("first_stage.") for name in read_bundle(path)[1]) == len(audiogan.load(run).first_stage)
 
 
+def test_a_bundle_without_the_first_stage_is_smaller_and_has_no_strength(run: Path, tmp_path: Path) -> None:
+    whole, final = tmp_path / "whole.audiogan", tmp_path / "final.audiogan"
+    assert main(["export", str(run), str(whole)]) == main(["export", str(run), str(final), "--final"]) == 0
+    assert final.stat().st_size < 0.6 * whole.stat().st_size
+    assert np.array_equal(audiogan.load(final).apply(SOURCE), audiogan.load(whole).apply(SOURCE))
+    with pytest.raises(UserError, match="export it without --final"):
+        audiogan.load(final, strength=0.5)
+    assert main(["export", str(run), str(tmp_path / "final.onnx"), "--final"]) == 2
+
+
 @pytest.mark.parametrize("strength", [-0.1, 1.5, float("nan")])
 def test_a_strength_out_of_range_is_one_clear_line(run: Path, strength: float) -> None:
     with pytest.raises(UserError, match=r"strength=.*from 0 .* to 1"):
