@@ -31,7 +31,7 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
 from audiogan.games import Generative
-from audiogan.inputs import Input
+from audiogan.inputs import Input, Signal
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
 from audiogan.run.build import build, wrap_errors
@@ -350,7 +350,10 @@ def write_report_and_summary(trainer: Trainer, cfg: DictConfig, resume_command: 
         game: Any = trainer.game
         if isinstance(game, Generative) and game.required_inputs:
             several = f" --generator {game.default_generator}" if len(game.generators) > 1 else ""
-            echo(f"apply:   audiogan apply FILE OUT {run}{several}")
+            texts = [name for name, each in game.required_inputs.items() if not isinstance(each, Signal)]
+            given = "".join(f" --input {name}=VALUE" for name in texts)
+            file = "" if len(texts) == len(game.required_inputs) else "FILE "
+            echo(f"apply:   audiogan apply {file}OUT {run}{several}{given}")
         else:
             echo(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and resume_command:
