@@ -70,7 +70,9 @@ def main() -> None:
     right = sum(apply_rules(word.replace("'", "")) == whole[word] for word in others)
     errors = sum(distance(apply_rules(word.replace("'", "")), whole[word]) for word in others)
     count = sum(len(whole[word]) for word in others)
-    print(f"rules on the next {len(others):,} words: {right / len(others):.1%} of words, {errors / count:.1%} of phonemes")
+    print(
+        f"rules on the next {len(others):,} words: {right / len(others):.1%} of words, {errors / count:.1%} of phonemes"
+    )
 
 
 def distance(a: list[str], b: list[str]) -> int:

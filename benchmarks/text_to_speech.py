@@ -193,7 +193,9 @@ def main() -> None:
     parser.add_argument("-n", type=int, default=50, help="largest number of held-out sentences of a language")
     parser.add_argument("--strength", type=float, help="0: weights of the first stage, 1: final weights")
     parser.add_argument("--open", action="store_true", help="use the general language model of pocketsphinx as well")
-    parser.add_argument("--german", type=float, metavar="MINUTES", help="train a German recogniser for these CPU minutes")
+    parser.add_argument(
+        "--german", type=float, metavar="MINUTES", help="train a German recogniser for these CPU minutes"
+    )
     parser.add_argument("--no-mcd", action="store_true", help="leave out the MCD, which takes most of the time")
     parser.add_argument("--sounds", type=Path, help="folder for outputs and recordings")
     args = parser.parse_args()
@@ -228,7 +230,9 @@ def main() -> None:
         made = {row: say(row) for row in chosen}
         spent, seconds = time.process_time() - start, sum(len(x) for x in made.values()) / RATE
         lasts = sum(len(real(row)) for row in chosen) / RATE
-        print(f"{language}: {len(chosen)} sentences, {seconds:.0f} s (recordings: {lasts:.0f} s), {spent / seconds:.3f} CPU s per s")
+        print(
+            f"{language}: {len(chosen)} sentences, {seconds:.0f} s (recordings: {lasts:.0f} s), {spent / seconds:.3f} CPU s per s"
+        )
         if args.sounds is not None:
             args.sounds.mkdir(parents=True, exist_ok=True)
             for row in chosen:
@@ -247,8 +251,13 @@ def main() -> None:
                         for a, b in zip(wanted, heard, strict=True):
                             print(f"    {'=' if a == b else '!'} {a} | {b}")
             for kind, waves in (("output", made), ("recording", {row: real(row) for row in chosen})):
-                missed = [recognisers["sentences"].skipped(waves[row], words) for row, words in zip(chosen, wanted, strict=True)]
-                print(f"skipped    {kind:10} {sum(map(bool, missed))} of {len(chosen)} sentences: {[m for m in missed if m][:5]}")
+                missed = [
+                    recognisers["sentences"].skipped(waves[row], words)
+                    for row, words in zip(chosen, wanted, strict=True)
+                ]
+                print(
+                    f"skipped    {kind:10} {sum(map(bool, missed))} of {len(chosen)} sentences: {[m for m in missed if m][:5]}"
+                )
         elif args.german:
             mel = MelSpectrogram(RATE)
 
@@ -270,7 +279,9 @@ def main() -> None:
         if not args.no_mcd:
             own = [warped_mcd(made[row], real(row)) for row in chosen]
             other = [warped_mcd(say(row, (labels[row] + 1) % len(train.labels)), real(row)) for row in chosen]
-            print(f"MCD with time warping: {np.mean(own):.2f} dB; spoken in the voice of another class {np.mean(other):.2f} dB")
+            print(
+                f"MCD with time warping: {np.mean(own):.2f} dB; spoken in the voice of another class {np.mean(other):.2f} dB"
+            )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         description="Translate images or sounds of any size with a model that takes an image or sound as input. Models "
         "that take no signal, such as text to speech, need no IN: audiogan apply --run tts --input text='Hello.' OUT",
     )
-    parser.add_argument("source", type=Path, nargs="?", metavar="IN", help="input file or folder, or - for standard input")
+    parser.add_argument(
+        "source", type=Path, nargs="?", metavar="IN", help="input file or folder, or - for standard input"
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="output file or folder, or - for standard output")
     parser.add_argument("--run", required=True, help="run folder, checkpoint or model")
     parser.add_argument(

@@ -72,8 +72,8 @@ class TextToSpeech(Adversarial):
             raise ValueError(f"TextToSpeech: weights {weights} must not be negative, and window={window} 1 or more")
         if not hasattr(generator, "teach") or not hasattr(critic, "scaled"):
             raise ValueError("TextToSpeech needs a generator with a method teach, and a critic of spectrograms")
-        self.mel_weight, self.duration_weight, self.pitch_weight, self.alignment_weight, self.binarisation_weight = (
-            map(float, weights)
+        self.mel_weight, self.duration_weight, self.pitch_weight, self.alignment_weight, self.binarisation_weight = map(
+            float, weights
         )
         self.binarisation_start, self.window = binarisation_start, window
 
@@ -84,9 +84,7 @@ class TextToSpeech(Adversarial):
             if not context.has_stored("windows"):
                 with torch.no_grad():
                     self._teach(batch, batch_inputs, context)
-            return self._critic_losses(
-                context.get_stored("recordings"), context.get_stored("windows"), {}, {}, context
-            )
+            return self._critic_losses(context.get_stored("recordings"), context.get_stored("windows"), {}, {}, context)
         taught, windows, recordings = self._teach(batch, batch_inputs, context)
         losses = self._distances(taught, context)
         if "critic" in context.paused or not (self.adversarial_weight or self.feature_matching_weight):

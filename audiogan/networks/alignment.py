@@ -97,7 +97,9 @@ def beta_binomial(symbols: int, frames: int) -> NDArray[np.float32]:
     def log_beta(a: Tensor, b: Tensor) -> Tensor:
         return torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
 
-    choose = torch.lgamma(torch.tensor(symbols, dtype=torch.float64)) - torch.lgamma(k + 1) - torch.lgamma(trials - k + 1)
+    choose = (
+        torch.lgamma(torch.tensor(symbols, dtype=torch.float64)) - torch.lgamma(k + 1) - torch.lgamma(trials - k + 1)
+    )
     return (choose + log_beta(k + alpha, trials - k + beta) - log_beta(alpha, beta)).float().numpy()
 
 

@@ -117,7 +117,7 @@ class FastSpeech(nn.Module):
     Args:
         shape: shape ``(n_mels, frames)`` of the spectrograms in training. Spectrograms can have any number of frames.
         symbols: number of symbols including 0, see `audiogan.inputs.SpokenText`.
-        languages: language of each speaker, in the order of the classes.
+        languages: language of each speaker, in the order of the classes. The last one counts for all further speakers.
         classes: number of speakers; 0: one unknown speaker.
         width: number of channels, 1 or more.
         text_layers: number of blocks of the encoder, 1 or more.
@@ -155,8 +155,9 @@ class FastSpeech(nn.Module):
         super().__init__()
         inner = 2 * width if inner is None else inner
         check_sizes(self, width=width, text_layers=text_layers, layers=layers, pitch_layers=pitch_layers, inner=inner)
-        if len(languages) != max(classes, 1) and classes:
-            raise ValueError(f"FastSpeech: {len(languages)} languages for {classes} speakers; give one for each")
+        if not languages:
+            raise ValueError("FastSpeech: languages: give the language of each speaker")
+        languages = [*languages, *[languages[-1]] * (classes - len(languages))]
         self.shape, self.n_mels = tuple(shape), shape[0]
         self.takes = frozenset({"text", "speed", "pitch"} | ({"classes"} if classes else set()))
         rows = list(dict.fromkeys(languages))
@@ -175,9 +176,7 @@ class FastSpeech(nn.Module):
         if self.speaker is not None:
             nn.init.normal_(self.speaker.weight, std=0.1)
 
-    def forward(
-        self, text: Tensor, speed: Tensor, pitch: Tensor, classes: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, text: Tensor, speed: Tensor, pitch: Tensor, classes: Tensor | None = None) -> Tensor:
         """Return log-mel spectrograms ``[B, n_mels, frames]``, padded with silence.
 
         Args:

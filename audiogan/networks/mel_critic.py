@@ -29,9 +29,7 @@ class MelPatchCritic(PatchCritic):
 
     def __init__(self, mel: Any, window: int = 64, width: int = 32, layers: int = 3) -> None:
         spectrogram = MelSpectrogram(**mel)
-        super().__init__(
-            (1, spectrogram.n_mels, window), width=width, layers=layers, norm="none", spectral_norm=True
-        )
+        super().__init__((1, spectrogram.n_mels, window), width=width, layers=layers, norm="none", spectral_norm=True)
         self.mel = spectrogram
 
     def view(self, signal: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class Recording(NamedTuple):
 
 
 def open_transcribed(
-    root: str | os.PathLike[str],
+    root: str | os.PathLike[str] | None = None,
     sample_rate: int = 16_000,
     hop_length: int = 256,
     seconds: float = 12.0,
@@ -88,6 +88,8 @@ def open_transcribed(
         ...     sorted(open_transcribed(folder, progress=False).columns)
         ['label', 'pitch', 'samples', 'sentence', 'text', 'x']
     """
+    if root is None:
+        raise UserError(f"data.root: give a folder with recordings and the file {MANIFEST}, with path and text")
     folder, found = Path(root), []
     if not folder.is_dir():
         raise UserError(f"data.root={printable(folder)}: no such folder")
@@ -95,7 +97,9 @@ def open_transcribed(
     for manifest in manifests:
         found += _read_manifest(manifest)
     if not found:
-        raise UserError(f"data.root={printable(folder)}: no {MANIFEST} with the columns path and text, and no text in it")
+        raise UserError(
+            f"data.root={printable(folder)}: no {MANIFEST} with the columns path and text, and no text in it"
+        )
     names = sorted({each.speaker for each in found}) if speakers is None else list(speakers)
     if missing := set(names) - {each.speaker for each in found}:
         have = ", ".join(sorted({each.speaker for each in found}))

@@ -157,7 +157,9 @@ def pronounce_english(word: str) -> list[str]:
     if not letters:
         return []
     phonemes = _look_up(plain)
-    if phonemes is None and (len(letters) == 1 or (word.isupper() and len(letters) <= 5) or not set(letters) & set("aeiouy")):
+    if phonemes is None and (
+        len(letters) == 1 or (word.isupper() and len(letters) <= 5) or not set(letters) & set("aeiouy")
+    ):
         phonemes = " ".join(LETTERS[c] for c in letters).split()
     if phonemes is None:
         phonemes = apply_rules(letters)

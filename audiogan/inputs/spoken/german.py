@@ -37,7 +37,7 @@ _NAMES = {
     "v": "f aʊ", "w": "v eː", "x": "ɪ k s", "y": "ʏ p s ɪ l ɔ n", "z": "ts ɛ t", "ß": "ɛ s ts ɛ t",
 }  # fmt: skip
 """Names of the letters, for abbreviations."""
-_FOREIGN = {"æ": "ä", "œ": "ö", "ø": "ö", "å": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "t"}
+_FOREIGN = {"é": "eh", "æ": "ä", "œ": "ö", "ø": "ö", "å": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "t"}
 
 
 def pronounce_german(word: str) -> list[str]:

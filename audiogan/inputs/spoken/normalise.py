@@ -48,20 +48,18 @@ def spell_out(text: str, language: str) -> str:
         'doctor Smith pays twenty dollars on the third.'
     """
     names = "|".join(re.escape(name) for name in sorted(_ABBREVIATIONS[language], key=len, reverse=True))
-    text = re.sub(
-        rf"\b({names})\.(?=\s*\S|$)", lambda m: _abbreviation(m, language), text, flags=re.IGNORECASE
-    )
+    text = re.sub(rf"\b({names})\.(?=\s*\S|$)", lambda m: _abbreviation(m, language), text, flags=re.IGNORECASE)
     text = re.sub(r"([$€£])\s?(\d[\d.,]*\d|\d)", r"\2\1", text)
     if language == "de":
         text = re.sub(rf"\b(\d{{1,2}})\.(?=\s+(?:{_MONTHS})\b)", lambda m: f"{_german_ordinal(int(m[1]))}n", text)
-        text = re.sub(r"(?<=\d)\.(?=\d{3}\b)", "", text)
     else:
-        text = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
         text = re.sub(r"\b(\d+)(st|nd|rd|th)\b", lambda m: _ordinal(number_words(int(m[1][:9]), "en")), text)
+    mark, point = (",", ".") if language == "en" else (".", ",")
+    groups = rf"\b\d{{1,3}}(?:\{mark}\d{{3}})+(?!\d)(\{point}\d+)?"
+    text = re.sub(groups, lambda m: _grouped(m[0].replace(mark, ""), language), text)
     text = re.sub(r"\b(\d{1,2}):(\d\d)\b", lambda m: _clock(int(m[1]), int(m[2]), language), text)
     text = re.sub(r"(?<!\w)-(?=\d)", "minus ", text)
-    point = r"[.]" if language == "en" else r"[,]"
-    text = re.sub(rf"\d+(?:{point}\d+)?", lambda m: f" {_number(m[0], language)} ", text)
+    text = re.sub(rf"\d+(?:\{point}\d+)?", lambda m: f" {_number(m[0], language)} ", text)
     for symbol, words in _SYMBOLS[language].items():
         text = text.replace(symbol, words)
     return re.sub(r"\s+(?=[,.?!;:])", "", " ".join(text.split()))
@@ -88,7 +86,10 @@ def number_words(number: int, language: str) -> str:
     if number < 20:
         return small[number]
     english = language == "en"
-    for size, name in ((1_000_000, " million" if english else " Millionen"), (1000, " thousand" if english else "tausend")):
+    for size, name in (
+        (1_000_000, " million" if english else " Millionen"),
+        (1000, " thousand" if english else "tausend"),
+    ):
         if number >= size:
             front, rest = divmod(number, size)
             start = number_words(front, language)
@@ -104,6 +105,11 @@ def number_words(number: int, language: str) -> str:
     if not one:
         return tens[ten - 2]
     return f"{tens[ten - 2]} {small[one]}" if english else f"{'ein' if one == 1 else small[one]}und{tens[ten - 2]}"
+
+
+def _grouped(text: str, language: str) -> str:
+    """Return a number that was written with separators of thousands. It is no year."""
+    return text if "." in text or "," in text or len(text) > 9 else f" {number_words(int(text), language)} "
 
 
 def _number(text: str, language: str) -> str:
@@ -129,7 +135,9 @@ def _year(year: int, language: str) -> str:
 def _clock(hour: int, minute: int, language: str) -> str:
     if language == "de":
         return f"{number_words(hour, 'de')} Uhr" + (f" {number_words(minute, 'de')}" if minute else "")
-    return number_words(hour, "en") + (f" {'oh ' if minute < 10 else ''}{number_words(minute, 'en')}" if minute else " o'clock")
+    return number_words(hour, "en") + (
+        f" {'oh ' if minute < 10 else ''}{number_words(minute, 'en')}" if minute else " o'clock"
+    )
 
 
 def _ordinal(words: str) -> str:

@@ -83,5 +83,7 @@ def generate_file(
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{printable(path)}: cannot be written ({reason}); is the disk full?") from error
     seconds = signal.shape[-1] / modality.sample_rate
-    echo(f"{seconds:.1f} s of {modality.noun} by {printable(generator.name)} (step {generator.step:,}): {printable(path)}")
+    echo(
+        f"{seconds:.1f} s of {modality.noun} by {printable(generator.name)} (step {generator.step:,}): {printable(path)}"
+    )
     return path
