@@ -8,8 +8,8 @@ recording. A second run of the same benchmark with ``--strength 0`` measures the
 * CER, WER of English: errors of ``pocketsphinx`` with a language model of all sentences of the data and its large
   dictionary, pooled over sentences; ``open`` uses its general language model. The same recogniser is applied to the
   recordings.
-* skipped: English sentences in which forced alignment of the text with the sound fails, or gives a word fewer than 30 ms
-  a phoneme.
+* skipped: English sentences in which forced alignment of the text with the sound fails, or gives a word fewer than
+  30 ms a phoneme.
 * MCD: `audiogan.modalities.speech_references.mcd24` after dynamic time warping on the cepstra. It is compared with the
   MCD of the same text spoken with the voice of another class.
 * CER of German: errors of a recogniser that this script trains on the training recordings of the German speaker (a
@@ -115,7 +115,7 @@ def cepstra(wave: np.ndarray) -> np.ndarray:
 
     from audiogan.modalities import speech_references
 
-    values, levels = getattr(speech_references, "_cepstra")(pyworld, wave.astype(np.float64), RATE)
+    values, levels = speech_references._cepstra(pyworld, wave.astype(np.float64), RATE)
     return values[levels >= levels.max() - 45]
 
 
@@ -163,9 +163,12 @@ def train_recogniser(batches: list[tuple[Tensor, list[int]]], minutes: float) ->
             x[:, low : low + int(rng.integers(0, 12))] = -5
             logs = net(x)
             loss = F.ctc_loss(
-                logs.transpose(0, 1), torch.tensor([symbols]), torch.tensor([logs.shape[1]]), torch.tensor([len(symbols)]),
+                logs.transpose(0, 1),
+                torch.tensor([symbols]),
+                torch.tensor([logs.shape[1]]),
+                torch.tensor([len(symbols)]),
                 zero_infinity=True,
-            )  # fmt: skip
+            )
             (loss / 4).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimizer.step()
@@ -230,9 +233,8 @@ def main() -> None:
         made = {row: say(row) for row in chosen}
         spent, seconds = time.process_time() - start, sum(len(x) for x in made.values()) / RATE
         lasts = sum(len(real(row)) for row in chosen) / RATE
-        print(
-            f"{language}: {len(chosen)} sentences, {seconds:.0f} s (recordings: {lasts:.0f} s), {spent / seconds:.3f} CPU s per s"
-        )
+        print(f"{language}: {len(chosen)} sentences, {seconds:.0f} s (recordings: {lasts:.0f} s)")
+        print(f"CPU seconds for each second of sound: {spent / seconds:.3f}")
         if args.sounds is not None:
             args.sounds.mkdir(parents=True, exist_ok=True)
             for row in chosen:
@@ -255,14 +257,12 @@ def main() -> None:
                     recognisers["sentences"].skipped(waves[row], words)
                     for row, words in zip(chosen, wanted, strict=True)
                 ]
-                print(
-                    f"skipped    {kind:10} {sum(map(bool, missed))} of {len(chosen)} sentences: {[m for m in missed if m][:5]}"
-                )
+                found = [words for words in missed if words]
+                print(f"skipped    {kind:10} {len(found)} of {len(chosen)} sentences: {found[:5]}")
         elif args.german:
-            mel = MelSpectrogram(RATE)
 
             def pair(wave: np.ndarray, row: int) -> tuple[Tensor, list[int]]:
-                x = mel(torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None, None])[0]
+                x = MelSpectrogram(RATE)(torch.from_numpy(np.ascontiguousarray(wave, np.float32))[None, None])[0]
                 place = 1 + list(dict.fromkeys(languages)).index("de")
                 return x, [s for s in train.columns["text"].values[row][place].tolist() if s > 5]  # type: ignore
 
@@ -280,7 +280,7 @@ def main() -> None:
             own = [warped_mcd(made[row], real(row)) for row in chosen]
             other = [warped_mcd(say(row, (labels[row] + 1) % len(train.labels)), real(row)) for row in chosen]
             print(
-                f"MCD with time warping: {np.mean(own):.2f} dB; spoken in the voice of another class {np.mean(other):.2f} dB"
+                f"MCD with time warping: {np.mean(own):.2f} dB; in the voice of another class {np.mean(other):.2f} dB"
             )
 
 

@@ -14,7 +14,7 @@ from audiogan.networks.checks import check_sizes
 from audiogan.networks.vocos import VocosBlock
 
 GAP = 3
-"""Number of zeros between joined sequences, half the width of a convolution. Sequences then do not affect each other."""
+"""Number of zeros between joined sequences, half the width of a convolution, so that sequences are independent."""
 LOWEST_HZ, OCTAVES, BINS = 60.0, 3.0, 64
 """Lowest pitch in Hz, range of pitches in octaves, and number of pitches with an embedding of their own."""
 CENTRE, SPREAD = -5.0, 2.5

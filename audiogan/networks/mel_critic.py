@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional as F
 
 from audiogan.networks.patchgan import PatchCritic
 from audiogan.representations.mel_spectrogram import MelSpectrogram
@@ -33,8 +34,14 @@ class MelPatchCritic(PatchCritic):
         self.mel = spectrogram
 
     def view(self, signal: Tensor) -> Tensor:
-        """Return spectrograms ``[B, 1, n_mels, frames]`` of sounds ``[B, 1, T]``. Spectrograms are returned unchanged."""
-        return signal if signal.dim() == 4 else self.scaled(self.mel(signal))
+        """Return spectrograms ``[B, 1, n_mels, frames]`` of sounds ``[B, 1, T]``. Spectrograms are returned unchanged.
+
+        Sounds shorter than a window are padded with silence.
+        """
+        if signal.dim() == 4:
+            return signal
+        missing = self.shape[2] * self.mel.hop_length - signal.shape[-1]
+        return self.scaled(self.mel(F.pad(signal, (0, max(0, missing)))))
 
     def scaled(self, mel: Tensor) -> Tensor:
         """Return log-mel spectrograms ``[B, n_mels, frames]`` as images ``[B, 1, n_mels, frames]`` of about -1 to 1."""

@@ -23,7 +23,7 @@ def folder(tmp_path: Path, *lines: str, head: str = "path,text,speaker,language"
 
 def test_columns(tiny_speech: Path) -> None:
     table = open_transcribed(tiny_speech, progress=False)
-    assert len(table) == 24 and table.labels == ["anna", "otto"] and table.shape == (1, 6144)
+    assert len(table) == 48 and table.labels == ["anna", "otto"] and table.shape == (1, 6144)
     assert SpokenText.data_facts(table) == {"languages": ["en", "de"], "size": 64}
     batch = table.batch(np.arange(4))
     assert batch["samples"][:, 0].tolist() == [6000] * 4 and not batch["x"][:, 0, 6000:].any()

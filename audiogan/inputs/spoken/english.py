@@ -1,7 +1,7 @@
 """Pronunciation of English words: a dictionary of frequent words, and letter-to-sound rules for all others.
 
-The dictionary ``english.xz`` holds pronunciations of frequent words from the Carnegie Mellon Pronouncing Dictionary. Its
-licence is in the file itself. ``benchmarks/pronunciations.py`` makes the file and measures the rules.
+The dictionary ``english.xz`` holds pronunciations of frequent words from the Carnegie Mellon Pronouncing Dictionary.
+Its licence is in the file itself. ``benchmarks/pronunciations.py`` makes the file and measures the rules.
 """
 
 from __future__ import annotations
@@ -23,14 +23,12 @@ ARPABET = {
 """Phonemes of the dictionary (ARPAbet) and their symbols in the International Phonetic Alphabet."""
 CODES = dict(zip(ARPABET, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM", strict=False))
 """Character of each phoneme in the dictionary file."""
-LETTERS = dict(
-    zip(
-        "abcdefghijklmnopqrstuvwxyz",
-        "EY|B IY|S IY|D IY|IY|EH F|JH IY|EY CH|AY|JH EY|K EY|EH L|EH M|EH N|OW|P IY|K Y UW|AA R|EH S|T IY|Y UW|V IY|"
-        "D AH B AH L Y UW|EH K S|W AY|Z IY".split("|"),
-        strict=True,
-    )
-)
+LETTERS = {
+    "a": "EY", "b": "B IY", "c": "S IY", "d": "D IY", "e": "IY", "f": "EH F", "g": "JH IY", "h": "EY CH", "i": "AY",
+    "j": "JH EY", "k": "K EY", "l": "EH L", "m": "EH M", "n": "EH N", "o": "OW", "p": "P IY", "q": "K Y UW",
+    "r": "AA R", "s": "EH S", "t": "T IY", "u": "Y UW", "v": "V IY", "w": "D AH B AH L Y UW", "x": "EH K S",
+    "y": "W AY", "z": "Z IY",
+}  # fmt: skip
 """Names of the letters, for abbreviations."""
 _RULES = """
 a: ^a$=AH | ^are$=AA R | ^al(?=l|m[^aeiou])=AO L | ^ar(?=[aeiouy])=ER | arr(?=[aeiouy])=AE R | air=EH R | are$=EH R |

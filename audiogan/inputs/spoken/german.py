@@ -29,8 +29,10 @@ _WORDS = {
 }  # fmt: skip
 """Words that the rules do not pronounce correctly."""
 _PREFIXES = (("ver", "f ɛ ɐ"), ("zer", "ts ɛ ɐ"), ("ent", "ɛ n t"), ("be", "b ə"), ("ge", "ɡ ə"))
-_SUFFIXES = (("heit", "h aɪ t"), ("heiten", "h aɪ t ə n"), ("haft", "h a f t"), ("chen", "ç ə n"), ("tion", "ts j oː n"),
-             ("tionen", "ts j oː n ə n"), ("stadt", "ʃ t a t"), ("straße", "ʃ t ʁ aː s ə"))  # fmt: skip
+_SUFFIXES = (
+    ("heit", "h aɪ t"), ("heiten", "h aɪ t ə n"), ("haft", "h a f t"), ("chen", "ç ə n"), ("tion", "ts j oː n"),
+    ("tionen", "ts j oː n ə n"), ("stadt", "ʃ t a t"), ("straße", "ʃ t ʁ aː s ə"),
+)  # fmt: skip
 _NAMES = {
     "b": "b eː", "c": "ts eː", "d": "d eː", "f": "ɛ f", "g": "ɡ eː", "h": "h aː", "j": "j ɔ t", "k": "k aː",
     "l": "ɛ l", "m": "ɛ m", "n": "ɛ n", "p": "p eː", "q": "k uː", "r": "ɛ ɐ", "s": "ɛ s", "t": "t eː",

@@ -17,10 +17,11 @@ LONGEST = 2_000
 PAUSES = " ,.?!"
 """Symbols of word boundaries and punctuation marks."""
 PHONEMES = (
-    "ɑ æ ʌ ɔ aʊ aɪ b tʃ d ð ɛ ɝ eɪ f ɡ h ɪ i dʒ k l m n ŋ oʊ ɔɪ p ɹ s ʃ t θ ʊ u v w j z ʒ "
-    "a aː eː ɛː iː oː uː øː œ yː ʏ ə ɐ ɔʏ x ç ʁ pf ts"
-).split()
-"""Phonemes of English (first line) and further phonemes of German in the International Phonetic Alphabet."""
+    *("ɑ", "æ", "ʌ", "ɔ", "aʊ", "aɪ", "b", "tʃ", "d", "ð", "ɛ", "ɝ", "eɪ", "f", "ɡ", "h", "ɪ", "i", "dʒ", "k", "l"),
+    *("m", "n", "ŋ", "oʊ", "ɔɪ", "p", "ɹ", "s", "ʃ", "t", "θ", "ʊ", "u", "v", "w", "j", "z", "ʒ"),
+    *("a", "aː", "eː", "ɛː", "iː", "oː", "uː", "øː", "œ", "yː", "ʏ", "ə", "ɐ", "ɔʏ", "x", "ç", "ʁ", "pf", "ts"),
+)
+"""Phonemes of English, and further phonemes of German (last line), in the International Phonetic Alphabet."""
 SYMBOLS = (*PAUSES, *PHONEMES)
 """All symbols. The first has the index 1; index 0 pads the end of short texts."""
 LANGUAGES: dict[str, Callable[[str], list[str]]] = {"en": pronounce_english, "de": pronounce_german}

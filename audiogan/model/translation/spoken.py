@@ -1,4 +1,4 @@
-"""The ``audiogan apply`` command for models without a signal input, such as text to speech: write one generated file."""
+"""The ``audiogan apply`` command for models without a signal input, such as text to speech."""
 
 from __future__ import annotations
 
@@ -83,7 +83,6 @@ def generate_file(
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{printable(path)}: cannot be written ({reason}); is the disk full?") from error
     seconds = signal.shape[-1] / modality.sample_rate
-    echo(
-        f"{seconds:.1f} s of {modality.noun} by {printable(generator.name)} (step {generator.step:,}): {printable(path)}"
-    )
+    name = f"{printable(generator.name)} (step {generator.step:,})"
+    echo(f"{seconds:.1f} s of {modality.noun} by {name}: {printable(path)}")
     return path
