@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from audiogan.errors import UserError
-from audiogan.representations import Representation, VocodedMel
+from audiogan.representations import MelSpectrogram, Representation, VocodedMel
 from audiogan.run.build import build
 from audiogan.run.model_files import read_bundle, shipped_models
 from audiogan.utils.text import printable
@@ -45,6 +45,4 @@ def _shipped_vocoder(name: str) -> tuple[nn.Module, dict[str, float]]:
     network: nn.Module = build(game["generator"], "game.generator")
     prefix = "nets.generator."
     network.load_state_dict({k.removeprefix(prefix): w for k, w in weights.items() if k.startswith(prefix)})
-    from audiogan.representations import MelSpectrogram
-
     return network.eval().requires_grad_(False), MelSpectrogram(**game["generator"]["mel"]).settings
