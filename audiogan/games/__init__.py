@@ -9,6 +9,7 @@ from audiogan.games.generative import Generative, Route
 from audiogan.games.metric import MetricLearning
 from audiogan.games.multi import MultiCritic
 from audiogan.games.semi import Accuracy, SemiSupervised
+from audiogan.games.text_to_speech import TextToSpeech
 from audiogan.games.vae import VAEGAN
 from audiogan.games.vocoding import Vocoding
 from audiogan.games.voice_conversion import VoiceConversion
@@ -23,6 +24,7 @@ __all__ = [
     "MultiCritic",
     "Route",
     "SemiSupervised",
+    "TextToSpeech",
     "Vocoding",
     "VoiceConversion",
     "call_network",

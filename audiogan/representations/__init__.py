@@ -11,6 +11,7 @@ from audiogan.representations.pitch import PitchTracker
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.views import LogMelView, STFTView
+from audiogan.representations.vocoded import VocodedMel
 from audiogan.representations.vocoder_mel import VocoderMel
 from audiogan.representations.waveform import Waveform
 
@@ -22,6 +23,7 @@ __all__ += [
     "Representation",
     "STFTView",
     "SoundFormat",
+    "VocodedMel",
     "VocoderMel",
     "Waveform",
 ]

@@ -31,7 +31,7 @@ from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
 from audiogan.games import Generative, MetricLearning
-from audiogan.inputs import Input
+from audiogan.inputs import Input, Signal
 from audiogan.modalities import Modality
 from audiogan.representations import Representation, VocoderMel
 from audiogan.run.build import build, wrap_errors
@@ -55,6 +55,7 @@ from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
 from audiogan.run.vocoder_weights import load_vocoder
+from audiogan.run.vocoders import attach_vocoder
 
 Echo = Callable[[str], None]
 MAX_FIT_EXAMPLES = 4096
@@ -102,7 +103,7 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
 def build_representation(cfg: DictConfig) -> Representation:
     """Build the representation of a configuration whose facts (values derived from the data) are set. It is not fitted
     yet."""
-    return build(cfg.representation, "representation")
+    return attach_vocoder(build(cfg.representation, "representation"))
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
@@ -360,7 +361,10 @@ def write_report_and_summary(trainer: Trainer, cfg: DictConfig, resume_command: 
         game: Any = trainer.game
         if isinstance(game, Generative) and game.required_inputs:
             several = f" --generator {game.default_generator}" if len(game.generators) > 1 else ""
-            echo(f"apply:   audiogan apply FILE OUT {run}{several}")
+            texts = [name for name, each in game.required_inputs.items() if not isinstance(each, Signal)]
+            given = "".join(f" --input {name}=VALUE" for name in texts)
+            file = "" if len(texts) == len(game.required_inputs) else "FILE "
+            echo(f"apply:   audiogan apply {file}OUT {run}{several}{given}")
         else:
             echo(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and resume_command:

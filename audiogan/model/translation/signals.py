@@ -169,7 +169,8 @@ class Translation:
         source = find_source(generator.inputs)
         if source is None:
             names = ", ".join(generator.inputs) or "none"
-            hint = "its inputs are drawn; `audiogan sample` makes new signals"
+            drawn = "its inputs are drawn; `audiogan sample` makes new signals"
+            hint = "leave out the input file" if generator.game.required_inputs else drawn
             raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
         self.source: Signal = source
         self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
