@@ -7,8 +7,8 @@ from audiogan.inputs.classes import Classes
 from audiogan.inputs.knobs import Knobs
 from audiogan.inputs.latent import Latent
 from audiogan.inputs.mel import MelSignal
-from audiogan.inputs.scale import MAX_NORMAL_SCORE, Scale
 from audiogan.inputs.number import Number
+from audiogan.inputs.scale import MAX_NORMAL_SCORE, Scale
 from audiogan.inputs.signal import MaskSignal, Signal
 from audiogan.inputs.spoken_text import SpokenText
 from audiogan.inputs.text import Text

@@ -14,7 +14,7 @@ from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Random
 from audiogan.inputs.signal import Signal
 from audiogan.representations import MelSpectrogram, PitchTracker
-from audiogan.representations.vocoder_mel import mel_in_parts
+from audiogan.representations.parts import mel_in_parts
 
 REFERENCE_HZ = 100.0
 """Pitch of 0 octaves."""

@@ -14,7 +14,7 @@ from audiogan.networks.checks import check_sizes
 from audiogan.networks.frame_blocks import FrameBlock
 from audiogan.networks.patchgan import PatchCritic
 from audiogan.representations.mel_spectrogram import MelSpectrogram
-from audiogan.representations.vocoder_mel import in_parts
+from audiogan.representations.parts import in_parts
 
 LOWEST_HZ, HIGHEST_HZ, REFERENCE_HZ = 50.0, 700.0, 100.0
 """Range of the pitch of generated voices in Hz, and the pitch of 0 octaves."""

@@ -12,7 +12,6 @@ from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.views import LogMelView, STFTView
 from audiogan.representations.vocoded import VocodedMel
-from audiogan.representations.vocoder_mel import VocoderMel
 from audiogan.representations.waveform import Waveform
 
 __all__ = ["ComplexSTFT", "Identity", "Lab", "LogMagnitude", "LogMelView", "Mel", "MelSpectrogram"]
@@ -24,6 +23,5 @@ __all__ += [
     "STFTView",
     "SoundFormat",
     "VocodedMel",
-    "VocoderMel",
     "Waveform",
 ]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from audiogan.representations.base import Representation
 from audiogan.representations.mel_spectrogram import MelSpectrogram
+from audiogan.representations.parts import in_parts, mel_in_parts
 
 
 class VocodedMel(Representation):
@@ -51,13 +52,14 @@ class VocodedMel(Representation):
     def encode(self, signal: Tensor) -> Tensor:
         if signal.dim() != 3 or signal.shape[1] != 1:
             self._check_signal(signal)
-        return self.mel(signal)
+        return mel_in_parts(self.mel, signal)
 
     def decode(self, x: Tensor) -> Tensor:
         if x.dim() != 3 or x.shape[1] != self.mel.n_mels:
             self._check_encoded(x)
         if not self._vocoder:
             raise RuntimeError(f"VocodedMel: the vocoder {self.vocoder_name!r} has not been loaded")
-        vocoder = self._vocoder[0].to(x.device)
+        vocoder, hop = self._vocoder[0].to(x.device), self.mel.hop_length
+        margin = -(-int(vocoder.receptive_field) // hop)  # type: ignore[arg-type]
         with torch.no_grad():
-            return vocoder(mel=x.float())
+            return in_parts(lambda part: vocoder(mel=part), x.float(), margin, hop)

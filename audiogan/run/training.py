@@ -33,7 +33,7 @@ from audiogan.files import atomic_write
 from audiogan.games import Generative, MetricLearning
 from audiogan.inputs import Input, Signal
 from audiogan.modalities import Modality
-from audiogan.representations import Representation, VocoderMel
+from audiogan.representations import Representation
 from audiogan.run.build import build, wrap_errors
 from audiogan.run.changes import data_fingerprint
 from audiogan.run.facts import resolve_facts
@@ -54,7 +54,6 @@ from audiogan.run.scoring import start_scoring
 from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
-from audiogan.run.vocoder_weights import load_vocoder
 from audiogan.run.vocoders import attach_vocoder
 
 Echo = Callable[[str], None]
@@ -166,8 +165,6 @@ def build_trainer(
     if isinstance(game, MetricLearning):
         start_scoring(game)
     loaded = None
-    if fit_to_data and isinstance(representation, VocoderMel):
-        load_vocoder(representation, cfg.get("vocoder"))
     if initial is not None and fit_to_data:
         loaded = load_initial(game, cfg, initial, lambda other: build_game(other, build_representation(other)), echo)
     inputs: Any = game.inputs.values() if isinstance(game, Generative) else ()

@@ -48,7 +48,7 @@ SMALL = {
     "voice-conversion": [
         *("data.root={sounds}", "data.length=4096", "data.holdout=0.5", "batch_size=2"),
         *("game.generator.width=8", "game.generator.layers=1", "game.generator.code=4"),
-        *("game.critic.width=2", "game.critic.layers=1", "representation.vocoder.iterations=1"),
+        *("game.critic.width=2", "game.critic.layers=1"),
     ],
     "tts": [
         *(
