@@ -36,6 +36,7 @@ class VoiceConversion(Generative):
     * ``loss``: adversarial loss. The critic receives the classes of the source and of the target (section 3.1).
     * ``cycle``: distance between a spectrogram and the result of its conversion to the target and back.
     * ``identity``: distance between a spectrogram and its conversion to its own speaker.
+    * ``spectrum``: mean squared error of the mean spectra of speakers, which the generator predicts from their codes.
     * ``speaker``: cross-entropy of the speaker encoder for recordings, and for conversions. The latter does not train
       the encoder. StarGAN-VC (Kameoka et al., SLT 2018, section 3.2) has such a term; StarGAN-VC2 has none.
 
@@ -123,7 +124,7 @@ class VoiceConversion(Generative):
         self, source: Tensor, mel: Tensor, own: Tensor, other: Tensor, shift: int, context: Play
     ) -> dict[str, Tensor]:
         net: Any = self.nets["generator"]
-        net.add_levels(own, source)
+        net.add_statistics(own, source)
         fake, codes, known, _ = self._convert(source, mel, own, shift, context)
         losses = {}
         if "critic" not in context.paused and self.adversarial_weight:
@@ -141,6 +142,8 @@ class VoiceConversion(Generative):
         losses["cycle"] = self.cycle_weight * (restored - mel).abs().mean()
         losses["identity"] = self.identity_weight * (same - mel).abs().mean()
         losses["speaker"] = self._speaker_loss(codes, own) + self.speaker_weight * self._speaker_loss(of_fake, other)
+        means = net.mean_spectra(own)
+        losses["spectrum"] = sum((net.spectrum(code) - means).square().mean() for code in (codes, net.codes(own)))
         return losses
 
     def _speaker_loss(self, codes: Tensor, classes: Tensor) -> Tensor:

@@ -22,6 +22,10 @@ CENTRE, SCALE = -5.0, 3.0
 """Mean and standard deviation of log-mel values of speech, for normalisation."""
 LOUD = 5.0
 """Difference between the loudest frame and the quietest frame that the speaker encoder uses, in natural logarithms."""
+DEPTH = 2.5
+"""Largest depth of the harmonic pattern below the envelope, in natural logarithms. Voices are not exactly periodic."""
+PITCH_BINS, BINS_PER_OCTAVE = 192, 48
+"""Number of bins of the histogram of pitch, from `LOWEST_HZ`, and number of bins per octave."""
 
 
 class StarGANVC(nn.Module):
@@ -32,8 +36,8 @@ class StarGANVC(nn.Module):
 
     * The signals are log-mel spectrograms, which a vocoder makes audible, instead of mel-cepstra and WORLD.
     * The spectrogram is divided into a smooth envelope and a harmonic pattern, as in source-filter models. The network
-      receives the envelope, and the pattern of a pulse train with the pitch of the target. It predicts a correction of
-      their sum.
+      receives the envelope, to which the difference between the mean spectra of both speakers is added, and the pattern
+      of a pulse train with the pitch of the target. It predicts a correction of their sum.
     * Blocks are ConvNeXt blocks without instance normalisation, so that a frame depends on its surroundings only.
     * A speaker encoder computes codes from spectrograms. It makes the code of the source, and the code of a target that
       is given by a recording.
@@ -65,8 +69,9 @@ class StarGANVC(nn.Module):
 
     takes = frozenset({"source", "classes", "speaker"})
     smoother: Tensor
-    level_sum: Tensor
-    level_count: Tensor
+    pitch_counts: Tensor
+    spectrum_sum: Tensor
+    spectrum_count: Tensor
 
     def __init__(
         self,
@@ -93,18 +98,20 @@ class StarGANVC(nn.Module):
         basis = torch.cos(math.pi * order * (band + 0.5) / bands) * math.sqrt(2 / bands)
         basis[0] /= math.sqrt(2)
         self.register_buffer("smoother", basis.T @ basis, persistent=False)
-        # Sum of the median pitches of each speaker's training examples in octaves, and their number.
-        self.register_buffer("level_sum", torch.zeros(classes))
-        self.register_buffer("level_count", torch.zeros(classes))
+        # Statistics of each speaker's training examples: histogram of pitch, sum of mean spectra, number of spectra.
+        self.register_buffer("pitch_counts", torch.zeros(classes, PITCH_BINS))
+        self.register_buffer("spectrum_sum", torch.zeros(classes, bands))
+        self.register_buffer("spectrum_count", torch.zeros(classes, 1))
         self.embed = nn.Conv1d(2 * bands + 2, width, 7, padding=3)
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(layers))
         self.modulation = nn.Linear(2 * code, 2 * layers * width)
         self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, bands)
         self.speakers = nn.Parameter(torch.randn(classes, code))
-        self.encoder = SpeakerEncoder(bands, code)
+        self.encoder, self.spectrum = SpeakerEncoder(bands, code), nn.Linear(code, bands)
         for weight, scale in ((self.modulation.weight, 0.1), (self.head.weight, 0.01)):
             nn.init.normal_(weight, std=scale)
-        nn.init.zeros_(self.modulation.bias)
+        for layer in (self.spectrum, self.modulation):
+            nn.init.zeros_(layer.bias)
         nn.init.zeros_(self.head.bias)
         self.margin = 3 * (layers + 1) + -(-self.mel.n_fft // self.mel.hop_length)
 
@@ -136,7 +143,8 @@ class StarGANVC(nn.Module):
         """
         mel, contour, voiced = source[:, : self.mel.n_mels], source[:, -3], source[:, -2]
         octaves = voiced * (contour + level[:, None])
-        envelope = torch.einsum("kb,nbt->nkt", self.smoother, mel)
+        colour = self.spectrum(target) - self.spectrum(own)
+        envelope = torch.einsum("kb,nbt->nkt", self.smoother, mel) + colour[:, :, None]
         pattern = self.harmonics(octaves, voiced)
         given = torch.cat([(envelope - CENTRE) / SCALE, pattern, octaves[:, None], voiced[:, None]], dim=1)
         modulation = self.modulation(torch.cat([own, target], dim=1)).reshape(len(mel), self.layers, 2, 1, -1)
@@ -166,27 +174,47 @@ class StarGANVC(nn.Module):
             below.abs() < 1e-4, count, (count * phase).sin() * ((count + 1) * phase).cos() / below.clamp_min(1e-4)
         )
         mel = self.mel(0.1 * pulses[:, None])
-        return (mel - torch.einsum("kb,nbt->nkt", self.smoother, mel)) * voiced[:, None]
+        pattern = mel - torch.einsum("kb,nbt->nkt", self.smoother, mel)
+        return torch.logaddexp(pattern, torch.full_like(pattern, -DEPTH)) * voiced[:, None]
 
     def codes(self, classes: Tensor) -> Tensor:
         """Return the codes ``[B, code]`` of speakers by class weights ``[B, classes]``."""
         return classes @ F.normalize(self.speakers, dim=1)
 
     def levels(self, classes: Tensor) -> Tensor:
-        """Return the mean median pitch in octaves above 100 Hz, ``[B]``, of speakers by class weights."""
-        return classes @ (self.level_sum / self.level_count.clamp_min(1))
+        """Return the median pitch in octaves above 100 Hz, ``[B]``, of speakers by class weights ``[B, classes]``."""
+        share = self.pitch_counts.cumsum(1) / self.pitch_counts.sum(1, keepdim=True).clamp_min(1)
+        octaves = ((share < 0.5).sum(1) + 0.5) / BINS_PER_OCTAVE + math.log2(LOWEST_HZ / REFERENCE_HZ)
+        return classes @ octaves.to(classes.dtype)
+
+    def mean_spectra(self, classes: Tensor) -> Tensor:
+        """Return the mean log-mel spectrum of speakers by class weights ``[B, classes]``, ``[B, n_mels]``. The mean over
+        bands is 0."""
+        return classes @ (self.spectrum_sum / self.spectrum_count.clamp_min(1))
 
     @torch.no_grad()
-    def add_levels(self, classes: Tensor, source: Tensor) -> None:
-        """Add the median pitches of training examples to the statistics of their speakers.
+    def add_statistics(self, classes: Tensor, source: Tensor) -> None:
+        """Add training examples to the statistics of their speakers, for `levels` and `mean_spectra`.
 
         Args:
             classes: one-hot speakers, ``[B, classes]``.
-            source: spectrograms and pitch, ``[B, n_mels + 3, frames]``. Sounds without voiced frames are ignored.
+            source: spectrograms and pitch, ``[B, n_mels + 3, frames]``.
         """
-        weights = classes * (source[:, -2].amax(1) > 0).to(classes.dtype)[:, None]
-        self.level_sum += weights.T @ source[:, -1, 0]
-        self.level_count += weights.sum(0)
+        mel, octaves, voiced = source[:, : self.mel.n_mels], source[:, -3] + source[:, -1], source[:, -2]
+        places = (octaves - math.log2(LOWEST_HZ / REFERENCE_HZ)) * BINS_PER_OCTAVE
+        bins = places.long().clamp(0, PITCH_BINS - 1)
+        counts = torch.zeros(len(mel), PITCH_BINS, device=mel.device).scatter_add_(1, bins, voiced)
+        self.pitch_counts += classes.T @ counts
+        spectrum = (mel * loud_frames(mel)).sum(2)
+        self.spectrum_sum += classes.T @ (spectrum - spectrum.mean(1, keepdim=True))
+        self.spectrum_count += classes.sum(0)[:, None]
+
+
+def loud_frames(mel: Tensor) -> Tensor:
+    """Return weights ``[B, 1, frames]`` of the loud frames of log-mel spectrograms. The sum of the weights is 1."""
+    level = mel.mean(1, keepdim=True)
+    loud = (level > level.amax(2, keepdim=True) - LOUD).to(mel.dtype)
+    return loud / loud.sum(2, keepdim=True)
 
 
 class StarGANVCCritic(PatchCritic):
@@ -241,10 +269,8 @@ class SpeakerEncoder(nn.Module):
         self.head = nn.Linear(2 * width, code)
 
     def forward(self, mel: Tensor) -> Tensor:
-        level = mel.detach().mean(1)
-        weight = (level > level.amax(1, keepdim=True) - LOUD).to(mel.dtype)[:, None]
-        weight = weight / weight.sum(2, keepdim=True)
-        x = (mel - (level[:, None] * weight).sum(2, keepdim=True)) / SCALE
+        weight = loud_frames(mel.detach())
+        x = (mel - (mel.detach().mean(1, keepdim=True) * weight).sum(2, keepdim=True)) / SCALE
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.2)
         mean = (x * weight).sum(2)
