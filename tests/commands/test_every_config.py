@@ -100,4 +100,10 @@ def run_of(tiny_sounds: Path, tiny_speech: Path, tmp_path_factory: pytest.TempPa
     ],
 )
 def test_every_command(name: str, command: str, run_of: Callable[[str], Run]) -> None:
-    COMMANDS[command](run_of(name))
+    run = run_of(name)
+    if name == "voice-conversion" and command == "export-onnx":
+        # Iterations for the phases amplify the rounding of onnxruntime, so the export is refused.
+        file = run.folder / "model.onnx"
+        assert "nothing was written" in run.command("export", run.path, file, code=2) and not file.exists()
+        return
+    COMMANDS[command](run)

@@ -32,7 +32,7 @@ MARGIN_SECONDS = 0.06
 """Length of the silence that remains at the start and the end of a recording, in seconds."""
 
 
-class Recording(NamedTuple):
+class Transcript(NamedTuple):
     """A line of the manifest.
 
     Attributes:
@@ -133,7 +133,7 @@ def open_transcribed(
     return Table(columns, len(kept), source=f"{len(kept):,} sentences, {total:.1f} minutes, by {who}{note}: {folder}")
 
 
-def _read_manifest(manifest: Path) -> list[Recording]:
+def _read_manifest(manifest: Path) -> list[Transcript]:
     """Return the recordings of a manifest with texts in a known language. Without a column of texts, there are none.
 
     Raises:
@@ -156,7 +156,7 @@ def _read_manifest(manifest: Path) -> list[Recording]:
         if path is None:
             raise UserError(f"{where}: {printable(row['path'])}: no such file")
         try:
-            out.append(Recording(path, check_text(row["text"]), row.get("speaker") or "speaker", language))
+            out.append(Transcript(path, check_text(row["text"]), row.get("speaker") or "speaker", language))
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
     return out
