@@ -68,9 +68,8 @@ class Recogniser:
             return
         from pocketsphinx.lm import ArpaBoLM
 
-        model = ArpaBoLM()
-        for sentence in sentences:
-            model.add_sentence(["<s>", *[w for w in sentence.split() if w in self.known], "</s>"])
+        known_words = (" ".join(w for w in sentence.split() if w in self.known) for sentence in sentences)
+        model = ArpaBoLM(text="\n".join(known_words), add_start=True, norm=False)
         model.compute()
         with tempfile.NamedTemporaryFile("w", suffix=".lm") as file:
             model.write(file)
