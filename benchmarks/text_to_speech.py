@@ -35,7 +35,7 @@ from torch.nn import functional as F
 import audiogan
 from audiogan.inputs.spoken import SYMBOLS
 from audiogan.inputs.spoken.normalise import spell_out
-from audiogan.modalities.speech_references import character_error_rate, word_error_rate
+from audiogan.modalities.speech_references import character_error_rate, mel_cepstra, word_error_rate
 from audiogan.representations import MelSpectrogram
 from audiogan.run.training import open_data
 
@@ -68,9 +68,8 @@ class Recogniser:
             return
         from pocketsphinx.lm import ArpaBoLM
 
-        model = ArpaBoLM()
-        for sentence in sentences:
-            model.add_sentence(["<s>", *[w for w in sentence.split() if w in self.known], "</s>"])
+        known_words = (" ".join(w for w in sentence.split() if w in self.known) for sentence in sentences)
+        model = ArpaBoLM(text="\n".join(known_words), add_start=True, norm=False)
         model.compute()
         with tempfile.NamedTemporaryFile("w", suffix=".lm") as file:
             model.write(file)
@@ -110,12 +109,8 @@ class Recogniser:
 
 
 def cepstra(wave: np.ndarray) -> np.ndarray:
-    """Return the cepstra ``[frames, 24]`` that `mcd24` compares, for frames within 60 dB of the loudest."""
-    import pyworld
-
-    from audiogan.modalities import speech_references
-
-    values, levels = speech_references._cepstra(pyworld, wave.astype(np.float64), RATE)
+    """Return the cepstra ``[frames, 24]`` that `mcd24` compares, for frames within 45 dB of the loudest."""
+    values, levels = mel_cepstra(wave.astype(np.float64), RATE)
     return values[levels >= levels.max() - 45]
 
 

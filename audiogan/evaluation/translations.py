@@ -72,7 +72,13 @@ def _apply(generator: Generator, route: str, columns: Mapping[str, torch.Tensor]
             for name, value in columns.items()
         }
         recipes.append(generator.recipe_from_values(game.draw(1, Seeded(seed + i), **mine), seed + i))
-    return generator.render(recipes, generator=route)
+    return _fit_length(generator.render(recipes, generator=route), generator.shape[-1])
+
+
+def _fit_length(signals: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Return signals ``[n, ..., T]`` with the last size ``length``: shortened, or extended by zeros."""
+    missing = length - signals.shape[-1]
+    return np.pad(signals[..., :length], [(0, 0)] * (signals.ndim - 1) + [(0, max(0, missing))])
 
 
 def _displayable(kind: Modality, given: Any) -> bool:

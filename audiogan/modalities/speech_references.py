@@ -98,10 +98,9 @@ def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
     Raises:
         UserError: the package ``pyworld`` is not installed.
     """
-    world = import_speech_package("pyworld", "pyworld-prebuilt")
 
     def score(x: Wave, y: Wave) -> float | None:
-        cepstra, levels = zip(*(_cepstra(world, wave, sample_rate) for wave in (x, y)), strict=True)
+        cepstra, levels = zip(*(mel_cepstra(wave, sample_rate) for wave in (x, y)), strict=True)
         loud = levels[1] >= levels[1].max(initial=-np.inf) - MAX_RANGE_DB
         if not loud.any():
             return None
@@ -197,9 +196,19 @@ def _pitch(world: Any, wave: Wave, sample_rate: int) -> Wave:
     return found
 
 
-def _cepstra(world: Any, wave: Wave, sample_rate: int) -> tuple[Wave, Wave]:
-    """Return the coefficients 1 to 24 of each frame, ``[frames, 24]``, and its level in dB, ``[frames]``."""
+def mel_cepstra(wave: Wave, sample_rate: int) -> tuple[Wave, Wave]:
+    """Return the coefficients 1 to 24 of each frame that `mcd24` compares, ``[frames, 24]``, and its level in dB.
+
+    Args:
+        wave: samples ``[T]``.
+        sample_rate: sample rate in Hz.
+
+    Raises:
+        UserError: the package ``pyworld`` is not installed.
+    """
     from scipy.fft import dct
+
+    world = _import("pyworld", "pyworld-prebuilt")
 
     times = FRAME_MS / 1000 * np.arange(int(1000 * len(wave) / sample_rate / FRAME_MS) + 1)
     pitch = _pitch(world, wave, sample_rate)

@@ -17,7 +17,14 @@ from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.model.recipe import Recipe
-from audiogan.model.recipe_inputs import attach_signals, batch_recipes, input_values, parse_inputs, recipe_from_values
+from audiogan.model.recipe_inputs import (
+    attach_signals,
+    batch_recipes,
+    concatenate_signals,
+    input_values,
+    parse_inputs,
+    recipe_from_values,
+)
 from audiogan.model.routes import Routes
 from audiogan.utils.workers import WORKERS
 
@@ -251,7 +258,7 @@ class Generator:
         parts = [[recipe] for recipe in recipes] if alone else batch_recipes(recipes)
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
         waves = WORKERS.map(self._generate_one, jobs) if alone else [self._generate(*job) for job in jobs]
-        return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
+        return concatenate_signals(waves) if waves else np.empty((0, *self.shape), np.float32)
 
     def require_random_inputs(self, feature_name: str) -> None:
         """Raise `UserError` if an input cannot be drawn at random and must be given by the user.
