@@ -17,7 +17,7 @@ from states import assert_same, state_at
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_newest_checkpoint
-from audiogan.inputs import Signal, Text
+from audiogan.inputs import Signal, SpokenText, Text
 from audiogan.modalities.wav import save_wav
 from audiogan.model.generator import Generator
 from audiogan.model.sample_inputs import has_random_inputs
@@ -77,6 +77,8 @@ class Run:
         for name, each in self.generator.game.required_inputs.items():
             if isinstance(each, Text):
                 values[name] = each.alphabet[:1]
+            if isinstance(each, SpokenText):
+                values[name] = "Yes, 2!"
             if isinstance(each, Signal):
                 values[name] = str(_signal(self.folder / f"{name}{'-odd' * odd}", each, odd))
         return values
@@ -146,8 +148,12 @@ def applied(run: Run) -> None:
     values = run.given(odd=True)
     signals = {name: value for name, value in values.items() if isinstance(run.generator.inputs[name], Signal)}
     if not signals:
-        out = run.command("apply", "picture.png", run.folder / "out.png", "--run", run.path, code=2)
+        flags = [f"--input={key}={value}" for key, value in values.items()]
+        out = run.command("apply", "picture.png", run.folder / "out.png", "--run", run.path, *flags, code=2)
         assert "no signal as an input" in out
+        if values and run.generator.modality.sample_rate:
+            run.command("apply", run.folder / "spoken.wav", "--run", run.path, *flags)
+            assert (run.folder / "spoken.wav").is_file()
         return
     name = "source" if "source" in signals else next(iter(signals))
     source, modality = run.generator.inputs[name], run.generator.modality
@@ -208,9 +214,10 @@ def exported_audiogan(run: Run) -> None:
 
 
 def exported_onnx(run: Run) -> None:
-    """The command compares the exported model with the run. Models of points cannot be exported."""
+    """The command compares the exported model with the run. Models of points and of speech cannot be exported."""
     file = run.folder / "model.onnx"
-    if run.generator.modality.output_name is None:
+    spoken = any(isinstance(each, SpokenText) for each in run.generator.inputs.values())
+    if run.generator.modality.output_name is None or spoken:
         assert "cannot be exported" in run.command("export", run.path, file, code=2)
         return
     printed = run.command("export", run.path, file)

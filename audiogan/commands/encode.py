@@ -105,7 +105,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         print(f"skipped: {line}")
     if not done:
         raise UserError(f"{printable(args.source)}: none of its {len(files)} {kind.noun}s can be imitated")
-    from audiogan.modalities.drawing.sheets import NAME as SHEET
+    from audiogan.modalities.drawing.sheets import SHEET_NAME as SHEET
 
     shown = done[:32]
     columns = {kind.source: [found.target for _, found in shown], "imitation": [found.signal for _, found in shown]}
@@ -260,13 +260,13 @@ def _check_out(out: Path, stems: list[str], kind: SignalKind) -> None:
     An imitation is recognized by the recipe inside the file, and the other results by the imitation next to them.
     """
     from audiogan.files import check_writable_folder
-    from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
+    from audiogan.modalities.drawing.sheets import SHEET_NAME, check_sheet_overwritable
     from audiogan.model.sampling import read_recipe
 
     check_writable_folder(out)
     if not out.is_dir():
         return
-    check_sheet_overwritable(out / NAME)
+    check_sheet_overwritable(out / SHEET_NAME)
     for stem in stems:
         imitation, *others = kind.paths(out, stem)
         if os.path.lexists(imitation):

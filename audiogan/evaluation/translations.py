@@ -60,7 +60,7 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
     shown = {
         name: inputs[name].to_display(x).numpy() for name, x in columns.items() if _displayable(kind, inputs[name])
     }
-    return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired, shown)
+    return Translated(outputs, table.signals(targets).numpy(), _sources_as_outputs(generator, columns), paired, shown)
 
 
 def _apply(generator: Generator, route: str, columns: Mapping[str, torch.Tensor], seed: int) -> NDArray[np.float32]:
@@ -79,8 +79,8 @@ def _displayable(kind: Modality, given: Any) -> bool:
     return isinstance(given, Signal) and kind.same_kind(given.modality)
 
 
-def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
-    """Return the first source of the output's modality in the output's shape.
+def _sources_as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
+    """Return the first source that has the modality of the output, in the shape of the output.
 
     Grey images are converted to colour. Images of another size are resized by bicubic interpolation.
     """
@@ -120,7 +120,7 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
 def measure_reference_metrics(translated: Translated, generator: Generator, *, speech: bool = False) -> Report:
     """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data.
 
-    ``match@16`` is the share of outputs whose own target is the nearest of 16 targets, see
+    ``match@16`` is the fraction of outputs whose own target is the nearest of 16 targets, see
     `audiogan.modalities.references.target_match_rate`.
 
     Args:

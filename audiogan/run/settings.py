@@ -24,6 +24,7 @@ KEYS = {
     "name", "run_dir", "init", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints",
     "callbacks", "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm",
     "critic_spectral_norm", "conditioning", "knobs", "voice", "partials", "penalty_weight", "penalty_every",
+    "vocoder",
 }  # fmt: skip
 """Top-level keys of a configuration. Other keys, such as ``model_size``, are allowed if a value refers to them."""
 MAX_INTEGER = 2**63 - 1

@@ -230,7 +230,8 @@ def _fields(name: str, given: Input) -> list[dict[str, Any]]:
         return [_field(knob, name, "number", min=0, max=1, step=0.01, about=meaning) for knob in given.names]
     required = not given.drawable
     if isinstance(given, Signal):
-        return [_field(name, name, "sound", required=required, about=about)]
+        # The parts after a semicolon describe the shape, and values in Python.
+        return [_field(name, name, "sound", required=required, about=about.partition(";")[0])]
     if isinstance(given, Text) or name == "text":
         longest = given.shape[0] if len(given.shape) == 1 and given.shape[0] else MAX_TEXT
         return [_field(name, name, "text", required=required, about=about, longest=longest)]

@@ -102,6 +102,6 @@ async def move_along_directions(request: Request) -> dict[str, Any]:
     moves = [
         {"name": name, "amount": amount, "recipe": instrument.to_wire(edit(recipe, direction, amount))}
         for direction in found
-        for name, amount in ((direction.name, want.amount), (direction.opposite, -want.amount))
+        for name, amount in ((direction.name, want.amount), (direction.opposite_name, -want.amount))
     ]
     return {"moves": moves}

@@ -18,7 +18,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from audiogan.run.report import preview_files, read_preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
@@ -176,10 +176,16 @@ async def list_runs(request: Request) -> Response:
 
 
 @router.get("/{id}")
-async def get_run(request: Request, id: str, curves: str = "", findings: str = "", previews: str = "") -> Response:
+async def get_run(
+    request: Request,
+    id: str,
+    curves_version: str = Query("", alias="curves"),
+    findings_version: str = Query("", alias="findings"),
+    previews_version: str = Query("", alias="previews"),
+) -> Response:
     """Return the state of a run. Curves, findings and previews are left out if the page has their current version."""
     watching = Watching.from_request(request)
-    versions = {"curves": curves, "findings": findings, "previews": previews}
+    versions = {"curves": curves_version, "findings": findings_version, "previews": previews_version}
     return _json(await watching.slots.run(lambda: watching.get_run(id).changed_parts(versions)))
 
 

@@ -87,10 +87,8 @@ def test_a_damaged_run_gives_one_line_without_its_path(client: TestClient, root:
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "step-00000004.ckpt").write_bytes(b"damaged")
     modality = "modality: {_target_: audiogan.modalities.Sound}"
-    (run / "config.yaml").write_text(
-        f"facts: {{{modality}, inputs: {{source: {{{modality}}}}}}}\n"
-        "inputs: {source: {_target_: audiogan.inputs.Signal}}\n"
-    )
+    facts = f"facts: {{{modality}, inputs: {{source: {{{modality}}}}}}}"
+    (run / "config.yaml").write_text(f"{facts}\ninputs: {{source: {{_target_: audiogan.inputs.Signal}}}}\n")
     client.app.state.watching._looked = -np.inf  # type: ignore[attr-defined]
     (one,) = (one for one in client.get("/api/apply").json()["models"] if one["kind"] == "run")
     answer = client.get(f"/api/apply/models/{one['id']}")

@@ -169,7 +169,8 @@ class Translation:
         source = find_source(generator.inputs)
         if source is None:
             names = ", ".join(generator.inputs) or "none"
-            hint = "its inputs are drawn; `audiogan sample` makes new signals"
+            drawn = "its inputs are drawn; `audiogan sample` makes new signals"
+            hint = "leave out the input file" if generator.game.required_inputs else drawn
             raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
         self.source: Signal = source
         self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
@@ -251,6 +252,9 @@ class Translation:
             blocks = [source] if isinstance(source, np.ndarray) else source
             self.factors = (1,)
             return run_stream(network, blocks, self._device, self.generator.name, tile_size)
+        if self.source.whole:
+            self.factors = (1,)
+            return iter([self._process_whole([source] if isinstance(source, np.ndarray) else source, channel_groups)])
         beside = self._tiled_signals(sizes)
         if beside:
             source = self._with_tiled_signals([source] if isinstance(source, np.ndarray) else source, beside)
@@ -300,6 +304,13 @@ class Translation:
                 also = "" if sizes is None else f" or that of the source, {list(sizes)}"
                 raise UserError(f"{name}: it has the size {list(x.shape[2:])}; give the size {list(trained)}{also}")
         return found
+
+    def _process_whole(self, parts: Iterable[Array], groups: int) -> Array:
+        """Translate a sound in one piece. The result has the length of the sound."""
+        joined = np.concatenate([np.zeros((groups * self.channels, 0), np.float32), *parts], axis=1)
+        if not joined.shape[1]:
+            raise UserError("the signal is empty")
+        return self._process_tile((joined, groups, []))[:, : joined.shape[1]]
 
     @torch.inference_mode()
     def _process_tile(self, job: tuple[Array, int, list[str]]) -> Array:
