@@ -167,7 +167,7 @@ def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Ten
     """Return one line that lists how two state dicts differ in names and shapes.
 
     Args:
-        expected: state dict of the present networks.
+        expected: state dict of the current networks.
         found: state dict from a checkpoint.
         max_differences: largest number of differences in the line.
 

@@ -26,7 +26,7 @@ from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import MAX_RUNS, Run, find_run_folders, locked_inodes
 
 router = APIRouter(prefix="/api/runs")
-TYPES = {"wav": "audio/wav", "png": "image/png"}
+MEDIA_TYPES = {"wav": "audio/wav", "png": "image/png"}
 MAX_WATCHED, MAX_PREVIEWS, MAX_SOUNDS = 8, 1000, 256
 """Largest number of logs kept in memory, of previews listed per run, and of sounds listed per preview."""
 READ_SECONDS = 0.2
@@ -61,7 +61,7 @@ class WatchedRun:
             return answer | {name: part for name, part in parts.items() if part["version"] != versions.get(name)}
 
     def _curves(self) -> dict[str, Any]:
-        floor = self.run.floor()
+        floor = self.run.real_values()
         version = f"{self._born}-{self.log.revision}-{_digest(sorted(floor.items()))}"
         if self._drawn[0] != version:
             part = {"version": version, "each": self.log.lines_per_point, "figures": self.log.figures(floor)}
@@ -206,7 +206,7 @@ async def get_preview(request: Request, id: str, name: str) -> Response:
             raise Refused(404, "this preview does not exist or was deleted") from None
 
     content = await watching.slots.run(work)
-    return Response(content, media_type=TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
+    return Response(content, media_type=MEDIA_TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
 
 
 def _address(file: os.DirEntry[str]) -> str:
