@@ -64,7 +64,7 @@ class ScorePool:
     @property
     def cpu_seconds(self) -> float:
         """CPU time of the worker processes in seconds, at the time of their last results."""
-        return sum(self._spent.values())
+        return sum(self._spent.values(), 0.0)
 
     def submit(self, output: NDArray[np.float32], target: NDArray[np.float32], sample_rate: int) -> Future[PairScore]:
         """Start to compute the score of a pair of sounds ``[T]``, and return a future for `result`."""
