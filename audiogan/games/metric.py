@@ -141,8 +141,9 @@ class MetricLearning(Adversarial):
             return super().player_losses(player, batch, batch_inputs, context)
         target = batch["x"]
         if context.has_stored("samples"):
+            # The players draw different batches, so the target of the generator's batch is stored as well.
             inputs = {name: context.get_stored(f"samples.{name}") for name in self.inputs}
-            fake = context.get_stored("samples")
+            fake, target = context.get_stored("samples"), context.get_stored("samples.target")
         else:
             with torch.no_grad():
                 inputs, _, fake = self._make(len(target), batch_inputs, context)
@@ -169,6 +170,7 @@ class MetricLearning(Adversarial):
     def _adversarial_terms(
         self, fake: Tensor, inputs: Mapping[str, Tensor], batch: Mapping[str, Tensor], context: Play
     ) -> tuple[dict[str, Tensor], CriticOutput]:
+        context.store("samples.target", batch["x"])
         predicted = self._predict(fake, batch["x"])
         weight = self.adversarial_weight if int(self.replay.position) >= self.warm_up else 0.0
         context.record(predicted_score=predicted.mean())

@@ -135,11 +135,12 @@ def batch(step: int = 0) -> dict[str, Tensor]:
 
 
 def train_step(game: MetricLearning, step: int) -> dict[str, float]:
-    """Compute the losses of one step in the order of `enhance`: first the generator, then the critic."""
+    """Compute the losses of one step in the order of `enhance`: first the generator, then the critic. Each has a batch
+    of its own."""
     context, losses = Play(step, seed=1), {}
-    for player in ("generator", "critic"):
+    for i, player in enumerate(("generator", "critic")):
         context.begin_move(player)
-        for name, value in game.losses(player, batch(step), context).items():
+        for name, value in game.losses(player, batch(2 * step + i), context).items():
             losses[f"{player}/{name}"] = float(value.detach())
     return losses
 
