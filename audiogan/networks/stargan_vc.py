@@ -188,7 +188,7 @@ class StarGANVC(nn.Module):
         return classes @ octaves.to(classes.dtype)
 
     def mean_spectra(self, classes: Tensor) -> Tensor:
-        """Return the mean log-mel spectrum of speakers by class weights ``[B, classes]``, ``[B, n_mels]``. The mean over
+        """Return the mean log-mel spectra ``[B, n_mels]`` of speakers by class weights ``[B, classes]``. The mean over
         bands is 0."""
         return classes @ (self.spectrum_sum / self.spectrum_count.clamp_min(1))
 
