@@ -16,7 +16,7 @@ from audiogan.errors import UserError, wrap_os_errors
 FileName = str | os.PathLike[str]
 NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 """Flags of `os.open` that make it fail at a symbolic link and return at once for a FIFO."""
-LONGEST = 240
+MAX_NAME_BYTES = 240
 """Maximum length of a file name, in bytes. File systems allow 255, and `atomic_write` adds up to 14 for its temporary
 file."""
 
@@ -26,7 +26,7 @@ def cache_dir(subfolder: str = "", replacement: FileName | None = None) -> Path:
     may not exist yet.
 
     Args:
-        subfolder: name of a folder inside audiogan's cache folder of the user. The environment variable
+        subfolder: name of a folder inside the user's cache folder for audiogan. The environment variable
             ``AUDIOGAN_CACHE`` replaces the cache folder.
         replacement: folder to return instead. None selects the cache folder.
     """
@@ -111,7 +111,7 @@ def append_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             os.ftruncate(file, status.st_size)
             raise
     except OSError as error:
-        raise _named(error, path) from error
+        raise _with_path(error, path) from error
     finally:
         os.close(file)
 
@@ -143,11 +143,11 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno and str(error.filename) in ("None", str(temporary)):
-            raise _named(error, path) from error
+            raise _with_path(error, path) from error
         raise
 
 
-def _named(error: OSError, path: str | os.PathLike[str]) -> OSError:
+def _with_path(error: OSError, path: str | os.PathLike[str]) -> OSError:
     """Return a copy of the error with the file name `path`."""
     return OSError(error.errno, error.strerror or os.strerror(error.errno or errno.EIO), str(path))
 
@@ -180,7 +180,7 @@ def write_file(path: str | os.PathLike[str], content: bytes | memoryview) -> Non
 
 def check_writable_folder(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` with the reason unless files can be written into the folder `path`, which need not exist."""
-    if reason := _unwritable(Path(path)):
+    if reason := _unwritable_folder_reason(Path(path)):
         raise UserError(f"{path}: cannot be written to ({reason}); choose another folder")
 
 
@@ -188,11 +188,11 @@ def check_writable_file(path: str | os.PathLike[str]) -> None:
     """Raise `UserError` with the reason unless a file can be written at `path`. An existing file may be replaced."""
     if os.path.isdir(path):
         raise UserError(f"{path}: a folder; name a file")
-    if reason := _unwritable(Path(path).parent, Path(path)):
+    if reason := _unwritable_folder_reason(Path(path).parent, Path(path)):
         raise UserError(f"{path}: cannot be written ({reason})")
 
 
-def _unwritable(folder: Path, file: Path | None = None) -> str:
+def _unwritable_folder_reason(folder: Path, file: Path | None = None) -> str:
     """Return the reason why nothing can be written into a folder, or an empty string."""
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -209,10 +209,10 @@ def _unwritable(folder: Path, file: Path | None = None) -> str:
 
 
 def unwritable_reason(path: str | os.PathLike[str]) -> str:
-    """Return the reason why no file can be written at `path`, or an empty string. Missing parent folders are no
-    obstacle."""
+    """Return the reason why no file can be written at `path`, or an empty string. Missing parent folders are
+    not an error."""
     path = Path(path)
-    if len(os.fsencode(path.name)) > LONGEST:
+    if len(os.fsencode(path.name)) > MAX_NAME_BYTES:
         return "its name is too long"
     try:
         if path.is_dir():

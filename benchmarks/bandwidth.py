@@ -2,10 +2,11 @@
 
     python benchmarks/bandwidth.py runs/bandwidth FOLDER --picture spectrograms.png
 
-Each sound of the folder is resampled to twice the cut-off frequency of the model and back. The program prints the
-ratio of the narrow sounds to the change below 90 % of the cut-off and below the cut-off, for the extended and for the
-original sounds. A table has the mean levels of the narrow, extended and original sounds in bands, in dB. The picture
-shows the sound with the loudest upper band.
+Each sound of the folder is made narrow: it is resampled to twice the cut-off frequency of the model and back. The
+program prints the log-spectral distance above the cut-off. Below the cut-off, the model should change nothing. The
+program therefore prints the power of the narrow sounds divided by the power of the difference, in dB, below 90 % of the
+cut-off and below the cut-off, for the extended and for the original sounds. A table lists the mean levels of the
+narrow, extended and original sounds in frequency bands, in dB. The picture shows the sound with the loudest upper band.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from audiogan.modalities import Sound
 from audiogan.modalities.sound_references import lsd, snr_below
 
 SHARES = (0.7, 0.8, 0.9, 0.925, 0.95, 0.975, 1.0, 1.05, 1.1, 1.3, 1.6)
-"""Edges of the bands of the table, as fractions of the cut-off frequency."""
+"""Edges of the frequency bands in the table, as fractions of the cut-off frequency."""
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ START_SECONDS, LINE_SECONDS = 0.02, 0.37
 PER_OCTAVE = 96
 """Number of points per octave of a line pattern."""
 EXAMPLES, STEPS = 450, 300
-"""Number of real and of generated sounds, and of training steps, of the classifier."""
+"""Maximum number of real sounds and of generated sounds for the classifier, and number of its training steps."""
 
 
 def line_pattern(x: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
@@ -42,7 +42,7 @@ def line_pattern(x: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sharpest_line(x: np.ndarray, rate: int) -> float:
-    """Return the level of the sharpest spectral line over its surroundings, in dB.
+    """Return the level of the sharpest spectral line relative to the surrounding frequencies, in dB.
 
     Lines more than 40 dB below the strongest one do not count.
     """
@@ -51,7 +51,7 @@ def sharpest_line(x: np.ndarray, rate: int) -> float:
 
 
 def likeness(sounds: np.ndarray, rate: int) -> float:
-    """Return the mean correlation of the line patterns of two different sounds."""
+    """Return the correlation of the line patterns of two different sounds, averaged over all pairs."""
     patterns = np.array([line_pattern(x, rate)[0].clip(0, 30) for x in sounds])
     patterns -= patterns.mean(1, keepdims=True)
     patterns /= np.linalg.norm(patterns, axis=1, keepdims=True) + 1e-12
@@ -60,7 +60,10 @@ def likeness(sounds: np.ndarray, rate: int) -> float:
 
 
 def rises_again(x: np.ndarray, rate: int) -> bool:
-    """Return whether the level rises by 1.5 dB or more 0.1 to 0.25 s after the peak, above -50 dB."""
+    """Return whether the level rises by more than 1.5 dB between 0.1 and 0.25 s after the peak.
+
+    Levels more than 50 dB below the peak count as -50 dB.
+    """
     power = uniform_filter1d(np.square(x), round(0.02 * rate))
     level = 10 * np.log10(power / power.max() + 1e-5)
     start = int(power.argmax())
@@ -75,7 +78,7 @@ def high_share(sounds: np.ndarray, rate: int) -> float:
     return float(np.median(10 * np.log10(power[:, first:].sum(1) / power.sum(1) + 1e-9)))
 
 
-def recognised(generated: np.ndarray, real: np.ndarray, rate: int, seed: int = 0) -> float:
+def recognition_rate(generated: np.ndarray, real: np.ndarray, rate: int, seed: int = 0) -> float:
     """Return the share of sounds that a classifier of real and generated sounds assigns correctly.
 
     For a perfect generator, the share is 0.5.
@@ -130,5 +133,5 @@ def report(by_class: dict[str, tuple[np.ndarray, np.ndarray]], rate: int) -> Non
     total = sum(len(real) for _, real in by_class.values())
     made = np.concatenate([made[: -(-EXAMPLES * len(real) // total)] for made, real in by_class.values()])
     real = np.concatenate([pair[1] for pair in by_class.values()])
-    right = [recognised(made, real, rate, seed) for seed in range(3)]
+    right = [recognition_rate(made, real, rate, seed) for seed in range(3)]
     print(f"a classifier of real and generated sounds is right for {', '.join(f'{r:.0%}' for r in right)} (3 seeds)")

@@ -3,8 +3,8 @@
     python benchmarks/denoising.py FOLDER --runs gan=runs/denoise l1=runs/denoise-l1
 
 FOLDER is the folder of photographs on which the runs were trained. The script uses whole held-out photographs, and
-fixed Gaussian noise. With ``--apart OTHER_FOLDER``, it uses photographs from another folder. Each run with a first
-stage gives three rows: the weights at the end of the first stage, the final weights, and their mean.
+Gaussian noise with a fixed seed. With ``--apart OTHER_FOLDER``, it uses photographs from another folder. Each run with
+a first stage gives three rows: the weights at the end of the first stage, the final weights, and their mean.
 
 The script prints one table for noise that is not clipped, as in the literature, and with ``--eight-bit`` for noisy
 images that are rounded to 8 bits, as in image files. The columns are the PSNR in dB (mean over photographs), the SSIM,
@@ -86,7 +86,10 @@ def psnr(x: Tensor, clean: Tensor) -> float:
 
 
 def add_noise(x: Tensor, level: float, eight_bit: bool, seed: int) -> Tensor:
-    """Return images with Gaussian noise of ``level`` of 255, clipped and rounded to 8 bits if requested."""
+    """Return images with Gaussian noise, clipped and rounded to 8 bits if requested.
+
+    ``level`` is the standard deviation of the noise for pixel values from 0 to 255.
+    """
     noisy = x + level / 127.5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
     return noisy.add(1).mul(127.5).round().clamp(0, 255).div(127.5).sub(1) if eight_bit else noisy
 
@@ -129,14 +132,18 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("--runs", nargs="*", default=[], metavar="NAME=RUN")
     parser.add_argument("--apart", help="folder of other photographs to denoise")
-    parser.add_argument("--levels", default="25", help="noise levels, of 255")
+    parser.add_argument(
+        "--levels", default="25", help="noise levels for pixel values from 0 to 255, separated by commas"
+    )
     parser.add_argument("--eight-bit", action="store_true", help="clip and round noisy images to 8 bits")
     parser.add_argument("--size", type=int, default=128, help="side of the photographs in pixels")
     parser.add_argument("--holdout", type=float, default=0.1, help="data.holdout of the runs")
-    parser.add_argument("--search", type=int, default=21, help="width in pixels of the search of non-local means")
+    parser.add_argument(
+        "--search", type=int, default=21, help="width in pixels of the square that non-local means searches"
+    )
     parser.add_argument("-n", type=int, default=100, help="largest number of photographs")
     parser.add_argument("--picture", help="PNG file for a few photographs at the first noise level")
-    parser.add_argument("--show", default="0,1,2,3,4,5", help="photographs in the picture")
+    parser.add_argument("--show", default="0,1,2,3,4,5", help="indices of the photographs in the picture")
     parser.add_argument("--models-only", action="store_true", help="leave out the blur and non-local means")
     args = parser.parse_args()
     train, held_out = open_photos(args.folder, args.size, 1).split(args.holdout)

@@ -3,15 +3,16 @@
     python benchmarks/enhancement.py SPEECH NOISES --runs enhance=runs/enhance -n 40 --snr 0,5,10,15
 
 SPEECH and NOISES are folders. Each mixture has a recording of 1.5 s or more, cut to 5 s at most, and a noise at one of
-the ratios. Recordings and noises are drawn with a fixed seed. The script prints the means over all mixtures of
+the signal-to-noise ratios. Recordings and noises are drawn with a fixed seed. For the noisy sounds and
+for each model, the script prints the means over all mixtures of:
 
 * SI-SDR in dB (Le Roux et al., ICASSP 2019);
 * PESQ of the package pesq: wide band, 16 kHz, MOS-LQO;
 * ESTOI of the package pystoi;
 * LSD: the log-spectral distance in dB (`audiogan.losses.spectra.log_spectral_distance`, 64 mel bands);
 
-for the noisy sounds and for each model, the SI-SDR of clean speech that passes through the model, and the CPU time per
-second of sound. The packages pesq and pystoi must be installed.
+For each model, it also prints the SI-SDR of clean speech that passes through the model, and the CPU time per second of
+sound. The packages pesq and pystoi must be installed.
 """
 
 from __future__ import annotations

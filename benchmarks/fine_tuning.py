@@ -1,11 +1,12 @@
-"""Distances of models to sounds of a kit that were kept apart, beside the kit's training sounds.
+"""Compare samples of models with held-out sounds of a kit, and the kit's training sounds with the same sounds.
 
     python benchmarks/fine_tuning.py TRAIN APART MODEL...
 
-TRAIN and APART are folders of sounds, and MODEL is a run or a model, such as ``drums``. The script draws ten times as
+TRAIN and APART are folders with the training sounds and the held-out sounds of a kit, and MODEL is a run or a model,
+such as ``drums``. The script draws ten times as
 many samples of each model as APART has sounds. Fréchet distance and nearest neighbours use all samples. Precision and
 recall are the means over ten parts of the samples. The last two columns are `audiogan.metrics.memorisation`: the median
-distance to the nearest training sound, divided by that of the sounds kept apart, and the fraction of copies.
+distance to the nearest training sound, divided by that of the held-out sounds, and the fraction of copies.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PARTS = 10
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("train", help="folder with the training sounds of the kit")
-    parser.add_argument("apart", help="folder with the sounds of the kit that were kept apart")
+    parser.add_argument("apart", help="folder with the held-out sounds of the kit")
     parser.add_argument("models", nargs="+", help="runs or models")
     args = parser.parse_args()
     generators = [audiogan.load(model) for model in args.models]

@@ -57,10 +57,15 @@ def run(name: str, overrides: list[str], minutes: float, args: argparse.Namespac
     report = json.loads((run_dir / "evaluation.json").read_text())
     step = int(max((run_dir / "checkpoints").glob("step-*.ckpt")).stem.removeprefix("step-"))
     print(f"done: {name}: {step:,} steps", file=sys.stderr, flush=True)
-    return {"run": run_dir, "step": step, "real": judged(report["floor"]), **judged(report["values"])}
+    return {
+        "run": run_dir,
+        "step": step,
+        "real": classifier_metrics(report["floor"]),
+        **classifier_metrics(report["values"]),
+    }
 
 
-def judged(values: dict[str, float]) -> Figures:
+def classifier_metrics(values: dict[str, float]) -> Figures:
     """Return the metrics that use the classifier, with their full names. They include the inception score."""
     extractor = next(name.split("/")[1] for name in values if name.startswith("inception/"))
     names = {name.split("/")[0]: name for name in values if name.endswith(f"/{extractor}")}
@@ -82,7 +87,7 @@ def gaussian(run_dir: Path, seed: int) -> Figures:
     drawn = rng.multivariate_normal(pixels.mean(0), np.cov(pixels.T), len(real), method="eigh")
     fake = drawn.clip(-1, 1).astype(np.float32).reshape(real.shape)
     report = evaluate_labelled(fake, real, classifier=train_classifier(sets.train), train=train, seed=seed)
-    return {"step": None, **judged(report.values)}
+    return {"step": None, **classifier_metrics(report.values)}
 
 
 def row(label: str, figures: Figures) -> str:

@@ -71,7 +71,7 @@ def pitch(x: np.ndarray, rate: int) -> float:
 
 
 def crest(x: np.ndarray, rate: int) -> float:
-    """Return the peak divided by the RMS in the loudest frames of 32 ms. Large values of a voice mean clicks."""
+    """Return the peak divided by the RMS in the loudest frames of 32 ms. For a voice, large values indicate clicks."""
     size = round(0.032 * rate)
     frames = librosa.util.frame(x, frame_length=size, hop_length=size // 4)
     loudest = frames[:, np.argsort(np.square(frames).mean(0))[-12:]]
@@ -79,7 +79,11 @@ def crest(x: np.ndarray, rate: int) -> float:
 
 
 def repeated(x: np.ndarray, rate: int, hop: int) -> float:
-    """Return the autocorrelation at the hop size minus that at nearby lags, whitened and above 500 Hz. Detects buzz."""
+    """Return the autocorrelation of a sound at a lag of one hop, minus its mean at nearby lags. High values indicate a
+    buzz.
+
+    The sound is filtered by a high-pass of 500 Hz and scaled to a constant level first.
+    """
     x = sosfilt(butter(4, 500, "high", fs=rate, output="sos"), x)
     level = np.sqrt(np.convolve(np.square(x), np.full(1024, 1 / 1024), "same"))
     x = np.where(level > 1e-4 * level.max(), x / np.maximum(level, 1e-9), 0)
@@ -88,7 +92,7 @@ def repeated(x: np.ndarray, rate: int, hop: int) -> float:
 
 
 def jumps(x: np.ndarray, rate: int) -> float:
-    """Return the mean deviation of the level from a straight line, in dB, over loud stretches of 12.5 ms.
+    """Return the median of the absolute second differences of the level, in dB, over loud frames of 12.5 ms.
 
     The level is the mean over mel bands, so only joint changes of the bands count. Decaying noise has 0.25 dB.
     """
@@ -101,7 +105,10 @@ def jumps(x: np.ndarray, rate: int) -> float:
 
 
 def lines(x: np.ndarray, rate: int) -> float:
-    """Return the mean level difference of neighbouring mel bands above 750 Hz, in dB. Detects constant partials."""
+    """Return the mean difference between the level of a mel band and that of the seven bands around it, in dB.
+
+    High values indicate constant partials. Only bands above 750 Hz count.
+    """
     hop = round(0.0125 * rate)
     power = librosa.feature.melspectrogram(y=x / np.abs(x).max(), sr=rate, n_fft=5 * hop, hop_length=hop, n_mels=80)
     level = librosa.power_to_db(power, amin=1e-6, top_db=None)[:, 2:40].mean(1)[20:]
@@ -199,10 +206,10 @@ def main() -> None:
         )
 
     for knob in filter(KNOBS.get, g.knobs):
-        rank, heard = obedience(g, knob, args.turns)
+        rank, heard = knob_correlation(g, knob, args.turns)
         told = f"knob {knob}: Spearman {rank:.2f} over {heard} samples of any class"
         if g.labels:
-            ranks = [obedience(g, knob, max(args.turns // 10, 10), label)[0] for label in g.labels]
+            ranks = [knob_correlation(g, knob, max(args.turns // 10, 10), label)[0] for label in g.labels]
             told += f"; within a class {np.mean(ranks):.2f} ({min(ranks):.2f} … {max(ranks):.2f})"
         print(told, flush=True)
 
@@ -223,8 +230,9 @@ def report_velocity(g: audiogan.Generator, by_class: dict[str, tuple[np.ndarray,
     print()
 
 
-def obedience(g: audiogan.Generator, knob: str, turns: int, label: str | None = None) -> tuple[float, int]:
-    """Return the rank correlation between random knob values and measured values, and the share of samples measured."""
+def knob_correlation(g: audiogan.Generator, knob: str, turns: int, label: str | None = None) -> tuple[float, int]:
+    """Return the rank correlation between random knob settings and measured values, and the number of samples in which
+    the value could be measured."""
     asked = np.random.default_rng(0).uniform(0, 1, turns)
     made = (g.sample(1, seed=i, label=label, knobs={knob: float(x)})[0, 0] for i, x in enumerate(asked))
     found = np.array([KNOBS[knob](x, g.sample_rate) for x in made])

@@ -3,10 +3,10 @@
     python benchmarks/networks.py FOLDER --minutes 15 --seeds 0,1,2 --tune 5 --jobs 2
 
 Each training run has one thread and the same CPU time. `audiogan evaluate` measures it on held-out sounds. With
-``--tune``, each network is first trained with a third of its learning rate, with its own and with three times its own,
-and with another seed. The rate with the smallest Fréchet distance is used. ``--rate`` sets the result of an earlier
-tuning. The table shows the mean, the smallest and the largest value over seeds. Finished runs are not trained again, so
-they can also be measured on other sounds and with your own feature extractor:
+``--tune``, each network is first trained three times with another seed: with a third of its learning rate, with its own
+rate and with three times its own rate. The rate with the smallest Fréchet distance is used. ``--rate`` sets the result
+of an earlier tuning. The table shows the mean, the smallest and the largest value over seeds. Finished runs are not
+trained again, so they can also be measured on other sounds and with your own feature extractor:
 
     python benchmarks/networks.py FOLDER --minutes 15 --apart OTHER_FOLDER --extractor my_judge:Judge --weights judge.pt
 """
@@ -39,7 +39,7 @@ SHOWN = {
     "recall": "recall_capped/logmel",
     "coverage": "coverage_capped/logmel",
 }
-ASKED = {"apart": "--data", "extractor": "--extractor", "weights": "--extractor-weights"}
+EVALUATION_FLAGS = {"apart": "--data", "extractor": "--extractor", "weights": "--extractor-weights"}
 FACTORS = (1 / 3, 1.0, 3.0)
 COMPOSING = Lock()  # Hydra composes one configuration at a time.
 TUNING = 100  # Seed of the runs that tune the learning rate.
@@ -92,7 +92,9 @@ def measure(name: str, factor: float, minutes: float, seed: int, args: argparse.
 
 def evaluation(run_dir: Path, seed: int, args: argparse.Namespace) -> Path:
     """Return the path of the metrics of a run, which depends on the extractor and on the sounds."""
-    given = {flag: str(value) for key, flag in ASKED.items() if (value := getattr(args, key)) and seed != TUNING}
+    given = {
+        flag: str(value) for key, flag in EVALUATION_FLAGS.items() if (value := getattr(args, key)) and seed != TUNING
+    }
     asked = [part for option in given.items() for part in option]
     plain = run_dir / "evaluation.json"
     path = plain.with_stem(f"evaluation-{zlib.crc32(' '.join(asked).encode()):08x}") if asked else plain

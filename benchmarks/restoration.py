@@ -66,7 +66,7 @@ def matrix_gflops() -> float:
 
 
 def build_run(config: str, overrides: list[str], steps: int, folder: str) -> tuple[Trainer, Any]:
-    """Return a trainer without callbacks other than the average of weights, and the composed configuration."""
+    """Return a trainer whose only callback is the moving average of the weights, and the composed configuration."""
     settings = [*overrides, f"trainer.steps={steps}", "engine.device=cpu", "engine.threads=1", f"run_dir={folder}/run"]
     cfg = compose(config, settings)
     trainer = build_trainer(cfg, *open_data(cfg), progress=False)

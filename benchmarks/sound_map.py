@@ -1,4 +1,4 @@
-"""Time and quality of the map of sounds in the studio.
+"""Measure the time and the quality of the map of sounds in the studio.
 
 The time is the CPU time of drawing, rendering, measuring and arranging random sounds, first with cold caches and then
 for other seeds. The quality is the trustworthiness of the map, and for comparison that of the first two principal

@@ -133,7 +133,7 @@ def report(times: dict[str, np.ndarray]) -> None:
 
 
 def commands(repeats: int) -> None:
-    """Return the median and maximum of wall and CPU seconds of commands over several runs."""
+    """Print the median and the largest wall time, and the median CPU time, of each command over several runs."""
     tries = [["--version"], ["--help"], ["list"], ["sample", "-n", "16", "out/", "--run", "drums"]]
     tries += [
         ["morph", "--from", "kick-3", "--to", "snare-8", "out/", "--run", "drums"],

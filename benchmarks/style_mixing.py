@@ -62,7 +62,7 @@ class Styles:
         return torch.cat(parts).clamp(-1, 1)
 
     def mixed(self, coarse: Tensor, fine: Tensor, cut: int) -> Tensor:
-        """Images `[R, C, ...]`: layers below ``cut`` have the styles of row R, the others those of column C."""
+        """Return images `[R, C, ...]`: layers below ``cut`` have the styles of row R, the others those of column C."""
         rows, columns, layers = len(coarse), len(fine), self.net.layers
         below = (torch.arange(layers) < cut)[:, None]
         ws = torch.where(below, coarse[:, None, None], fine[None, :, None])

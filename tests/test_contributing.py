@@ -163,7 +163,7 @@ def test_without_trust_one_line_says_what_to_add(folder: Path, capsys: pytest.Ca
     assert main(shlex.split(EXAMPLES["A network"].commands[0])[1:]) == 0
     capsys.readouterr()
     assert main(["sample", "-n", "1", "out"]) == 2
-    line = "it needs the module my_networks; if you trust that file, add --trust my_networks"
+    line = "it needs the module my_networks; if you trust its code, add --trust my_networks"
     assert capsys.readouterr().err.strip().endswith(line)
 
 

@@ -54,5 +54,5 @@ def test_without_trust_a_bundle_says_what_it_needs(
     file, module = run.folder / "other.audiogan", run.trust[0]
     run.command("export", run.path, file)
     monkeypatch.delitem(sys.modules, module)
-    with pytest.raises(UserError, match=f"needs the module {module}; if you trust that file"):
+    with pytest.raises(UserError, match=f"needs the module {module}; if you trust its code"):
         audiogan.load(file)

@@ -24,6 +24,7 @@ SOUND_TARGETS = ("audiogan.data.open_sounds", "audiogan.data.sounds.sources.open
 IMAGE_TARGETS = ("audiogan.data.open_images", "audiogan.data.images.sources.open_images")
 """The two dotted names of `open_images`: in the public package, and in the module that defines it."""
 IMAGE_SETS = ("mnist", "fashion-mnist", "flowers", "pets", "digits")
+"""Names of data sets that contain images."""
 IGNORED_KEYS = ("_target_", "root", "sets", "holdout", "mirror", "columns", "groups")
 """Keys of the configuration section ``data`` that do not affect a scan."""
 
@@ -83,15 +84,15 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(f"{printable(setting)}: {given} sets it too; remove one of them")
         if "=" not in setting:
             raise UserError(f"{printable(setting)!r} is not a setting; write KEY=VALUE, such as data.long=slice")
-    folder = _expanded(args.folder)
+    folder = _expand_home(args.folder)
     images = args.images or (args.config is None and _holds_images(folder))
     cfg = None
     if args.pairs and (args.config or args.images):
         raise UserError("--pairs is short for --config pix2pix; remove --config and --images, or --pairs")
     if args.pairs or args.config or args.settings:
-        cfg = _composed(args.config or ("pix2pix" if args.pairs else "images" if images else "drums"), args.settings)
+        cfg = _compose(args.config or ("pix2pix" if args.pairs else "images" if images else "drums"), args.settings)
         images = cfg.data.get("_target_") not in SOUND_TARGETS
-    settings = {**_section(cfg), **flags}
+    settings = {**_scan_settings(cfg), **flags}
     if cfg is not None and cfg.data.get("_target_") not in (*SOUND_TARGETS, *IMAGE_TARGETS):
         scan: Scan | None = _scan_table(folder, cfg, flags)
     else:
@@ -112,7 +113,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check_csv(path: Path) -> None:
-    """Raise `UserError` unless ``path`` can be written and is a new file or an older table."""
+    """Raise `UserError` unless ``path`` can be written and is a new file or the table of an earlier scan."""
     from audiogan.files import check_writable_file
 
     check_writable_file(path)
@@ -125,14 +126,14 @@ def _check_csv(path: Path) -> None:
             )
 
 
-def _expanded(folder: str) -> str:
+def _expand_home(folder: str) -> str:
     try:
         return str(Path(folder).expanduser()) if folder.startswith("~") else folder
     except RuntimeError as error:
         raise UserError(f"{printable(folder)}: {error}") from error
 
 
-def _composed(config: str, overrides: Sequence[str]) -> DictConfig:
+def _compose(config: str, overrides: Sequence[str]) -> DictConfig:
     from audiogan.run import config as configuration
 
     cfg = configuration.compose(config, overrides)
@@ -141,7 +142,7 @@ def _composed(config: str, overrides: Sequence[str]) -> DictConfig:
     return cfg
 
 
-def _section(cfg: DictConfig | None) -> dict[str, Any]:
+def _scan_settings(cfg: DictConfig | None) -> dict[str, Any]:
     """Return the settings of the section ``data`` that affect a scan."""
     from omegaconf import OmegaConf
 

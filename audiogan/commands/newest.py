@@ -71,7 +71,7 @@ def find_newest_sound_model(echo: Callable[[str], None] = print) -> Path:
 def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None], shipped: bool = True) -> Path:
     """Return the newest run that fits. Without one, return the shipped drum model, or raise `UserError` if ``shipped``
     is False."""
-    from audiogan.run.model_files import DEFAULT, find_model, list_runs, shipped_models
+    from audiogan.run.model_files import DEFAULT_MODEL, find_model, list_runs, shipped_models
 
     found = list_runs()
     run = next((run for run in found if fits(run)), None)
@@ -80,9 +80,9 @@ def _newest(fits: Callable[[Path], bool], what: str, echo: Callable[[str], None]
         return run
     if not shipped:
         raise UserError(f"--run: there is no run of {what} below runs/; name a run, such as --run runs/handwriting")
-    model = shipped_models().get(DEFAULT) or find_model()
+    model = shipped_models().get(DEFAULT_MODEL) or find_model()
     why = f"no run of {what} below runs/" if found else "no run below runs/"
-    echo(f"model: {DEFAULT}, shipped with audiogan: {why} (choose another one with --run)")
+    echo(f"model: {DEFAULT_MODEL}, shipped with audiogan: {why} (choose another one with --run)")
     return model
 
 

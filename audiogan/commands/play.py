@@ -36,7 +36,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="write a loop of whole bars; sounds that ring beyond its end continue at its beginning",
     )
-    parser.add_argument("--tail", type=float, help=f"seconds after the end of the pattern (default {TAIL:g})")
+    parser.add_argument(
+        "--tail", type=float, help=f"seconds in which sounds ring out after the end of the pattern (default {TAIL:g})"
+    )
     parser.add_argument("--rate", type=int, default=44100, help="sample rate in Hz (default 44100)")
     parser.add_argument("--bits", type=int, default=16, choices=[16, 24], help="bits per sample (default 16)")
 

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         parse_repeated_inputs(args.input),
     )
     from audiogan.model.loading import load
-    from audiogan.model.sample_inputs import expand_inputs, match_sample_count
+    from audiogan.model.sample_inputs import inputs_from_arguments, match_sample_count
     from audiogan.model.sampling import write_samples
 
     generator = load(args.run)
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     if isinstance(args.label, str) and args.label in generator.labels:
         label = args.label
     route = generator.routes.find_unambiguous(args.generator)
-    n, values = match_sample_count(generator, expand_inputs(generator, given, args.out), n)
+    n, values = match_sample_count(generator, inputs_from_arguments(generator, given, args.out), n)
     more: dict[str, Any] = {"inputs": values} if values else {}
     more |= {"route": route} if len(generator.routes) > 1 else {}
     write_samples(generator, args.out, n, seed=seed, label=label, knobs=knobs, truncation=args.truncation, **more)

@@ -77,9 +77,9 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     from audiogan.studio.serving import Server
 
     torch.set_num_threads(1)  # Requests run in parallel, so each uses one core.
-    kit, session = None, None
+    kit, session, applied = None, None, None
     if args.kit is None:
-        generator, watched = _chosen(args.run)
+        generator, watched, applied = _chosen(args.run)
     else:
         (kit, generator), watched = read_kit(args.kit, args.run), None
         session = read_session(read_kit_content(args.kit)[1])
@@ -93,6 +93,7 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
         recordings_dir=folder,
         kit=kit,
         session=session,
+        applied=applied,
     )
     name = socket.gethostname() if args.host in ANY else args.host
     place = f"http://{f'[{name}]' if ':' in name else name}:{listener.getsockname()[1]}/"
@@ -107,6 +108,9 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     if watched:
         address = f"{place}run{query}#{Run.from_folder(watched.absolute(), '').id}"
         print(f"{watched} is watched at {address}", flush=True)
+    if applied:
+        address = f"{place}apply{query}"
+        print(f"{args.run} is on the page Apply at {address}", flush=True)
     if not args.no_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     with contextlib.suppress(KeyboardInterrupt):
@@ -123,32 +127,35 @@ def _warm_up(generator: Generator) -> None:
     gc.freeze()  # Garbage collection of all existing objects would delay requests by 0.1 s.
 
 
-def _chosen(run: str | None) -> tuple[Generator, Path | None]:
-    """Return the model to play and the run to watch, or ``None`` if no run is watched.
+def _chosen(run: str | None) -> tuple[Generator, Path | None, Path | None]:
+    """Return the model to play, the run to watch or ``None``, and the model for the page Apply or ``None``.
 
-    If the run has no checkpoint yet or cannot be played, it is watched while the shipped drums are played.
+    If the run has no checkpoint yet or cannot be played, it is watched while the shipped drums are played. If it makes
+    sounds from given sounds or texts, it is opened on the page Apply.
     """
     from audiogan.commands.newest import find_newest_sound_model
     from audiogan.model.loading import load
-    from audiogan.run.model_files import DEFAULT, find_model, list_runs, shipped_models
+    from audiogan.run.model_files import DEFAULT_MODEL, find_model, list_runs, shipped_models
     from audiogan.studio.runs import MARKS
 
     if run is None:
         where = find_newest_sound_model()
-        others = list_runs() if where == shipped_models()[DEFAULT] else []
-        return load(where), others[0] if others else None
-    where = find_model(run)
-    if not where.is_dir() or not any((where / mark).is_file() for mark in MARKS):
-        return load(where), None
+        others = list_runs() if where == shipped_models()[DEFAULT_MODEL] else []
+        return load(where), others[0] if others else None, None
+    where, watched = find_model(run), None
+    if where.is_dir() and any((where / mark).is_file() for mark in MARKS):
+        watched = where
     reason = "it has no checkpoint yet"
-    if any(where.glob("checkpoints/step-*.ckpt")):
+    if watched is None or any(where.glob("checkpoints/step-*.ckpt")):
         generator = load(where)
         needed = ", ".join(generator.game.required_inputs)
-        if generator.modality.sample_rate is not None and not needed:
-            return generator, None
+        if generator.modality.sample_rate is not None and needed:
+            return load(shipped_models()[DEFAULT_MODEL]), watched, where
+        if watched is None or generator.modality.sample_rate is not None:
+            return generator, None, None
         reason = f"it needs the input {needed}" if needed else f"it makes {generator.modality.noun}s"
     print(f"{where} cannot be played: {reason}; only its progress is shown")
-    return load(shipped_models()[DEFAULT]), where
+    return load(shipped_models()[DEFAULT_MODEL]), where, None
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

@@ -50,18 +50,18 @@ def parse_numbers(texts: Iterable[str], separator: str, flag: str) -> dict[str, 
         separator: character between name and number.
         flag: name of the flag, for messages.
     """
-    return _once((parse_number(text, separator, flag) for text in texts), flag)
+    return _reject_duplicates((parse_number(text, separator, flag) for text in texts), flag)
 
 
 def parse_inputs(texts: Iterable[str]) -> dict[str, str]:
     """Parse texts such as ``NAME=VALUE`` into a dict. Each input name may occur once. The values remain text."""
-    return _once(map(_input, texts), "--input")
+    return _reject_duplicates(map(_split_input, texts), "--input")
 
 
 def parse_repeated_inputs(texts: Iterable[str]) -> dict[str, list[str]]:
     """Parse texts such as ``NAME=VALUE`` into a dict from input names to lists of values."""
     found: dict[str, list[str]] = {}
-    for name, value in map(_input, texts):
+    for name, value in map(_split_input, texts):
         found.setdefault(name, []).append(value)
     return found
 
@@ -88,14 +88,14 @@ def parse_number(text: str, separator: str, flag: str) -> tuple[str, float]:
         raise UserError(f"{flag} {text!r}: write NAME{separator}NUMBER") from None
 
 
-def _input(text: str) -> tuple[str, str]:
+def _split_input(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator or not name.strip():
         raise UserError(f"--input {text!r}: write NAME=VALUE")
     return name.strip(), value
 
 
-def _once(named: Iterable[tuple[str, V]], flag: str) -> dict[str, V]:
+def _reject_duplicates(named: Iterable[tuple[str, V]], flag: str) -> dict[str, V]:
     found: dict[str, V] = {}
     for name, value in named:
         if name in found:

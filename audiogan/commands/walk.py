@@ -22,7 +22,9 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--run", help="run folder, checkpoint or model (default: the newest run below runs/, else the shipped drums)"
     )
     parser.add_argument("--points", default="5", help="number of seeds through which the path goes (default 5)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="duration of one round in seconds (default 10)")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="time in which the path is traversed once, in seconds (default 10)"
+    )
     parser.add_argument("--fps", type=float, default=25.0, help="frames per second, at most 50 for GIF (default 25)")
     parser.add_argument(
         "--columns", help="number of pictures side by side; each column keeps one class (default 1, or one per --input)"
@@ -46,14 +48,14 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
     from audiogan.latents.walk_files import SUFFIXES
     from audiogan.latents.walking import write_walk
     from audiogan.model.loading import load
-    from audiogan.model.sample_inputs import expand_inputs, has_random_inputs
+    from audiogan.model.sample_inputs import has_random_inputs, inputs_from_arguments
 
     check_output(args.out, "walk", SUFFIXES)  # Check before loading the model, to report errors quickly.
     generator = load(args.run)
     if isinstance(args.label, str) and args.label in generator.labels:
         label = args.label  # Names of classes may contain a colon, which otherwise separates a class from its weight.
     moves = has_random_inputs(generator)  # Without random inputs, `write_walk` raises an error.
-    values: dict[str, Any] = expand_inputs(generator, given, args.out) if moves else {}
+    values: dict[str, Any] = inputs_from_arguments(generator, given, args.out) if moves else {}
     write_walk(
         generator,
         args.out,

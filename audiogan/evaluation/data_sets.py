@@ -12,7 +12,7 @@ from audiogan.errors import UserError
 from audiogan.inputs import Classes
 from audiogan.model.generator import Generator
 from audiogan.run.model_files import SUFFIX
-from audiogan.run.settings import make_paths_absolute
+from audiogan.run.settings import make_data_paths_absolute
 from audiogan.run.training import open_data
 
 MAX_EXAMPLES = 4000
@@ -49,7 +49,7 @@ def open_evaluation_data(generator: Generator, data: str | None) -> DataSets:
             advice = "give real data with --data, in one folder per class"
             raise UserError(f"{generator.name}: a model contains no data; {advice}")
         cfg.data.root, data = data, None
-        make_paths_absolute(cfg)
+        make_data_paths_absolute(cfg)
     train, held_out = None, None
     try:
         train, held_out = open_data(cfg)
@@ -61,7 +61,7 @@ def open_evaluation_data(generator: Generator, data: str | None) -> DataSets:
         cfg.data.update({"root": data, "holdout": 0.0})
         if "labels" in cfg.data and all(route.target is None for route in generator.routes.values()):
             cfg.data.labels = "none"
-        make_paths_absolute(cfg)
+        make_data_paths_absolute(cfg)
         real, _ = open_data(cfg)
     if real is None or not len(real):
         raise UserError(f"{generator.name}: no data was held out (few examples, or data.holdout=0); use --data FOLDER")

@@ -45,7 +45,7 @@ class VoiceConversion(Generative):
         critic: network from spectrograms ``[B, 1, n_mels, frames]`` and ``classes`` to logits. Its number of classes is
             twice the number of speakers: one-hot vectors of source and target are concatenated.
         loss: adversarial loss with the methods of `audiogan.losses.LeastSquares`.
-        representation: representation of sounds as spectrograms, such as `audiogan.representations.VocoderMel`.
+        representation: representation of sounds as spectrograms, such as `audiogan.representations.VocodedMel`.
         inputs: inputs of the generator by name: ``source``, ``classes`` and ``speaker``.
         penalties: terms of the critic's loss. A term is added on steps that are multiples of its ``every``.
         adversarial_weight: weight of ``loss``, 0 or more.

@@ -14,7 +14,7 @@ from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Random
 from audiogan.inputs.signal import Signal
 from audiogan.representations import MelSpectrogram, PitchTracker
-from audiogan.representations.vocoder_mel import mel_in_parts
+from audiogan.representations.parts import mel_in_parts
 
 REFERENCE_HZ = 100.0
 """Pitch of 0 octaves."""
@@ -94,9 +94,13 @@ class VoiceSignal(Signal):
         """Return spectrogram and pitch ``[B, n_mels + 3, frames]`` of sounds ``[B, 1, T]``."""
         mel, hertz = mel_in_parts(self.mel, x), self.pitch(x)
         voiced = hertz > 0
-        octaves = torch.where(voiced, hertz, math.nan).div(REFERENCE_HZ).log2()
-        level = octaves.nanmedian(1, keepdim=True).values.nan_to_num()
-        contour = (octaves - level).nan_to_num()
+        octaves = torch.where(voiced, hertz, REFERENCE_HZ).div(REFERENCE_HZ).log2()
+        # The lower median of voiced frames. ONNX has no median that leaves out values.
+        count = voiced.sum(1, keepdim=True)
+        ordered = torch.where(voiced, octaves, math.inf).sort(1).values
+        level = ordered.gather(1, (count - 1).clamp_min(0) // 2)
+        level = torch.where(count > 0, level, 0.0)
+        contour = torch.where(voiced, octaves - level, 0.0)
         return torch.cat([mel, torch.stack([contour, voiced.to(mel.dtype), level.expand_as(contour)], dim=1)], dim=1)
 
     def describe(self) -> str:

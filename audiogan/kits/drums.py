@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-FIRST = 36
+FIRST_FREE_NOTE = 36
 """First MIDI note for pads without a General MIDI note. Most pad controllers start at this note."""
 
 # Role and pad name by MIDI note, in the order of priority: only large kits use the last ones.
@@ -21,8 +21,8 @@ NOTES: dict[int, tuple[str, str]] = {
 }  # fmt: skip
 
 VIBRASLAP, TOM_RIM = 58, 43
-"""Notes 58 and 43. ``VIBRASLAP`` is the vibraslap in General MIDI, but electronic drums of Roland send it for the rim
-of the floor tom. ``TOM_RIM`` is the note of this tom."""
+"""Note 58, and the note of the tom that replaces it. Note 58 is the vibraslap in General MIDI, but electronic drums of
+Roland send it for the rim of the floor tom, whose own note is 43."""
 FAMILIES: dict[int, str] = {
     note: family
     for family, notes in {
@@ -45,7 +45,8 @@ PITCHES: dict[int, int] = {
 }  # fmt: skip
 """Note of each hand drum -> note of the tom with the most similar pitch."""
 
-WORDS: dict[str, set[str]] = {
+# Words in class names, by the drum role that they stand for.
+ROLE_WORDS: dict[str, set[str]] = {
     "kick": {"kick", "kicks", "bd", "bassdrum"},
     "snare": {"snare", "snares", "sd"},
     "clap": {"clap", "claps", "handclap", "handclaps"},
@@ -58,9 +59,9 @@ WORDS: dict[str, set[str]] = {
     "perc": {"perc", "percs", "percussion", "conga", "congas", "bongo", "bongos", "timbale", "timbales", "agogo"}
     | {"cabasa", "maraca", "maracas", "shaker", "guiro", "clave", "claves", "woodblock", "cuica", "triangle", "djembe"},
 }
-HATS = {"hat", "hats", "hihat", "hihats", "hh", "ohh", "chh"}
+HAT_WORDS = {"hat", "hats", "hihat", "hihats", "hh", "ohh", "chh"}
 
-NEAREST: dict[str, tuple[str, ...]] = {
+SIMILAR_ROLES: dict[str, tuple[str, ...]] = {
     "kick": ("tom",),
     "snare": ("clap", "rim", "tom"),
     "rim": ("snare", "clap", "perc"),
@@ -80,27 +81,26 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "effect": ("perc", "rim", "clap", "cowbell"),
     "": ("perc", "rim", "cowbell", "tambourine", "tom", "clap"),
 }
-"""Drum roles that may play a family of notes if the kit lacks the note, the most similar role first. The empty text
-stands for notes without a meaning. Only kick notes may be played by a kick.
+"""Drum roles that may play a family of notes if the kit lacks the note, the most similar role first. The key
+``""`` stands for notes without a drum in General MIDI 2. Only kick notes may be played by a kick.
 """
 
 
 def drum_role(label: str) -> str | None:
-    """Return the drum role of a class name, or None if the class is no drum. The class ``hat_open`` has the role "open
-    hat"."""
+    """Return the drum role of a class name, such as "open hat" for ``hat_open``. None if the class is not a drum."""
     words = re.findall(r"[a-z]+", label.lower())
-    if HATS.intersection(words) or "hihat" in "".join(words):
+    if HAT_WORDS.intersection(words) or "hihat" in "".join(words):
         return "open hat" if {"open", "ohh", "oh"}.intersection(words) else "closed hat"
     if "bassdrum" in "".join(words):
         return "kick"
-    return next((name for name, known in WORDS.items() if known.intersection(words)), None)
+    return next((name for name, known in ROLE_WORDS.items() if known.intersection(words)), None)
 
 
 def assign_notes(labels: Sequence[str], pad_count: int) -> list[tuple[int, str, str]]:
     """Assign MIDI notes, classes and names to the pads of a kit.
 
     Each class gets one pad first. Further pads repeat drums that usually occur several times in a kit, such as toms.
-    Classes that are no drums, and further pads for which General MIDI has no note left, take free notes from 36
+    Classes that are not drums, and further pads for which General MIDI has no note left, take free notes from 36
     upwards.
 
     Args:
@@ -130,12 +130,14 @@ def assign_notes(labels: Sequence[str], pad_count: int) -> list[tuple[int, str, 
         slots += [(None, label, label) for label in labels or [""]]
     slots = slots[:pad_count]
     taken = {note for note, _, _ in slots}
-    free = iter([note for note in [*range(FIRST, 128), *range(FIRST - 1, -1, -1)] if note not in taken])
+    free = iter(
+        [note for note in [*range(FIRST_FREE_NOTE, 128), *range(FIRST_FREE_NOTE - 1, -1, -1)] if note not in taken]
+    )
     placed = [(next(free) if note is None else note, label, title) for note, label, title in slots]
-    return _distinct(placed)
+    return _distinct_names(placed)
 
 
-def _distinct(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
+def _distinct_names(placed: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
     """Return the pads with printable names. A number is appended to names that occur twice."""
     seen: set[str] = set()
     out = []
@@ -173,13 +175,13 @@ def find_pad(note: int, roles: Mapping[int, str | None], *, general_midi: bool =
     if note in roles:
         return note
     family = FAMILIES.get(note, "")
-    for role in (family, *NEAREST[family], None):
+    for role in (family, *SIMILAR_ROLES[family], None):
         if fit := [pad for pad, its in roles.items() if its == role]:
-            return min(fit, key=lambda pad: (_distance(note, pad, role, family), pad))
+            return min(fit, key=lambda pad: (_pad_order(note, pad, role, family), pad))
     return None
 
 
-def _distance(note: int, pad: int, role: str | None, family: str) -> int:
+def _pad_order(note: int, pad: int, role: str | None, family: str) -> int:
     """Return the sort key of a pad among the pads of a role.
 
     For related drums, the pad with the most similar pitch comes first, otherwise the main drum of the role.

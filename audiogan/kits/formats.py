@@ -1,7 +1,7 @@
 """Writers of kits in the formats of samplers: SFZ, Hydrogen, Decent Sampler, and a CSV table for other samplers.
 
-In every format, a note of MIDI velocity v sounds at v / 127 of the amplitude that velocity 127 gives. A pad has layers
-of samples for ranges of velocity. The samples of soft layers are recorded softer already, so the gain of each layer is
+In every format, the amplitude of a note with MIDI velocity v is v / 127 of the amplitude at velocity 127. A pad has one
+sample for each velocity layer. The samples of soft layers are rendered softer already, so the gain of each layer is
 multiplied by 127 / (highest velocity of the layer).
 """
 

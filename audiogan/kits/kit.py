@@ -13,15 +13,15 @@ from audiogan.model.recipe import Recipe
 
 FORMAT = 1
 """Format version of ``kit.json``."""
-MOST_LAYERS = 16
+MAX_LAYERS = 16
 """Maximum number of velocity layers of a pad, a limit set by the drum machine Hydrogen."""
-MOST_PADS = 128
+MAX_PADS = 128
 """Maximum number of pads of a kit, which is the number of MIDI notes."""
-MOST_CLASSES, MOST_KNOBS = 1000, 100
+MAX_CLASSES, MAX_KNOBS = 1000, 100
 """Maximum numbers of classes and of knobs in one recipe."""
-LONGEST_NAME, LONGEST_MODEL = 100, 4096
+MAX_NAME_LENGTH, MAX_MODEL_LENGTH = 100, 4096
 """Maximum numbers of characters of a pad name, and of a model name or path."""
-LEVELS, PANS, TUNES = (-24.0, 12.0), (-1.0, 1.0), (-24.0, 24.0)
+LEVEL_RANGE, PAN_RANGE, TUNE_RANGE = (-24.0, 12.0), (-1.0, 1.0), (-24.0, 24.0)
 """Smallest and largest level of a pad in dB, pan, and tune in semitones."""
 
 
@@ -55,17 +55,15 @@ class Pad:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", tuple(self.layers))
-        if not (isinstance(self.name, str) and self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):
-            raise ValueError(f"pad {self.name!r:.120}: a name is 1 to {LONGEST_NAME} printable characters")
+        if not (isinstance(self.name, str) and self.name.isprintable() and 0 < len(self.name) <= MAX_NAME_LENGTH):
+            raise ValueError(f"pad {self.name!r:.120}: a name is 1 to {MAX_NAME_LENGTH} printable characters")
         if isinstance(self.note, bool) or not isinstance(self.note, int) or not 0 <= self.note <= 127:
             raise ValueError(f"pad {self.name!r}: note={self.note!r:.40} must be a whole number from 0 to 127")
-        if not 1 <= len(self.layers) <= MOST_LAYERS:
-            raise ValueError(
-                f"pad {self.name!r}: {len(self.layers)} layers; the number must be from 1 to {MOST_LAYERS}"
-            )
-        if any(len(recipe.classes) > MOST_CLASSES or len(recipe.knobs) > MOST_KNOBS for recipe in self.layers):
-            raise ValueError(f"pad {self.name!r}: more than {MOST_CLASSES} classes or {MOST_KNOBS} knobs")
-        for key, (low, high) in (("level", LEVELS), ("pan", PANS), ("tune", TUNES)):
+        if not 1 <= len(self.layers) <= MAX_LAYERS:
+            raise ValueError(f"pad {self.name!r}: {len(self.layers)} layers; the number must be from 1 to {MAX_LAYERS}")
+        if any(len(recipe.classes) > MAX_CLASSES or len(recipe.knobs) > MAX_KNOBS for recipe in self.layers):
+            raise ValueError(f"pad {self.name!r}: more than {MAX_CLASSES} classes or {MAX_KNOBS} knobs")
+        for key, (low, high) in (("level", LEVEL_RANGE), ("pan", PAN_RANGE), ("tune", TUNE_RANGE)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"pad {self.name!r}: {key}={value!r:.40} must be from {low:g} to {high:g}")
@@ -119,18 +117,18 @@ class Kit:
             content = json.loads(text)
             if content["kit"] != FORMAT:
                 raise ValueError(f"format {content['kit']!r:.40}; this version reads format {FORMAT}")
-            if not isinstance(content["model"], str) or len(content["model"]) > LONGEST_MODEL:
-                raise ValueError(f"its model is not a name of at most {LONGEST_MODEL} characters")
-            if len(content["pads"]) > MOST_PADS:
-                raise ValueError(f"{len(content['pads'])} pads; a kit has at most {MOST_PADS}")
-            return cls(tuple(_pad(pad) for pad in content["pads"]), content["model"])
+            if not isinstance(content["model"], str) or len(content["model"]) > MAX_MODEL_LENGTH:
+                raise ValueError(f"its model is not a name of at most {MAX_MODEL_LENGTH} characters")
+            if len(content["pads"]) > MAX_PADS:
+                raise ValueError(f"{len(content['pads'])} pads; a kit has at most {MAX_PADS}")
+            return cls(tuple(_pad_from_json(pad) for pad in content["pads"]), content["model"])
         except KeyError as error:
             raise UserError(f"not a kit of audiogan: {error} is missing") from error
         except (TypeError, ValueError, AttributeError, RecursionError) as error:
             raise UserError(f"not a kit of audiogan: {' '.join(str(error).split())[:200]}") from error
 
 
-def _pad(stored: dict[str, Any]) -> Pad:
+def _pad_from_json(stored: dict[str, Any]) -> Pad:
     layers = tuple(Recipe.from_json(json.dumps(one)) for one in stored["layers"])
     # Kits of earlier versions have no level, pan and tune.
     settings = {key: stored[key] for key in ("level", "pan", "tune") if key in stored}

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 
-from audiogan.kits.midi_track import MOST_REPAIRS, TRACK, BadMidi, Track, TrackReader
+from audiogan.kits.midi_track import MAX_REPAIRS, TRACK, BadMidi, Track, TrackReader
 
 DEFAULT_TEMPO = 500_000
 """Tempo before the first tempo event, in microseconds per beat."""
@@ -24,9 +24,9 @@ FRAME_RATES = {24: 24.0, 25: 25.0, 29: 30000 / 1001, 30: 30.0}
 """Frames per second by the number of the SMPTE format. Number 29 stands for "30 drop-frame", which runs at 29.97 frames
 per second."""
 HEADER = b"MThd"
-ALIGNED = 24
-"""Inverse of a distance in beats. The end of a track counts as the end of a bar if it is at most this distance from the
-bar line. Some programs write the end one tick late.
+END_TOLERANCE = 24
+"""The end of a track counts as the end of a bar if it is at most ``1 / END_TOLERANCE`` beats from the bar line, because
+some programs write the end one tick late.
 """
 
 
@@ -119,7 +119,7 @@ class Clock:
         if self.beat is None:
             raise BadMidi("its times are in SMPTE frames, which have no bars")
         bars, line = self._bar_line(last)
-        slack = self.beat // ALIGNED
+        slack = self.beat // END_TOLERANCE
         more, later = self._bar_line(max(end - slack - 1, 0))
         if abs(later - end) <= slack and later > line:
             bars, line = more, later
@@ -175,11 +175,11 @@ def read_midi(content: bytes) -> Song:
     groups = [[track] for track in tracks] if form == 2 else [tracks]
     xg = any(track.xg for track in tracks)
     drums = set[int]().union(*(track.drums | (track.xg_drums if xg else set()) for track in tracks))
-    parts = [_joined(group, division) for group in groups]
+    parts = [_join_tracks(group, division) for group in groups]
     return Song(parts, drums, any(track.general_midi for track in tracks), problems)
 
 
-def _joined(tracks: list[Track], division: int) -> Part:
+def _join_tracks(tracks: list[Track], division: int) -> Part:
     """Return tracks that are played at once. Tempo events and time signatures of any track apply to all tracks."""
     tempi = chain.from_iterable(track.tempi for track in tracks)
     meters = chain.from_iterable(track.meters for track in tracks)
@@ -225,7 +225,7 @@ def _read_tracks(content: bytes, at: int, stop: int, problems: list[str]) -> tup
     """
     tracks: list[Track] = []
     skipped: list[str] = []
-    repairs = MOST_REPAIRS
+    repairs = MAX_REPAIRS
     while at < stop:
         size, start = int.from_bytes(content[at + 4 : at + 8], "big"), at + 8
         if content[at : at + 4] == TRACK and start <= stop:

@@ -11,7 +11,7 @@ OTHER_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0x
 but are skipped if present.
 """
 END_OF_TRACK, SET_TEMPO, TIME_SIGNATURE = 0x2F, 0x51, 0x58
-LARGEST_BEAT = 6
+MAX_BEAT_EXPONENT = 6
 """Largest exponent of two for the denominator of a time signature: 64th notes."""
 XG_ON = bytes.fromhex("4c00007e00")
 """Yamaha's system exclusive message "XG System On", without the manufacturer and device bytes."""
@@ -19,15 +19,15 @@ GS_RESET = bytes.fromhex("421240007f00")
 """Roland's system exclusive message "GS Reset", without the manufacturer and device bytes."""
 GM2_DRUMS, XG_DRUMS = 120, 127
 """Bank numbers (controller 0) of drum kits in General MIDI 2 and in Yamaha XG."""
-CHOKE = 64
+CHOKE_PRESSURE = 64
 """Lowest pressure of polyphonic aftertouch that chokes a cymbal. Electronic drums send 127 when a hand holds the
 cymbal. The fingers of a player on a pad controller cause lower values.
 """
 TRACK = b"MTrk"
-LOOKAHEAD, CLEAN = 64, 100
+LOOKAHEAD, CLEAN_EVENTS = 64, 100
 """Limits of the search for the next valid event after damage: number of bytes that are tried, and number of events that
 must follow without an error. Fewer events are enough at the end of the track."""
-MOST_REPAIRS = 32
+MAX_REPAIRS = 32
 """Maximum number of damaged places in a file after which the reader tries to continue."""
 
 
@@ -41,7 +41,7 @@ class Track:
 
     Attributes:
         notes: tick, channel (0 ... 15), note and velocity (1 ... 127) of each note.
-        chokes: tick, channel and note of each polyphonic aftertouch with a pressure of at least `CHOKE`.
+        chokes: tick, channel and note of each polyphonic aftertouch with a pressure of at least `CHOKE_PRESSURE`.
         tempi: tick and tempo (microseconds per beat) of each tempo event.
         meters: tick, numerator and denominator of each time signature.
         end: tick of the last event.
@@ -50,8 +50,9 @@ class Track:
         xg: whether the track contains the message `XG_ON`, so that drum banks of XG apply to the whole file.
         general_midi: whether the track selects General MIDI, General MIDI 2, Roland GS or Yamaha XG.
         ended: whether the track contains the end-of-track event.
-        repairs: number of damaged places after which the reader tried to continue.
-        problems: description of each defect of the track and of what was left out because of it.
+        repairs: number of times that the reader tried to resume after damaged data.
+        problems: one line of text for each defect of the track. For damaged data, it states the position and the number
+            of bytes that were left out.
     """
 
     notes: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -77,7 +78,7 @@ class TrackReader:
     Args:
         data: content of the chunk. It may be longer than the chunk if the length of the chunk is unknown.
         size: length of the chunk according to its header, in bytes.
-        max_repairs: maximum number of damaged places after which the reader tries to continue.
+        max_repairs: largest number of times that the reader tries to resume after damaged data.
     """
 
     def __init__(self, data: bytes, size: int, max_repairs: int = 0) -> None:
@@ -113,7 +114,7 @@ class TrackReader:
                 start, count = self.at, count + 1
                 if self.track.ended and (data[start : start + 4] == TRACK or start == self.size):
                     break
-                self._event()
+                self._read_event()
         except IndexError:
             return start, "the data ends within an event"
         except BadMidi as error:
@@ -121,10 +122,10 @@ class TrackReader:
         return None
 
     def _next_event(self, damaged: int) -> int | None:
-        """Return the position of an event after a damaged event from which reading succeeds, or None.
+        """Return the position after a damaged event at which the next events can be read without an error, or None.
 
-        The end of a damaged event may look like the beginning of a long delta time. Therefore, the function selects the
-        smallest delta time within four bytes.
+        The last bytes of a damaged event may look like the first bytes of a long delta time. Therefore, of all possible
+        positions within four bytes, the one with the smallest delta time is selected.
         """
         if self.track.ended or self.track.repairs == self.max_repairs:
             return None
@@ -134,15 +135,15 @@ class TrackReader:
             if found and start >= min(found) + 4:
                 break
             trial = TrackReader(self.data[start:], self.size - start)
-            clean = trial._read_events(CLEAN) is None and (trial.track.ended or trial.at < len(trial.data))
+            clean = trial._read_events(CLEAN_EVENTS) is None and (trial.track.ended or trial.at < len(trial.data))
             if clean and trial.track.notes and not trial.high:
-                found[start] = TrackReader(trial.data, 0)._number()
+                found[start] = TrackReader(trial.data, 0)._variable_length()
         self.status = 0
         return min(found, key=lambda start: found[start], default=None)
 
-    def _event(self) -> None:
+    def _read_event(self) -> None:
         """Read one event with its delta time."""
-        delta = self._number()
+        delta = self._variable_length()
         first = self.data[self.at]
         if first >= 0x80:
             self.at += 1
@@ -151,11 +152,11 @@ class TrackReader:
             self.at += 1
             body = self._block()
             self._advance(delta)
-            self._meta(kind, body)
+            self._meta_event(kind, body)
         elif first in (0xF0, 0xF7):
             body = self._block()
             self._advance(delta)
-            self._exclusive(body)
+            self._system_exclusive(body)
         elif first > 0xF0:
             if first not in OTHER_BYTES:
                 raise BadMidi(f"undefined status byte 0x{first:02x}")
@@ -169,13 +170,13 @@ class TrackReader:
             if self.at > len(self.data):
                 raise IndexError
             self._advance(delta)
-            self._message(self.status & 0xF0, self.status & 0x0F, self.data[at : self.at])
+            self._channel_message(self.status & 0xF0, self.status & 0x0F, self.data[at : self.at])
 
     def _advance(self, delta: int) -> None:
         self.tick += delta
         self.track.end = self.tick
 
-    def _message(self, kind: int, channel: int, values: bytes) -> None:
+    def _channel_message(self, kind: int, channel: int, values: bytes) -> None:
         """Process a channel message. A note number above 127 is left out; other values above 127 become 127."""
         track = self.track
         if kind in (0x90, 0xA0) and values[0] > 127:
@@ -188,12 +189,12 @@ class TrackReader:
                 track.drums.add(channel)
             elif self.banks.get(channel) == XG_DRUMS:
                 track.xg_drums.add(channel)
-        elif kind == 0xA0 and values[1] >= CHOKE:
+        elif kind == 0xA0 and values[1] >= CHOKE_PRESSURE:
             track.chokes.append((self.tick, channel, values[0]))
         elif kind == 0xB0 and values[0] == 0:
             self.banks[channel] = values[1]
 
-    def _meta(self, kind: int, body: bytes) -> None:
+    def _meta_event(self, kind: int, body: bytes) -> None:
         track = self.track
         if kind == END_OF_TRACK:
             if track.ended:
@@ -209,15 +210,15 @@ class TrackReader:
                 why = "of 0" if len(body) == 3 else f"of {len(body)} bytes (it should have 3)"
                 track.problems.append(f"a tempo {why} is ignored")
         elif kind == TIME_SIGNATURE:
-            if len(body) >= 2 and body[0] and body[1] <= LARGEST_BEAT:
+            if len(body) >= 2 and body[0] and body[1] <= MAX_BEAT_EXPONENT:
                 track.meters.append((self.tick, body[0], 1 << body[1]))
             else:
                 track.problems.append(f"the time signature {body[:4].hex(' ') or '(empty)'} is ignored")
 
-    def _exclusive(self, body: bytes) -> None:
+    def _system_exclusive(self, body: bytes) -> None:
         """Process a system exclusive message."""
         track = self.track
-        track.drums |= _declared(body)
+        track.drums |= _drum_channel(body)
         xg = body[:1] == b"\x43" and body[2:7] == XG_ON
         track.xg |= xg
         gm = body[:1] == b"\x7e" and body[2:4] in (b"\x09\x01", b"\x09\x03")
@@ -226,7 +227,7 @@ class TrackReader:
     def _count(self, what: str) -> None:
         self.high[what] = self.high.get(what, 0) + 1
 
-    def _number(self) -> int:
+    def _variable_length(self) -> int:
         """Read a variable-length quantity of at most four bytes."""
         value = 0
         for _ in range(4):
@@ -239,14 +240,14 @@ class TrackReader:
 
     def _block(self) -> bytes:
         """Read a block of bytes that begins with its length."""
-        size = self._number()
+        size = self._variable_length()
         start, self.at = self.at, self.at + size
         if self.at > len(self.data):
             raise BadMidi(f"an event of {size:,} bytes is longer than the rest of the track")
         return self.data[start : self.at]
 
 
-def _declared(exclusive: bytes) -> set[int]:
+def _drum_channel(exclusive: bytes) -> set[int]:
     """Return the channel that a system exclusive message declares as a drum channel.
 
     The messages are "use for rhythm part" of Roland GS and "part mode" of Yamaha XG.

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Iterable
 
 TICKS = 480
-"""Ticks of a beat."""
-STROKE = 60
+"""Number of ticks in a beat."""
+MAX_NOTE_TICKS = 60
 """Longest duration of a note, in ticks. Drums ignore the end of a note."""
 DRUM_ON, DRUM_OFF = 0x99, 0x89
 """Status bytes of notes on channel 10, the drum channel of General MIDI."""
@@ -36,7 +36,7 @@ def midi_file(notes: Iterable[tuple[float, int, int]], beats: float, tempo: floa
     events: list[tuple[int, bytes]] = []
     following: dict[int, int] = {}
     for tick, note, velocity in reversed(strokes):
-        off = min(tick + STROKE, following.get(note, max(end, tick + 1)))
+        off = min(tick + MAX_NOTE_TICKS, following.get(note, max(end, tick + 1)))
         events += [(off, bytes([DRUM_OFF, note, 64])), (tick, bytes([DRUM_ON, note, velocity]))]
         following[note] = tick
     # Events of the same tick are sorted by their status byte, so that a note ends before the next one starts.

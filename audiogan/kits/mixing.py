@@ -19,10 +19,10 @@ from audiogan.kits.saving import hat_type
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-CHOKE = 0.01
-"""Fade-out of a sound that is choked, in seconds."""
+CHOKE_SECONDS = 0.01
+"""Duration of the fade-out of a sound that is choked, in seconds."""
 CYMBALS = ("crash", "ride", "open hat")
-"""Drum roles that polyphonic aftertouch chokes."""
+"""Drum roles of pads that a message of polyphonic aftertouch chokes."""
 PEAK_DB = -1.0
 """Maximum sample peak of the result, in dB of full scale. A louder result is attenuated as a whole."""
 
@@ -97,7 +97,7 @@ def place_strokes(
     sample_rate: int,
     period: int | None,
 ) -> list[Stroke]:
-    """Return the strokes of notes, with the samples at which hi-hats and cymbals are choked.
+    """Convert notes to strokes, with the positions at which hi-hats and cymbals are choked.
 
     Args:
         kit: the kit.
@@ -141,7 +141,7 @@ def mix_strokes(
     strokes: list[Stroke], sounds: list[list[NDArray[np.float32]]], length: int, sample_rate: int
 ) -> NDArray[np.float32]:
     """Return the sum of all strokes ``[C, length]``. If a sound is cut at the end, the sum is faded out."""
-    fade = max(1, round(CHOKE * sample_rate))
+    fade = max(1, round(CHOKE_SECONDS * sample_rate))
     out = np.zeros((sounds[0][0].shape[0], length), np.float32)
     cut = False
     for stroke in strokes:
@@ -149,7 +149,7 @@ def mix_strokes(
         layer = next(i for i, (_, high) in enumerate(borders) if stroke.velocity <= high)
         wave = sounds[stroke.pad][layer] * np.float32(stroke.velocity / borders[layer][1])
         if stroke.choke is not None:
-            wave = _choked(wave, stroke.choke - stroke.start, fade)
+            wave = _choke(wave, stroke.choke - stroke.start, fade)
         room = length - stroke.start
         if wave.shape[1] > room:
             wave, cut = wave[:, : max(room, 0)], True
@@ -161,7 +161,7 @@ def mix_strokes(
 
 
 def _wrap(wave: NDArray[np.float32], period: int) -> NDArray[np.float32]:
-    """Return one period ``[C, period]`` of a wave that is repeated with this period and added up."""
+    """Cut a wave into parts of ``period`` samples. Return the sum ``[C, period]`` of all parts."""
     out = wave[:, :period].copy()
     for start in range(period, wave.shape[1], period):
         part = wave[:, start : start + period]
@@ -178,7 +178,7 @@ def limit_peak(wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     return wave, ceiling / peak
 
 
-def _choked(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32]:
+def _choke(wave: NDArray[np.float32], at: int, fade: int) -> NDArray[np.float32]:
     """Return a wave ``[C, T]`` that fades out from sample ``at``."""
     if at >= wave.shape[1]:
         return wave

@@ -6,8 +6,9 @@ import hashlib
 import re
 import unicodedata
 
-LONGEST_STEM, MOST_BYTES = 60, 150
-"""Maximum numbers of characters and of UTF-8 bytes of a file name without suffix. File systems allow 255 bytes in all.
+MAX_STEM_LENGTH, MAX_STEM_BYTES = 60, 150
+"""Maximum numbers of characters and of UTF-8 bytes of a file name without suffix. File systems allow 255 bytes
+altogether.
 """
 JOINERS = "\u200c\u200d"
 """Zero-width joiners. They are kept although they are not printable, because Persian words and many emoji need them."""
@@ -33,8 +34,8 @@ def file_stem(text: str, *, ascii_only: bool = False, default: str = "kit") -> s
         default: file name used if no character of the name can be kept.
     """
     whole = unicodedata.normalize("NFC", text)
-    stem = ascii_stem(whole) if ascii_only else re.sub("\0+", "-", "".join(c if _kept(c) else "\0" for c in whole))
-    stem = stem[:LONGEST_STEM].encode()[:MOST_BYTES].decode(errors="ignore").strip(" .-")
+    stem = ascii_stem(whole) if ascii_only else re.sub("\0+", "-", "".join(c if _is_kept(c) else "\0" for c in whole))
+    stem = stem[:MAX_STEM_LENGTH].encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip(" .-")
     if stem.split(".")[0].strip().casefold() in RESERVED:
         stem = f"{default}-{stem}"
     if stem and stem == whole:
@@ -49,8 +50,8 @@ def ascii_stem(text: str) -> str:
     """Return the ASCII letters, digits, spaces, ``_`` and ``-`` of a text for use in a file name. The result may be
     empty."""
     ascii_ = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9_ -]+", "-", ascii_).strip(" -")[:LONGEST_STEM].strip(" -")
+    return re.sub(r"[^A-Za-z0-9_ -]+", "-", ascii_).strip(" -")[:MAX_STEM_LENGTH].strip(" -")
 
 
-def _kept(character: str) -> bool:
+def _is_kept(character: str) -> bool:
     return character in " _-." or unicodedata.category(character)[0] in "LMN"

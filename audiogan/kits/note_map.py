@@ -12,13 +12,13 @@ from audiogan.errors import UserError
 from audiogan.files import read_small_file
 from audiogan.kits.drums import drum_role
 from audiogan.kits.kit import Kit
-from audiogan.utils.names import match_name, unknown_name
+from audiogan.utils.names import describe_unknown_name, match_name
 from audiogan.utils.text import printable
 
-LARGEST_MAP = 1 << 20
+MAX_MAP_BYTES = 1 << 20
 """Maximum size of a map, in bytes."""
-SILENT = ("none", "off", "-")
-"""Values that leave a note out."""
+NO_PAD = ("none", "off", "-")
+"""Values in a map of notes that assign no pad, so that the note is not played."""
 
 NoteMap = Mapping[int, int | str | None]
 """Assignment of MIDI notes: the name of a pad, the MIDI note of a pad, or None to leave the note out."""
@@ -42,7 +42,7 @@ def read_note_map(path: str | os.PathLike[str]) -> dict[int, int | str | None]:
         {24: 'kick', 58: 'low tom', 99: None}
     """
     path = Path(path)
-    content = read_small_file(path, LARGEST_MAP, "map of notes")
+    content = read_small_file(path, MAX_MAP_BYTES, "map of notes")
     try:
         node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
     except (UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
@@ -61,12 +61,12 @@ def read_note_map(path: str | os.PathLike[str]) -> dict[int, int | str | None]:
             raise UserError(f"{line}: the note {note} occurs twice; remove one of the lines")
         text = value.value.strip()
         number = _note(text)
-        found[note] = None if text.lower() in (*SILENT, "null", "~", "") else text if number is None else number
+        found[note] = None if text.lower() in (*NO_PAD, "null", "~", "") else text if number is None else number
     return found
 
 
 def resolve_note_map(note_map: NoteMap, kit: Kit) -> dict[int, int | None]:
-    """Return the notes of the pads that a map names.
+    """Convert the pads in a map of notes, which may be names, to MIDI notes.
 
     Args:
         note_map: assignment of MIDI notes, see `read_note_map`.
@@ -96,7 +96,8 @@ def _target(note: int, target: int | str | None, names: dict[str, int], notes: s
     if isinstance(target, str):
         name = match_name(target, list(names))
         if name is None:
-            raise UserError(f"map of notes, note {note}: the kit has no pad {unknown_name(target, list(names))}")
+            unknown = describe_unknown_name(target, list(names))
+            raise UserError(f"map of notes, note {note}: the kit has no pad {unknown}")
         return names[name]
     if target not in notes:
         listed = ", ".join(map(str, sorted(notes)))

@@ -9,15 +9,15 @@ from typing import IO
 from audiogan.errors import UserError
 
 KIT = "kit.json"
-LARGEST_KIT = 1 << 24
+MAX_KIT_BYTES = 1 << 24
 """Maximum size of ``kit.json``, in bytes."""
-LARGEST_DIRECTORY = 1 << 22
+MAX_DIRECTORY_BYTES = 1 << 22
 """Maximum size of the list of files in a ZIP archive, in bytes. A kit of 2,048 files needs less than 0.3 MB."""
 END, END_SIZE = b"PK\5\6", 22
-"""Signature and size of the last record of a ZIP archive, without the comment of the archive."""
+"""Signature and size in bytes of the last record of a ZIP archive, without the comment of the archive."""
 
 
-def read_kit_file(stream: IO[bytes], max_bytes: int = LARGEST_KIT) -> bytes:
+def read_kit_file(stream: IO[bytes], max_bytes: int = MAX_KIT_BYTES) -> bytes:
     """Return the content of ``kit.json``, which is the stream itself or a file in a ZIP archive.
 
     No file is extracted from the archive, and at most ``max_bytes`` are decompressed. If the archive contains several
@@ -66,6 +66,6 @@ def _check_directory(stream: IO[bytes]) -> None:
     at = tail.rfind(END)
     if at < 0 or len(tail) < at + END_SIZE:
         raise UserError("a damaged ZIP archive (its end is missing)")
-    if int.from_bytes(tail[at + 12 : at + 16], "little") > LARGEST_DIRECTORY:
+    if int.from_bytes(tail[at + 12 : at + 16], "little") > MAX_DIRECTORY_BYTES:
         raise UserError("the archive contains too many files for a kit")
     stream.seek(0)

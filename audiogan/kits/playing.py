@@ -25,16 +25,16 @@ from audiogan.kits.rendering import render_pads
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-DRUMS = 9
+DRUM_CHANNEL = 9
 """Drum channel of General MIDI (channel 10), counted from 0."""
-LARGEST_FILE, MOST_NOTES, LONGEST = 1 << 20, 100_000, 900.0
+MAX_FILE_BYTES, MAX_NOTES, MAX_SECONDS = 1 << 20, 100_000, 900.0
 """Limits of a MIDI pattern: file size in bytes, number of notes, and duration in seconds."""
-LONGEST_REST = 15.0
+MAX_REST_SECONDS = 15.0
 """Maximum rest after the last drum note, in seconds. A longer rest is cut, because usually only other instruments play
 during it."""
-SHORTEST_LOOP = 0.01
+MIN_LOOP_SECONDS = 0.01
 """Minimum duration of a loop, in seconds."""
-MOST_REMARKS = 8
+MAX_REMARKS = 8
 """Maximum number of remarks about defects of a file."""
 
 
@@ -45,7 +45,7 @@ class Pattern:
     Attributes:
         strokes: time in seconds, MIDI note and velocity (1 ... 127), sorted by time.
         seconds: duration up to the end of the longest track, or up to the last note if a rest longer than
-            `LONGEST_REST` follows it. For a loop, the duration of whole bars.
+            `MAX_REST_SECONDS` follows it. For a loop, the duration of whole bars.
         remarks: one line of text for each kind of content that was left out, and for each defect of the file.
         chokes: time in seconds and MIDI note of each message that chokes a cymbal, sorted by time.
         bars: number of bars of a loop, None for other patterns.
@@ -112,8 +112,8 @@ def play_pattern(
         >>> wave.shape  # a bar of 120 beats a minute
         (1, 88200)
     """
-    if not 0 <= tail <= LONGEST:
-        raise UserError(f"tail={tail} must be from 0 to {LONGEST:g} seconds")
+    if not 0 <= tail <= MAX_SECONDS:
+        raise UserError(f"tail={tail} must be from 0 to {MAX_SECONDS:g} seconds")
     pattern = read_pattern(midi_path, loop=loop)
     played = _assign_pads(pattern, kit, resolve_note_map(note_map or {}, kit), [*pattern.remarks], echo, midi_path)
     # All pads are rendered, because the balance of a kit depends on all of them.
@@ -190,27 +190,29 @@ def read_pattern(path: str | os.PathLike[str], *, loop: bool = False) -> Pattern
     """
     path = Path(path)
     try:
-        song = read_midi(read_small_file(path, LARGEST_FILE, "pattern"))
+        song = read_midi(read_small_file(path, MAX_FILE_BYTES, "pattern"))
     except BadMidi as error:
         raise UserError(f"{path}: not a MIDI file that can be played ({error})") from error
-    remarks = song.problems[:MOST_REMARKS]
-    if len(song.problems) > MOST_REMARKS:
-        remarks.append(f"and {len(song.problems) - MOST_REMARKS:,} more defects of the file")
+    remarks = song.problems[:MAX_REMARKS]
+    if len(song.problems) > MAX_REMARKS:
+        remarks.append(f"and {len(song.problems) - MAX_REMARKS:,} more defects of the file")
     counts = Counter(channel for part in song.parts for _, channel, _, _ in part.notes)
     if not counts:
         defects = f" ({'; '.join(remarks)[:150]})" if remarks else ""
         raise UserError(f"{path}: has no notes to play{defects}")
-    drums = set(counts) & (song.drums | {DRUMS})
+    drums = set(counts) & (song.drums | {DRUM_CHANNEL})
     played = drums or set(counts)
     if not drums:
-        remarks.append(f"no notes on the drum channel 10; all notes are played as drums: {_named(counts, played)}")
+        remarks.append(
+            f"no notes on the drum channel 10; all notes are played as drums: {_describe_channels(counts, played)}"
+        )
     elif other := set(counts) - played:
         channels = ", ".join(str(channel + 1) for channel in sorted(played))
-        remarks.append(f"left out: {_named(counts, other)}; drums are on channel {channels}")
-    return _pattern(path, song, played, remarks, loop)
+        remarks.append(f"left out: {_describe_channels(counts, other)}; drums are on channel {channels}")
+    return _join_parts(path, song, played, remarks, loop)
 
 
-def _named(counts: Counter[int], channels: Iterable[int]) -> str:
+def _describe_channels(counts: Counter[int], channels: Iterable[int]) -> str:
     """Return a list of channels with their numbers of notes."""
     return ", ".join(
         f"{counts[channel]:,} note{'s' * (counts[channel] != 1)} on channel {channel + 1}"
@@ -218,7 +220,7 @@ def _named(counts: Counter[int], channels: Iterable[int]) -> str:
     )
 
 
-def _pattern(path: Path, song: Song, played: set[int], remarks: list[str], loop: bool) -> Pattern:
+def _join_parts(path: Path, song: Song, played: set[int], remarks: list[str], loop: bool) -> Pattern:
     """Return the notes of the played channels of a song."""
     strokes: list[tuple[float, int, int]] = []
     chokes: list[tuple[float, int]] = []
@@ -229,16 +231,16 @@ def _pattern(path: Path, song: Song, played: set[int], remarks: list[str], loop:
         if not mine:
             continue
         last, end = max(mine)[0], part.end
-        if start + time(last) > LONGEST:
-            raise UserError(f"{path}: lasts more than {LONGEST / 60:g} minutes, the limit; cut it into parts")
+        if start + time(last) > MAX_SECONDS:
+            raise UserError(f"{path}: lasts more than {MAX_SECONDS / 60:g} minutes, the limit; cut it into parts")
         rest = time(end) - time(last)
-        if rest > LONGEST_REST or start + time(end) > LONGEST:
+        if rest > MAX_REST_SECONDS or start + time(end) > MAX_SECONDS:
             remarks.append(f"left out: {rest:,.0f} seconds without a stroke at the end")
             end = last
         strokes += [(start + time(tick), note, velocity) for tick, note, velocity in mine]
         chokes += [(start + time(tick), note) for tick, channel, note in part.chokes if channel in played]
-        if len(strokes) > MOST_NOTES:
-            raise UserError(f"{path}: has more than {MOST_NOTES:,} notes, the limit; cut it into parts")
+        if len(strokes) > MAX_NOTES:
+            raise UserError(f"{path}: has more than {MAX_NOTES:,} notes, the limit; cut it into parts")
         duration = time(end)
         if loop:
             count, duration = _bars(path, part.clock, last, end)
@@ -260,8 +262,9 @@ def _bars(path: Path, clock: Clock, last: int, end: int) -> tuple[int, float]:
         bars, duration = clock.loop(last, end)
     except BadMidi as error:
         raise UserError(f"{path}: cannot be a loop of whole bars: {error}; remove --loop") from error
-    if not SHORTEST_LOOP <= duration <= LONGEST:
+    if not MIN_LOOP_SECONDS <= duration <= MAX_SECONDS:
         raise UserError(
-            f"{path}: its {bars:,} bars last {duration:,.3g} seconds; a loop must last {SHORTEST_LOOP} to {LONGEST:g}"
+            f"{path}: its {bars:,} bars last {duration:,.3g} seconds; "
+            f"a loop must last {MIN_LOOP_SECONDS} to {MAX_SECONDS:g}"
         )
     return bars, duration

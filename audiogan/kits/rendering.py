@@ -21,15 +21,15 @@ LOUDNESS = -26.0
 below `CEILING_DB`."""
 CEILING_DB = -1.0
 """Highest true peak of a kit, in dBTP: the limit that EBU R 128 recommends."""
-MEASURED_RATE = 44_100
+MEASUREMENT_RATE = 44_100
 """Sample rate of the sounds whose loudness and peak are measured, in Hz. It does not depend on the sample rate of the
 result, so the balance of a kit is the same at all sample rates."""
-WINDOW = 0.4
-"""Window of the momentary loudness, in seconds."""
+WINDOW_SECONDS = 0.4
+"""Length of the window in which momentary loudness is measured, in seconds."""
 ONSET_DB, SILENCE_DB = -40.0, -60.0
 """Levels at which a sound starts and ends, in dB relative to its peak."""
-FADE = 0.01
-"""Fade-out at the end of a sound, in seconds."""
+FADE_SECONDS = 0.01
+"""Duration of the fade-out at the end of a sound, in seconds."""
 RATES = (8000, 192_000)
 """Minimum and maximum sample rate of a rendered kit, in Hz."""
 
@@ -54,8 +54,8 @@ class Balance:
     Attributes:
         pads: gain of each layer of each pad in dB. It does not depend on the other pads of the kit.
         kit: gain of the whole kit in dB.
-        attenuation: reduction of each pad in LU. It is above 0 for pads whose peaks do not allow the loudness of the
-            other pads.
+        attenuation: reduction of each pad in LU. It is above 0 for pads with peaks so high that they cannot be as
+            loud as the other pads.
     """
 
     pads: list[list[float]]
@@ -127,8 +127,8 @@ def balance_kit(pads: Sequence[Pad], measures: Sequence[Sequence[Measure]], loud
 def pan_factors(pan: float) -> tuple[float, float]:
     """Return the factors of the left and right channel for a pan from -1 to 1.
 
-    The sum of their squares is constant (constant-power law). Relative to a sound at the side, each channel of a sound
-    in the centre has -3 dB. The factors are scaled so that the centre has the factor 1.
+    The sum of the squares of both factors is 2 for every pan (constant-power law). Both factors are 1 in the centre. At
+    a side, the factor of its channel is the square root of 2 (+3 dB), and the other factor is 0.
     """
     if pan == 0:
         return 1.0, 1.0
@@ -190,8 +190,8 @@ def render_hits(
     raw = generator.render([recipe for pad in kit.pads for recipe in pad.layers])
     waves = prepare_pads(raw, kit.pads, generator.sample_rate, sample_rate)
     measured = waves
-    if sample_rate != MEASURED_RATE:
-        measured = prepare_pads(raw, kit.pads, generator.sample_rate, MEASURED_RATE)
+    if sample_rate != MEASUREMENT_RATE:
+        measured = prepare_pads(raw, kit.pads, generator.sample_rate, MEASUREMENT_RATE)
     measures = [[measure_layer(wave) for wave in layers] for layers in measured]
     balance = balance_kit(kit.pads, measures, loudness)
     stereo = any(pad.pan for pad in kit.pads)
@@ -224,7 +224,7 @@ def prepare_pads(
         sample_rate: sample rate of the result in Hz.
     """
     waves = iter(waves)
-    return [[_cut(next(waves), rate, sample_rate, pad.tune) for _ in pad.layers] for pad in pads]
+    return [[_tune_and_trim(next(waves), rate, sample_rate, pad.tune) for _ in pad.layers] for pad in pads]
 
 
 def place_layer(wave: NDArray[np.float64], gain: float, pan: float, stereo: bool) -> NDArray[np.float32]:
@@ -240,7 +240,7 @@ def place_layer(wave: NDArray[np.float64], gain: float, pan: float, stereo: bool
     return (wave * 10 ** (gain / 20)).astype(np.float32)
 
 
-def _cut(wave: NDArray[np.float32], rate: float, sample_rate: int, tune: float = 0.0) -> NDArray[np.float64]:
+def _tune_and_trim(wave: NDArray[np.float32], rate: float, sample_rate: int, tune: float = 0.0) -> NDArray[np.float64]:
     """Return a wave ``[C, T]`` tuned, resampled, trimmed from onset to end, and faded out."""
     import soxr
 
@@ -254,15 +254,15 @@ def _cut(wave: NDArray[np.float32], rate: float, sample_rate: int, tune: float =
     first = int((size >= size.max() * 10 ** (ONSET_DB / 20)).argmax())
     last = len(size) - int((size[::-1] >= size.max() * 10 ** (SILENCE_DB / 20)).argmax())
     y = y[:, first:last].copy()
-    fade = min(round(FADE * sample_rate), y.shape[1])
+    fade = min(round(FADE_SECONDS * sample_rate), y.shape[1])
     y[:, y.shape[1] - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade)) ** 2
     return y
 
 
 def measure_layer(wave: NDArray[np.floating]) -> Measure:
-    """Measure the loudness and the true peaks of a sound ``[C, T]`` with the sample rate `MEASURED_RATE`."""
-    peaks = tuple(true_peak(channel[None], MEASURED_RATE) for channel in wave)
-    return Measure(momentary_loudness(wave, MEASURED_RATE), peaks)
+    """Measure the loudness and the true peaks of a sound ``[C, T]`` with the sample rate `MEASUREMENT_RATE`."""
+    peaks = tuple(true_peak(channel[None], MEASUREMENT_RATE) for channel in wave)
+    return Measure(momentary_loudness(wave, MEASUREMENT_RATE), peaks)
 
 
 def momentary_loudness(wave: NDArray[np.floating], sample_rate: int) -> float:
@@ -276,11 +276,11 @@ def momentary_loudness(wave: NDArray[np.floating], sample_rate: int) -> float:
     """
     import pyloudnorm
 
-    size = math.ceil(WINDOW * sample_rate)
+    size = math.ceil(WINDOW_SECONDS * sample_rate)
     padded = np.pad(wave.T.astype(np.float64), ((0, max(0, size - wave.shape[1])), (0, 0)))
     if not padded.any():
         return -math.inf
-    meter = pyloudnorm.Meter(sample_rate, block_size=WINDOW)
+    meter = pyloudnorm.Meter(sample_rate, block_size=WINDOW_SECONDS)
     meter.integrated_loudness(padded)
     return float(max(meter.blockwise_loudness))
 

@@ -21,7 +21,7 @@ from audiogan.kits.drums import drum_role
 from audiogan.kits.formats import Sample, Zone
 from audiogan.kits.kit import Kit, Pad, velocity_ranges
 from audiogan.kits.names import ascii_stem, file_stem, single_line
-from audiogan.kits.opening import KIT, LARGEST_KIT
+from audiogan.kits.opening import KIT, MAX_KIT_BYTES
 from audiogan.kits.rendering import Hit, render_hits
 from audiogan.modalities.wav import COMMENT_BYTES, save_wav
 from audiogan.run.model_files import shipped_models
@@ -33,11 +33,11 @@ FORMATS = ("sfz", "hydrogen", "decent", "wav")
 FOLDERS = {"sfz": "samples/", "hydrogen": "", "decent": "Samples/", "wav": ""}
 """Folder that contains the samples, by format. Paths are relative to the file that lists the samples."""
 SHEET = "contact-sheet.png"
-PLACES = "model_files"
-"""Key in ``kit.json`` of a list of possible paths of the model: first a path relative to the folder of the kit, then
-absolute paths."""
+MODEL_PATHS = "model_files"
+"""Key in ``kit.json`` under which possible paths of the model are listed: first a path relative to the folder of the
+kit, then absolute paths."""
 SUBTYPES = {16: "PCM_16", 24: "PCM_24"}
-STAMP = 1577836800
+ARCHIVE_TIME = 1577836800
 """Time stamp of all files in an archive (2020). It is constant so that the same kit gives identical bytes."""
 
 
@@ -101,11 +101,11 @@ def save_kit(
         raise UserError(f"bits={bits} must be 16 or 24")
     name = unicodedata.normalize("NFC", out.resolve().name if name is None else name)
     called, stem = single_line(name) or "kit", file_stem(name)
-    names = [[FOLDERS[format] + file for file in files] for files in _files(kit)]
+    names = [[FOLDERS[format] + file for file in files] for files in _file_names(kit)]
     main = {"sfz": f"{stem}.sfz", "hydrogen": f"{stem}.h2drumkit", "decent": f"{stem}.dspreset", "wav": "map.csv"}
     loose = [] if format == "hydrogen" else [file for files in names for file in files]
     listed = [*loose, main[format], *([SHEET] if contact_sheet else [])]
-    _check_free(out, kit, listed)
+    _check_overwritable(out, kit, listed)
     hits = render_hits(generator, kit, sample_rate, loudness)
     zones = [_zone(*row, sample_rate) for row in zip(kit.pads, names, hits, strict=True)]
     about = f"{len(kit.pads)} sounds of the model {single_line(kit.model)}"
@@ -117,9 +117,13 @@ def save_kit(
     try:
         # The recipes are written before the sounds. If writing is interrupted, they show that the folder belongs to
         # this kit, so the same command can complete it.
-        written.append(_write(out / KIT, _located(generator, kit, out) if store_model_path else kit.to_json().encode()))
+        written.append(
+            _write(
+                out / KIT, _json_with_model_path(generator, kit, out) if store_model_path else kit.to_json().encode()
+            )
+        )
         if format == "hydrogen":
-            parts = _wavs(out, kit, names, hits, sample_rate, bits)
+            parts = _wav_contents(out, kit, names, hits, sample_rate, bits)
             parts |= {
                 "drumkit.xml": formats.hydrogen_drumkit(called, zones, about).encode(),
                 KIT: kit.to_json().encode(),
@@ -149,7 +153,7 @@ def save_kit(
         if its[0].attenuation > 0.05
     ]
     if echo is not None and late:
-        echo(f"attenuated because of high peaks, by LU: {', '.join(late)}")
+        echo(f"attenuated because of high peaks (reduction in LU): {', '.join(late)}")
     return written
 
 
@@ -166,10 +170,10 @@ def _write_wavs(
     return files
 
 
-def _wavs(
+def _wav_contents(
     out: Path, kit: Kit, names: list[list[str]], hits: list[list[Hit]], sample_rate: int, bits: int
 ) -> dict[str, bytes]:
-    """Return the content of the files that `_write_wavs` writes, which needs a temporary folder inside ``out``."""
+    """Return the content of the files that `_write_wavs` writes, by name. A temporary folder inside ``out`` is used."""
     with tempfile.TemporaryDirectory(dir=out, prefix=".kit-") as temporary:
         try:
             files = _write_wavs(Path(temporary), kit, names, hits, sample_rate, bits)
@@ -178,7 +182,7 @@ def _wavs(
             raise UserError(str(error).replace(temporary, str(out))) from error
 
 
-def _files(kit: Kit) -> list[list[str]]:
+def _file_names(kit: Kit) -> list[list[str]]:
     """Return a file name for each layer of each pad. The MIDI note makes the names unique."""
     stems = [f"{pad.note:03d}-{ascii_stem(pad.name).replace(' ', '-') or 'sound'}" for pad in kit.pads]
     return [
@@ -187,7 +191,7 @@ def _files(kit: Kit) -> list[list[str]]:
     ]
 
 
-def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
+def _check_overwritable(out: Path, kit: Kit, names: list[str]) -> None:
     """Raise `UserError` if an output file would replace a file of another kit or lie in a linked folder."""
     for folder in {(out / name).parent for name in names}:
         if folder.exists() and not folder.resolve().is_relative_to(out.resolve()):
@@ -196,15 +200,15 @@ def _check_free(out: Path, kit: Kit, names: list[str]) -> None:
     if not there:
         return
     try:
-        same = Kit.from_json(read_small_file(out / KIT, LARGEST_KIT, "kit")) == kit
+        same = Kit.from_json(read_small_file(out / KIT, MAX_KIT_BYTES, "kit")) == kit
     except UserError:
         same = False
-    others = [name for name in there if not same or not _ours(out / name)]
+    others = [name for name in there if not same or not _is_kit_file(out / name)]
     if others:
         raise UserError(f"{out}: contains another {others[0]}; choose another folder")
 
 
-def _ours(path: Path) -> bool:
+def _is_kit_file(path: Path) -> bool:
     """Return whether a file in the folder of a kit looks like a file written by `save_kit`."""
     if not path.is_file():
         return False
@@ -213,7 +217,7 @@ def _ours(path: Path) -> bool:
     first = start.split(b"\n")[0]
     return {
         ".sfz": first.endswith(b": made by audiogan"),
-        ".h2drumkit": start[:2] == b"\x1f\x8b" and start[4:8] == STAMP.to_bytes(4, "little"),
+        ".h2drumkit": start[:2] == b"\x1f\x8b" and start[4:8] == ARCHIVE_TIME.to_bytes(4, "little"),
         ".dspreset": b'<DecentSampler minVersion="1.0.0"' in start,
         ".csv": first == ",".join(formats.COLUMNS).encode(),
     }.get(path.suffix, True)
@@ -232,7 +236,7 @@ def _zone(pad: Pad, files: list[str], hits: list[Hit], sample_rate: int) -> Zone
     return Zone(pad.name, pad.note, hat_type(pad), samples)
 
 
-def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
+def _json_with_model_path(generator: Generator, kit: Kit, out: Path) -> bytes:
     """Return the content of ``kit.json`` with the path of the model, unless the model is shipped."""
     if generator.name in shipped_models():
         return kit.to_json().encode()
@@ -240,7 +244,7 @@ def _located(generator: Generator, kit: Kit, out: Path) -> bytes:
     places = [str(model)]
     with contextlib.suppress(ValueError):  # raised by relpath on Windows if the drives differ
         places.insert(0, Path(os.path.relpath(model, out.resolve())).as_posix())
-    return json.dumps({**json.loads(kit.to_json()), PLACES: places}, indent=1).encode()
+    return json.dumps({**json.loads(kit.to_json()), MODEL_PATHS: places}, indent=1).encode()
 
 
 def find_kit_model(kit_file: Path, content: bytes, model_name: str) -> Path | None:
@@ -255,7 +259,7 @@ def find_kit_model(kit_file: Path, content: bytes, model_name: str) -> Path | No
         model_name: name of the model in ``kit.json``.
     """
     folder = kit_file.resolve().parent
-    said = json.loads(content).get(PLACES)
+    said = json.loads(content).get(MODEL_PATHS)
     places = [place for place in said if isinstance(place, str)][:4] if isinstance(said, list) else []
     # Kits of earlier versions store only the model path, relative to the working folder of the command.
     named = [model_name, Path(model_name).name]
@@ -276,12 +280,15 @@ def _write(path: Path, content: bytes) -> Path:
 def _archive(folder: str, parts: dict[str, bytes]) -> bytes:
     """Return a ``.tar.gz`` archive of one folder."""
     packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=STAMP) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+    with (
+        gzip.GzipFile(fileobj=packed, mode="wb", mtime=ARCHIVE_TIME) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
         top = tarfile.TarInfo(folder)
-        top.type, top.mode, top.mtime = tarfile.DIRTYPE, 0o755, STAMP
+        top.type, top.mode, top.mtime = tarfile.DIRTYPE, 0o755, ARCHIVE_TIME
         tar.addfile(top)
         for name, content in sorted(parts.items()):
             member = tarfile.TarInfo(f"{folder}/{name}")
-            member.size, member.mtime = len(content), STAMP
+            member.size, member.mtime = len(content), ARCHIVE_TIME
             tar.addfile(member, io.BytesIO(content))
     return packed.getvalue()

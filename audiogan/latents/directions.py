@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from audiogan.errors import UserError
 from audiogan.features.embedding import embed
-from audiogan.inputs import LIMIT, Knobs, Latent
-from audiogan.latents.properties import IMAGE, SOUND, list_properties, measure_properties
+from audiogan.inputs import MAX_NORMAL_SCORE, Knobs, Latent
+from audiogan.latents.properties import IMAGE_PROPERTIES, SOUND_PROPERTIES, list_properties, measure_properties
 from audiogan.model.recipe import Recipe
 from audiogan.model.recipe_inputs import parse_inputs
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator, Label
 
 Array = NDArray[np.float64]
-PAIRS, PROBES = 512, 48
+MIN_PAIRS, PROBES = 512, 48
 """Numbers of sounds in `directions`: minimum number of pairs for the method "pca", and number of sounds on which
 effects are measured."""
-STEP = 1.5
+PROBE_DISTANCE = 1.5
 """Distance at which the effects of a direction are measured, in standard deviations of the latent."""
-SURE, CLEAR = 3.0, 0.03
-"""Smallest effect on a property after which a direction is named: in standard errors, and in standard deviations of the
-property over sounds. Both limits must be reached."""
-WORDS = 2
+MIN_STANDARD_ERRORS, MIN_EFFECT = 3.0, 0.03
+"""Smallest effect of a direction on a property that appears in the name of the direction: in standard errors of the
+effect, and in standard deviations of the property over sounds. Both must be exceeded."""
+MAX_WORDS = 2
 """Maximum number of properties in the name of a direction."""
-FARTHEST = 20.0
+MAX_AMOUNT = 20.0
 """Maximum absolute value of the amount of an edit, in standard deviations of the latent."""
 BATCH = 16
 """Number of signals in a batch."""
@@ -51,8 +51,8 @@ class Direction:
         vector: change of the latent for an amount of 1, float32 ``[latent_dim]``.
         knobs: change of the normal score of each knob for an amount of 1. Empty for directions of the latent only. The
             squares of ``vector`` and ``knobs`` sum to 1.
-        name: the largest changes in words, such as "brighter, shorter". "other timbre" if no property in
-            `latents.properties` changes clearly.
+        name: the properties that change most, in words, such as "brighter, shorter". "other timbre" if no property
+            in `latents.properties` changes clearly.
         effects: change of each property for an amount of 1, in standard deviations over the sounds of the model.
         strength: root mean square change of the features of the embedding for an amount of 1. The features are in 0 ...
             1.
@@ -66,9 +66,10 @@ class Direction:
     strength: float
 
     @property
-    def opposite(self) -> str:
-        """Changes for a negative amount in words, such as "darker, longer". "other timbre" if `name` is that."""
-        pairs = SOUND if set(self.effects) == set(SOUND) else IMAGE
+    def opposite_name(self) -> str:
+        """Changes for a negative amount, in words, such as "darker, longer". "other timbre" if `name` is "other
+        timbre"."""
+        pairs = SOUND_PROPERTIES if set(self.effects) == set(SOUND_PROPERTIES) else IMAGE_PROPERTIES
         opposites = {more: less for less, more in pairs.values()} | dict(pairs.values())
         return ", ".join(opposites.get(word, word) for word in self.name.split(", "))
 
@@ -118,17 +119,17 @@ def directions(
         1
     """
     generator.require_random_inputs("directions")
-    places = _InputVectors(generator, label, knobs)
-    if not 1 <= n <= places.size:
-        raise UserError(f"n={n}: {generator.name} has 1 to {places.size} directions")
+    space = _InputVectors(generator, label, knobs)
+    if not 1 <= n <= space.size:
+        raise UserError(f"n={n}: {generator.name} has 1 to {space.size} directions")
     list_properties(generator.modality, generator.shape)
     if method == "pca":
-        vectors = _principal(places, seed)
+        vectors = _principal_directions(space, seed)
     elif method == "factorisation":
-        vectors = _factors(places)
+        vectors = _factorised_directions(space)
     else:
         raise UserError(f"method={method!r}: choose pca or factorisation")
-    return [_tried(places, vector, seed) for vector in vectors[:n]]
+    return [_measure_direction(space, vector, seed) for vector in vectors[:n]]
 
 
 def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
@@ -158,8 +159,8 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
     known = set(direction.knobs) <= set(recipe.knobs)
     if recipe.model != direction.model or len(recipe.latent) != len(direction.vector) or not known:
         raise UserError(f"the direction belongs to the model {direction.model}, but the recipe to {recipe.model}")
-    if not abs(amount) <= FARTHEST:
-        raise UserError(f"amount={amount} must be from {-FARTHEST:g} to {FARTHEST:g}")
+    if not abs(amount) <= MAX_AMOUNT:
+        raise UserError(f"amount={amount} must be from {-MAX_AMOUNT:g} to {MAX_AMOUNT:g}")
     if amount == 0:
         return recipe
     from scipy.special import ndtr, ndtri
@@ -168,7 +169,7 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
     knobs = dict(recipe.knobs)
     for name, share in direction.knobs.items():
         score = float(ndtri(min(max(knobs[name], 1e-6), 1 - 1e-6))) + amount * share
-        knobs[name] = float(ndtr(min(max(score, -LIMIT), LIMIT)))
+        knobs[name] = float(ndtr(min(max(score, -MAX_NORMAL_SCORE), MAX_NORMAL_SCORE)))
     return replace(recipe, latent=tuple(latent.tolist()), knobs=knobs, seed=None)
 
 
@@ -193,50 +194,50 @@ class _InputVectors:
         values = self.generator.game.draw(count, torch.Generator().manual_seed(seed), **self.requested)
         return torch.cat([values[name].flatten(1) for name in self.sizes], dim=1), values
 
-    def inputs(self, places: Tensor, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    def inputs(self, vectors: Tensor, values: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return the input values for vectors. The other inputs are taken from ``values``."""
         changed = {}
-        for name, part in zip(self.sizes, places.split(list(self.sizes.values()), dim=1), strict=True):
+        for name, part in zip(self.sizes, vectors.split(list(self.sizes.values()), dim=1), strict=True):
             given = self.generator.inputs[name]
-            part = part.clamp(-LIMIT, LIMIT) if isinstance(given, Knobs) else part
+            part = part.clamp(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE) if isinstance(given, Knobs) else part
             changed[name] = part.reshape(-1, *given.shape)
         return {**values, **changed}
 
-    def signals(self, places: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:
+    def signals(self, vectors: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:
         """Return signals ``[B, *shape]`` generated in batches. It is faster than `Generator.render`, but not
         bit-identical to it."""
-        generator, values = self.generator, self.inputs(places, values)
+        generator, values = self.generator, self.inputs(vectors, values)
         parts = []
-        for i in range(0, len(places), BATCH):
+        for i in range(0, len(vectors), BATCH):
             made = generator.game.generate({name: value[i : i + BATCH] for name, value in values.items()})
             parts.append(generator.modality.postprocess(made.cpu().numpy()))
         return np.concatenate(parts)
 
 
-def _heard(generator: Generator, x: NDArray[np.float32]) -> Array:
+def _embed_signals(generator: Generator, x: NDArray[np.float32]) -> Array:
     return embed(torch.from_numpy(x), generator.modality.embedding(generator.shape))
 
 
-def _principal(places: _InputVectors, seed: int) -> Array:
+def _principal_directions(space: _InputVectors, seed: int) -> Array:
     """Return unit vectors ``[size, size]`` sorted by their effect on the embedding, the largest first."""
-    count = max(PAIRS, 2 * places.size)
-    a, values = places.draw(count, seed)
+    count = max(MIN_PAIRS, 2 * space.size)
+    a, values = space.draw(count, seed)
     rng = torch.Generator().manual_seed(seed + 1)
     # Two sounds of a pair have the same class. Otherwise, the class would dominate their difference.
     b = a + torch.randn(a.shape, generator=rng)
-    there, here = (_heard(places.generator, places.signals(each, values)) for each in (b, a))
+    there, here = (_embed_signals(space.generator, space.signals(each, values)) for each in (b, a))
     effect = np.linalg.lstsq((b - a).double().numpy(), there - here, rcond=None)[0]
     return np.linalg.svd(effect)[0].T
 
 
-def _factors(places: _InputVectors) -> Array:
+def _factorised_directions(space: _InputVectors) -> Array:
     """Return unit vectors ``[size, size]`` sorted by their effect on the first layer, the largest first."""
-    _, values = places.draw(1, seed=0)
-    units = torch.cat([torch.zeros(1, places.size), torch.eye(places.size)])
+    _, values = space.draw(1, seed=0)
+    units = torch.cat([torch.zeros(1, space.size), torch.eye(space.size)])
     values = {name: value.expand(len(units), *value.shape[1:]) for name, value in values.items()}
-    out = _first_layer(places.generator.game, places.inputs(units, values), len(units))
+    out = _first_layer(space.generator.game, space.inputs(units, values), len(units))
     if out is None:
-        raise UserError(f"{places.generator.name}: no layer of its network depends on the latent; use method='pca'")
+        raise UserError(f"{space.generator.name}: no layer of its network depends on the latent; use method='pca'")
     # The layer is affine in the latent. Its outputs for unit vectors minus its output for zero give its weights.
     return np.linalg.svd((out[1:] - out[:1]).flatten(1).double().numpy())[0].T
 
@@ -262,26 +263,30 @@ def _first_layer(game: Any, values: dict[str, Tensor], n: int) -> Tensor | None:
     return found[0] if found else None
 
 
-def _tried(places: _InputVectors, vector: Array, seed: int) -> Direction:
+def _measure_direction(space: _InputVectors, vector: Array, seed: int) -> Direction:
     """Return the direction of a vector ``[size]``, with effects measured on sounds that were not used to find it."""
-    generator = places.generator
+    generator = space.generator
     names = list_properties(generator.modality, generator.shape)
-    there, values = places.draw(PROBES, seed + 2**32)
-    spread = measure_properties(generator.modality, places.signals(there, values)).std(0) + 1e-9
-    step = STEP * torch.from_numpy(vector).float()
-    up, down = (places.signals(there + sign * step, values) for sign in (1, -1))
+    there, values = space.draw(PROBES, seed + 2**32)
+    spread = measure_properties(generator.modality, space.signals(there, values)).std(0) + 1e-9
+    step = PROBE_DISTANCE * torch.from_numpy(vector).float()
+    up, down = (space.signals(there + sign * step, values) for sign in (1, -1))
     change = (
         (measure_properties(generator.modality, up) - measure_properties(generator.modality, down))
         / spread
-        / (2 * STEP)
+        / (2 * PROBE_DISTANCE)
     )
     effects, errors = change.mean(0), change.std(0, ddof=1) / math.sqrt(PROBES)
-    sure = [k for k in np.argsort(-np.abs(effects)) if abs(effects[k]) > max(CLEAR, SURE * errors[k])]
+    sure = [
+        k for k in np.argsort(-np.abs(effects)) if abs(effects[k]) > max(MIN_EFFECT, MIN_STANDARD_ERRORS * errors[k])
+    ]
     sign = float(np.sign(effects[sure[0]])) if sure else 1.0
-    words = [list(names.values())[k] for k in sure[:WORDS]]
+    words = [list(names.values())[k] for k in sure[:MAX_WORDS]]
     said = [more if sign * effects[k] > 0 else less for k, (less, more) in zip(sure, words, strict=False)]
-    strength = np.sqrt(np.square(_heard(generator, up) - _heard(generator, down)).mean()) / (2 * STEP)
-    latent, knobs = np.split(sign * vector, [places.latent_dim])
+    strength = np.sqrt(np.square(_embed_signals(generator, up) - _embed_signals(generator, down)).mean()) / (
+        2 * PROBE_DISTANCE
+    )
+    latent, knobs = np.split(sign * vector, [space.latent_dim])
     return Direction(
         model=generator.name,
         vector=latent.astype(np.float32),

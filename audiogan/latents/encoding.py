@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 POOL_COST = 0.3
 """Time for generating and comparing one random sample, divided by the time of an optimisation step."""
-POOL_SHARE, POOL_LARGEST = 0.15, 512
+POOL_SHARE, MAX_POOL_SIZE = 0.15, 512
 """Limits of the random samples that are compared at the start: fraction of the computing time, and number of
 samples."""
-ROUNDS: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
+STAGES: tuple[tuple[int, float], ...] = ((6, 0.45), (2, 0.3), (1, 0.25))
 """Stages of the optimisation: number of candidates, and fraction of the whole optimisation spent on the stage."""
 Progress = Callable[[float], object]
 
@@ -96,7 +96,7 @@ def encode(
         sample_rate: sample rate of samples in ``source``, in Hz. Files store their own.
         label: class name or weights of classes for the result. None optimises the class weights.
         seconds: approximate computing time on one CPU core, 0.1 ... 600. It is converted to a fixed number of steps.
-            Two calls with equal arguments and equally many threads therefore give equal recipes.
+            Two calls with equal arguments and the same number of threads therefore give equal recipes.
         seed: random seed of the initial samples.
         progress: function called with the completed fraction of the work, 0 ... 1. An exception that it raises ends the
             search.
@@ -105,8 +105,8 @@ def encode(
         The recipe, its sound or image, and the distance from the source.
 
     Raises:
-        UserError: the model generates neither sounds nor images, the class is unknown, or the source is missing or
-            unreadable. Recordings must not be shorter than 5 ms, silent or not finite.
+        UserError: the model generates neither sounds nor images, the class is unknown, the source is missing or
+            unreadable, or a recording is shorter than 5 ms, silent or not finite.
 
     Source:
         Zhu et al., "Generative Visual Manipulation on the Natural Image Manifold", ECCV 2016, section 3.1. Adam: Kingma
@@ -134,10 +134,10 @@ def encode(
         target = SoundTarget(generator, prepare_recording(generator, source, sample_rate))
     search = _Search(generator, target, parse_inputs(generator, label))
     budget = seconds / target.step_seconds
-    first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, POOL_LARGEST)), seed)
+    first = search.draw(int(np.clip(POOL_SHARE * budget / POOL_COST, 16, MAX_POOL_SIZE)), seed)
     found = search.improve(first, budget * (1 - POOL_SHARE), progress)
     # Compare the best random sample with the optimised one by their distances, which the loss only approximates.
-    before, after = search.finished(first), search.finished(found)
+    before, after = search.best_encoding(first), search.best_encoding(found)
     return replace(min(before, after, key=lambda each: each.distance), initial_distance=before.distance)
 
 
@@ -213,65 +213,67 @@ class _Search:
         for name, x in values.items():
             parameter = None if name in self.requested else game.inputs[name].to_parameter(x)
             (fixed if parameter is None else free)[name] = (x if parameter is None else parameter).to(self.device)
-        places = _Candidates(free, fixed, torch.zeros(count))
+        candidates = _Candidates(free, fixed, torch.zeros(count))
         with torch.no_grad():
-            losses = [self.loss(places.rows(slice(i, i + 16))) for i in range(0, count, 16)]
-        places.loss = torch.cat(losses)
-        return places
+            losses = [self.loss(candidates.rows(slice(i, i + 16))) for i in range(0, count, 16)]
+        candidates.loss = torch.cat(losses)
+        return candidates
 
-    def improve(self, places: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
+    def improve(self, candidates: _Candidates, budget: float, progress: Progress | None) -> _Candidates:
         """Return optimised candidates. ``budget`` is the number of steps times the number of candidates."""
-        rounds = [(count, max(1, round(share * budget / count))) for count, share in ROUNDS]
-        total, done, spent = sum(steps for _, steps in rounds), 0, 0
-        work = sum(count * steps for count, steps in rounds)
+        stages = [(count, max(1, round(share * budget / count))) for count, share in STAGES]
+        total, done, spent = sum(steps for _, steps in stages), 0, 0
+        work = sum(count * steps for count, steps in stages)
         inputs = self.generator.inputs
-        for count, steps in rounds:
-            places = places.best(count)
-            for parameter in places.free.values():
+        for count, steps in stages:
+            candidates = candidates.best(count)
+            for parameter in candidates.free.values():
                 parameter.requires_grad_(True)
-            groups = [{"params": [x], "rate": inputs[name].rate} for name, x in places.free.items() if x.numel()]
+            groups = [
+                {"params": [x], "rate": inputs[name].learning_rate} for name, x in candidates.free.items() if x.numel()
+            ]
             adam = torch.optim.Adam(groups, betas=(0.9, 0.95))
-            best = places.best(count)
+            best = candidates.best(count)
             best.loss.fill_(torch.inf)
             for step in range(steps):
                 warm = min(1.0, (step + 1) / 5) * (0.5 + 0.5 * math.cos(math.pi * done / total))
                 done, spent = done + 1, spent + count
                 for group in adam.param_groups:
                     group["lr"] = group["rate"] * warm
-                loss = self.loss(places)
+                loss = self.loss(candidates)
                 adam.zero_grad()
                 loss.sum().backward()
                 better = loss.detach() < best.loss
                 best.loss[better] = loss.detach()[better]
-                for name, parameter in places.free.items():
+                for name, parameter in candidates.free.items():
                     best.free[name][better] = parameter.detach()[better]
                 adam.step()
-                self.bound(places)
+                self.bound(candidates)
                 if progress is not None:
                     progress(POOL_SHARE + (1 - POOL_SHARE) * spent / work)
-            places = best
-        return places
+            candidates = best
+        return candidates
 
-    def values(self, places: _Candidates) -> dict[str, Tensor]:
+    def values(self, candidates: _Candidates) -> dict[str, Tensor]:
         """Return the input values of candidates."""
         inputs = self.generator.inputs
-        return {**places.fixed, **{name: inputs[name].from_parameter(x) for name, x in places.free.items()}}
+        return {**candidates.fixed, **{name: inputs[name].from_parameter(x) for name, x in candidates.free.items()}}
 
-    def loss(self, places: _Candidates) -> Tensor:
+    def loss(self, candidates: _Candidates) -> Tensor:
         """Return the losses ``[B]`` of candidates."""
         game = self.generator.game
         net = game.nets[game.default_generator]
-        return self.target.loss(game.representation.decode(call_network(net, self.values(places)).float()))
+        return self.target.loss(game.representation.decode(call_network(net, self.values(candidates)).float()))
 
     @torch.no_grad()
-    def bound(self, places: _Candidates) -> None:
+    def bound(self, candidates: _Candidates) -> None:
         """Project candidates to the range of input values used in training."""
-        for name, parameter in places.free.items():
+        for name, parameter in candidates.free.items():
             self.generator.inputs[name].clip_parameter(parameter)
 
-    def finished(self, places: _Candidates) -> Encoding:
+    def best_encoding(self, candidates: _Candidates) -> Encoding:
         """Return the best candidate, with the sample rendered from its recipe."""
-        generator, best = self.generator, places.best(1)
+        generator, best = self.generator, candidates.best(1)
         values = {name: x.detach().cpu() for name, x in self.values(best).items()}
         values = {name: generator.inputs[name].drop_negligible(x[0])[None] for name, x in values.items()}
         recipe = generator.recipe_from_values(values)

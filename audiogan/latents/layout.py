@@ -11,14 +11,14 @@ COMPONENTS = 32
 """Number of principal components from which t-SNE computes distances."""
 PERPLEXITY = 20.0
 """Perplexity of t-SNE: about the number of neighbours that each point stays close to."""
-STEPS = 500
+TSNE_STEPS = 500
 """Number of optimisation steps of t-SNE. With more steps, the layout of 300 sounds hardly changes."""
 EVENNESS = 0.5
 """Weight of the ranks of the coordinates, 0 to 1. With 0, points keep their t-SNE positions. With 1, their coordinates
 are spaced evenly on each axis."""
 SPACING = 0.75
 """Smallest distance between two points, relative to that of a square grid with the same number of points."""
-ROUNDS = 40
+SPREAD_ROUNDS = 40
 """Maximum number of rounds in which points that are too close are moved apart."""
 
 
@@ -64,7 +64,7 @@ def arrange(features: NDArray[np.floating]) -> NDArray[np.float64]:
     tsne = TSNE(
         init=1e-4 * start / start[:, 0].std(),
         perplexity=min(PERPLEXITY, (count - 1) / 3),
-        max_iter=STEPS,
+        max_iter=TSNE_STEPS,
         learning_rate="auto",
         random_state=0,
     )
@@ -86,7 +86,7 @@ def _spread(points: NDArray[np.float64]) -> NDArray[np.float64]:
     # The angles are multiples of the golden angle, so that equal points move apart in evenly spaced directions.
     angles = np.arange(count) * np.pi * (3 - np.sqrt(5))
     points = points + 1e-6 * np.column_stack([np.cos(angles), np.sin(angles)])
-    for _ in range(ROUNDS):
+    for _ in range(SPREAD_ROUNDS):
         offset = points[:, None] - points
         distance = np.sqrt(np.square(offset).sum(-1))
         np.fill_diagonal(distance, np.inf)

@@ -19,10 +19,11 @@ from audiogan.model.recipe import Recipe
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-LARGEST = 20_000
-"""Maximum number of random sounds in a pool."""
-KEPT = 4
-"""Maximum number of pools kept in memory for each model, so that repeated searches are fast."""
+MAX_POOL_SIZE = 20_000
+"""Maximum number of random sounds in a pool, the set of sounds that is searched."""
+MAX_CACHED_POOLS = 4
+"""Maximum number of pools (random sounds with their embeddings) cached for each model. The least recently used pool is
+dropped first."""
 
 _pools: WeakKeyDictionary[Generator, OrderedDict[tuple[int, int], tuple[list[Recipe], NDArray[np.float64]]]]
 _pools = WeakKeyDictionary()
@@ -51,15 +52,15 @@ def neighbours(
     space. The distance is the root mean square difference of the embeddings, see `audiogan.features.embedding`. For
     sounds, the embedding contains levels of mel bands relative to the loudest, so it ignores the loudness.
 
-    The first call for a pool renders it, which takes some milliseconds per sound. Later calls with the same pool are
-    fast.
+    The first call with a ``pool_size`` and a ``seed`` renders the random sounds, which takes some milliseconds per
+    sound. Later calls with the same two values are fast, because the sounds are cached.
 
     Args:
         generator: the model.
         recipe: recipe of this model. Sounds identical to it are left out of the result.
         n: number of neighbours, from 1 to ``pool_size``.
         pool_size: number of random sounds to search, at most 20,000. The larger the pool, the closer the neighbours.
-        seed: random seed of the pool.
+        seed: random seed of the sounds to search.
 
     Raises:
         UserError: the recipe does not fit the model, or a number is out of range.
@@ -73,8 +74,8 @@ def neighbours(
         3
     """
     generator.require_random_inputs("neighbours")
-    if not 1 <= n <= pool_size <= LARGEST:
-        raise UserError(f"n={n}, pool_size={pool_size}: need 1 <= n <= pool_size <= {LARGEST:,}")
+    if not 1 <= n <= pool_size <= MAX_POOL_SIZE:
+        raise UserError(f"n={n}, pool_size={pool_size}: need 1 <= n <= pool_size <= {MAX_POOL_SIZE:,}")
     here = embed_recipes(generator, [recipe])[0]
     recipes, there = _pool(generator, pool_size, seed)
     distances = np.sqrt(np.square(there - here).mean(axis=1))
@@ -102,6 +103,6 @@ def _pool(generator: Generator, pool_size: int, seed: int) -> tuple[list[Recipe]
     made = recipes, embed_recipes(generator, recipes)
     with _lock:
         kept[pool_size, seed] = made
-        while len(kept) > KEPT:
+        while len(kept) > MAX_CACHED_POOLS:
             kept.popitem(last=False)
     return made

@@ -18,7 +18,7 @@ from audiogan.model.sample_inputs import has_random_inputs
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-MOST_POINTS = 1000
+MAX_POINTS = 1000
 """Maximum number of points of a path."""
 BATCH = 32
 """Number of signals that are generated at a time."""
@@ -55,8 +55,8 @@ class ClosedPath:
             raise UserError(
                 f"{generator.name}: the model draws no input at random, so it has no walk; use `audiogan apply`"
             )
-        if not 2 <= points <= MOST_POINTS:
-            raise UserError(f"points={points} must be from 2 to {MOST_POINTS:,}")
+        if not 2 <= points <= MAX_POINTS:
+            raise UserError(f"points={points} must be from 2 to {MAX_POINTS:,}")
         if not 0 <= seed <= 2**63 - 1 - points * len(requested):
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - the number of points")
         if truncation is not None and not 0 < truncation < math.inf:
@@ -88,13 +88,13 @@ class ClosedPath:
             given: Any = inputs[name]
             out[name] = x if given.is_normal else 2 * torch.special.ndtr(x) - 1
         for name, whole in self._others.items():
-            parts = [self._mixed(inputs[name], whole, float(position)) for position in positions]
+            parts = [self._mix(inputs[name], whole, float(position)) for position in positions]
             out[name] = torch.cat(parts)
         for name, first in self._fixed.items():
             out[name] = first.repeat(len(positions), *[1] * (first.dim() - 1))
         return {name: out[name] for name in inputs}
 
-    def _mixed(self, given: Any, whole: Tensor, position: float) -> Tensor:
+    def _mix(self, given: Any, whole: Tensor, position: float) -> Tensor:
         """Return the values ``[signals, ...]`` of an input between two points."""
         point, fraction = divmod(position * self.points, 1)
         first, second = whole[int(point) % self.points], whole[(int(point) + 1) % self.points]

@@ -20,7 +20,7 @@ BASS_HZ = 150.0
 """Upper limit of bass frequencies, in Hz."""
 
 
-SOUND = {
+SOUND_PROPERTIES = {
     "brightness": ("darker", "brighter"),
     "attack": ("sharper", "softer"),
     "decay": ("shorter", "longer"),
@@ -35,7 +35,7 @@ Brightness, attack, decay and noisiness are the knobs of `audiogan.data.sounds.k
 Pitch is the frequency of the spectral peak in log2 Hz. Bass is the fraction of the power below 150 Hz in dB.
 """
 
-IMAGE = {
+IMAGE_PROPERTIES = {
     "lightness": ("darker", "lighter"),
     "contrast": ("flatter", "more contrast"),
     "detail": ("smoother", "more detail"),
@@ -60,9 +60,9 @@ def list_properties(modality: Modality, shape: tuple[int, ...]) -> Mapping[str, 
         UserError: the signals are neither sounds nor images.
     """
     if modality.sample_rate is not None:
-        return SOUND
+        return SOUND_PROPERTIES
     if len(shape) == 3:
-        return IMAGE
+        return IMAGE_PROPERTIES
     raise UserError(f"directions of {modality.noun}s are not supported; only those of sounds and images")
 
 

@@ -19,18 +19,18 @@ from audiogan.utils.progress import ItemProgress
 FILMS, SOUNDS = (".gif", ".mp4"), (".wav", ".flac")
 SUFFIXES = (*FILMS, *SOUNDS)
 """Suffixes of the files of a walk."""
-FASTEST = {".gif": 50.0, ".mp4": 240.0}
+MAX_FPS = {".gif": 50.0, ".mp4": 240.0}
 """Largest number of frames per second by suffix. Browsers show faster GIFs at 10 frames per second."""
-MOST_PIXELS, LONGEST_SIDE = 1 << 24, 16384
+MAX_PIXELS, MAX_SIDE = 1 << 24, 16384
 """Limits of the size of a frame in pixels: area, and width or height."""
 PALETTE_FRAMES = 8
 """Number of frames from which the palette of a GIF is computed."""
-SHORTEST_SPACING = 0.01
+MIN_SPACING = 0.01
 """Smallest time between the starts of two sounds, in seconds."""
 FADE_SECONDS = 0.01
 """Duration of the fade at the end of a sound that the next one cuts off, in seconds."""
-MOST_BYTES = (1 << 32) - 4096
-"""Largest size of a WAV file."""
+MAX_WAV_BYTES = (1 << 32) - 4096
+"""Largest size of a WAV file, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Film:
         fps: frames per second.
         columns: number of pictures side by side.
         spacing: time between the starts of two sounds in seconds. None selects the duration of a sound.
-        route: name of the generator network. None selects the first.
+        generator_name: name of the generator network. None selects the first.
     """
 
     out: Path
@@ -53,14 +53,14 @@ class Film:
     fps: float
     columns: int
     spacing: float | None = None
-    route: str | None = None
+    generator_name: str | None = None
 
 
 def check_film(out: Path, seconds: float, fps: float) -> None:
     """Raise `UserError` if the frame rate is out of range, or if PyAV is missing for an MP4 file."""
-    most = FASTEST[out.suffix.lower()]
+    most = MAX_FPS[out.suffix.lower()]
     if not 0 < fps <= most:
-        hint = "; choose an .mp4 file for more" if most == FASTEST[".gif"] and fps > most else ""
+        hint = "; choose an .mp4 file for more" if most == MAX_FPS[".gif"] and fps > most else ""
         raise UserError(
             f"fps={fps:g}: {out.suffix} files have more than 0 and at most {most:g} frames per second{hint}"
         )
@@ -79,9 +79,9 @@ def write_film(path: ClosedPath, film: Film, on_frame: Callable[[], None]) -> No
     modality = path.generator.modality
 
     def draw(count: int) -> Iterator[NDArray[np.uint8]]:
-        for signals in path.signals(np.arange(count) / count, film.route):
+        for signals in path.signals(np.arange(count) / count, film.generator_name):
             frame = modality.draw_frame(signals, film.columns)
-            if frame.shape[0] * frame.shape[1] > MOST_PIXELS or max(frame.shape) > LONGEST_SIDE:
+            if frame.shape[0] * frame.shape[1] > MAX_PIXELS or max(frame.shape) > MAX_SIDE:
                 size = f"{frame.shape[1]:,} x {frame.shape[0]:,} pixels"
                 raise UserError(f"{film.out}: a frame of {size} is too large; choose fewer columns and rows")
             yield frame
@@ -97,7 +97,7 @@ def write_film(path: ClosedPath, film: Film, on_frame: Callable[[], None]) -> No
         return
     sound = None
     if modality.sample_rate is not None:
-        blocks = sound_blocks(path, *sound_count_and_interval(path, film.seconds, film.spacing), film.route)
+        blocks = sound_blocks(path, *sound_count_and_interval(path, film.seconds, film.spacing), film.generator_name)
         sound = Soundtrack(blocks, modality.sample_rate, path.generator.shape[0])
     write_mp4(film.out, frames(), film.fps, sound)
 
@@ -109,14 +109,14 @@ def sound_count_and_interval(path: ClosedPath, seconds: float, spacing: float | 
         UserError: ``spacing`` is out of range.
     """
     rate = path.generator.sample_rate
-    if spacing is not None and not SHORTEST_SPACING <= spacing <= seconds:
-        raise UserError(f"spacing={spacing:g} must be from {SHORTEST_SPACING:g} to {seconds:g} seconds")
+    if spacing is not None and not MIN_SPACING <= spacing <= seconds:
+        raise UserError(f"spacing={spacing:g} must be from {MIN_SPACING:g} to {seconds:g} seconds")
     interval = path.generator.shape[-1] if spacing is None else round(spacing * rate)
     return max(1, round(seconds * rate / interval)), interval
 
 
 def sound_blocks(
-    path: ClosedPath, count: int, interval: int, route: str | None = None
+    path: ClosedPath, count: int, interval: int, generator_name: str | None = None
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the sounds of a path one after the other, each as ``[C, interval]``.
 
@@ -124,10 +124,10 @@ def sound_blocks(
         path: path of one sound.
         count: number of sounds.
         interval: time between the starts of two sounds, in samples.
-        route: name of the generator network.
+        generator_name: name of the generator network.
     """
     faded = min(interval, max(1, round(FADE_SECONDS * path.generator.sample_rate)))
-    for (sound,) in path.signals(np.arange(count) / count, route):
+    for (sound,) in path.signals(np.arange(count) / count, generator_name):
         block = np.zeros((len(sound), interval), np.float32)
         kept = sound[:, :interval]
         block[:, : kept.shape[1]] = kept
@@ -141,24 +141,32 @@ def write_sound(
     out: Path,
     seconds: float,
     spacing: float | None,
-    route: str | None,
+    generator_name: str | None,
     echo: Callable[[str], None],
 ) -> int:
     """Write the sounds of a path to one 16-bit sound file, and return the number of sounds.
+
+    Args:
+        path: path of one sound.
+        out: file to write.
+        seconds: duration of the file in seconds.
+        spacing: time between the starts of two sounds in seconds. None selects the duration of a sound.
+        generator_name: name of the generator network. None selects the first.
+        echo: function that prints a line.
 
     Raises:
         UserError: ``spacing`` is out of range, or the file cannot be written.
     """
     count, interval = sound_count_and_interval(path, seconds, spacing)
     channels, rate = path.generator.shape[0], path.generator.sample_rate
-    if 2 * channels * count * interval > MOST_BYTES:
+    if 2 * channels * count * interval > MAX_WAV_BYTES:
         raise UserError(f"seconds={seconds:g}: the file would exceed 4 GB; choose fewer")
     progress = ItemProgress(count, "sound", echo)
     try:
         with wrap_os_errors(f"{out}: cannot be written"), atomic_write(out) as temporary:
             kind = out.suffix[1:].upper()
             with soundfile.SoundFile(temporary, "w", rate, channels, "PCM_16", format=kind) as file:
-                for block in sound_blocks(path, count, interval, route):
+                for block in sound_blocks(path, count, interval, generator_name):
                     file.write(np.clip(block, -1, 1).T)
                     progress.step()
     except soundfile.SoundFileError as error:

@@ -21,12 +21,12 @@ from audiogan.utils.text import printable
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator, Label
 
-MOST_FRAMES = 1_000_000
+MAX_FRAMES = 1_000_000
 """Maximum number of recipes of a walk."""
-LONGEST, MOST_CELLS, MOST_VALUES = 3600.0, 1024, 1 << 24
+MAX_SECONDS, MAX_CELLS, MAX_VALUES = 3600.0, 1024, 1 << 24
 """Limits of a walk in a file: duration in seconds, number of signals in one frame, and number of values (such as
 pixels) of these signals."""
-SCATTER = 1000
+SCATTER_POINTS = 1000
 """Number of points in one frame, for models of points in the plane."""
 
 
@@ -41,8 +41,7 @@ def walk(
     inputs: Mapping[str, Any] | None = None,
     truncation: float | None = None,
 ) -> list[Recipe]:
-    """Return recipes on a closed path through the latent space. The path leads from the last recipe back
-    to the first.
+    """Return recipes on a closed path through the latent space. After the last recipe, the path returns to the first.
 
     The path goes through the samples with the seeds ``seed``, ``seed + 1`` and so on, at equal distances. It is smooth.
     Latents on the path have the same distribution as random latents, because the squares of the weights of the seeds
@@ -70,8 +69,8 @@ def walk(
         >>> generator.render(recipes).shape
         (12, 1, 16384)
     """
-    if not 1 <= frames <= MOST_FRAMES:
-        raise UserError(f"frames={frames} must be from 1 to {MOST_FRAMES:,}")
+    if not 1 <= frames <= MAX_FRAMES:
+        raise UserError(f"frames={frames} must be from 1 to {MAX_FRAMES:,}")
     path = ClosedPath(generator, [parse_inputs(generator, label, knobs, inputs)], points, seed, truncation)
     found = []
     for i in range(frames):
@@ -107,7 +106,7 @@ def write_walk(
         generator: the model.
         out: the file, ``.gif``, ``.mp4``, ``.wav`` or ``.flac``. An existing file is replaced.
         points: number of seeds through which the path goes, 2 to 1,000.
-        seconds: duration of one round in seconds, at most 3,600.
+        seconds: time in which the path is traversed once, in seconds, at most 3,600.
         fps: frames per second, at most 50 for GIF and 240 for MP4.
         columns: number of pictures side by side. Without ``label``, each column of a model with classes keeps
             one class. The default is the number of signals in ``inputs``, or 1.
@@ -140,11 +139,11 @@ def write_walk(
     modality, suffix, is_sound = generator.modality, out.suffix.lower(), generator.modality.sample_rate is not None
     if suffix in SOUNDS and not is_sound:
         raise UserError(f"{out}: {generator.name} makes {modality.noun}s, not sounds; choose a .gif or .mp4 file")
-    if not 0 < seconds <= LONGEST:
-        raise UserError(f"seconds={seconds:g} must be more than 0, and {LONGEST:,g} at most")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise UserError(f"seconds={seconds:g} must be more than 0, and {MAX_SECONDS:,g} at most")
     if suffix not in SOUNDS:
         check_film(out, seconds, fps)
-    requested = _requested(generator, parse_inputs(generator, label, knobs, inputs), columns, rows, out)
+    requested = _fixed_inputs(generator, parse_inputs(generator, label, knobs, inputs), columns, rows, out)
     path = ClosedPath(generator, requested, points, seed, truncation)
     across = len(requested) // rows
     with interruptible():
@@ -164,19 +163,19 @@ def write_walk(
     echo(f"{printable(out)}: {what} on a closed path through the seeds {seed} to {last} of {model}")
 
 
-def _requested(
+def _fixed_inputs(
     generator: Generator, fixed: dict[str, Any], columns: int | None, rows: int, out: Path
 ) -> list[dict[str, Any]]:
     """Return the fixed input values of each signal of a frame, row by row."""
     lists = {name: value for name, value in fixed.items() if isinstance(value, list)}
     across = max([1, *map(len, lists.values())]) if columns is None else columns
-    if across < 1 or rows < 1 or across * rows > MOST_CELLS or across * rows * math.prod(generator.shape) > MOST_VALUES:
-        raise UserError(f"columns={across}, rows={rows}: a frame has 1 to {MOST_CELLS:,} {generator.modality.noun}s, "
-                        f"and {MOST_VALUES:,} values at most; choose fewer")  # fmt: skip
+    if across < 1 or rows < 1 or across * rows > MAX_CELLS or across * rows * math.prod(generator.shape) > MAX_VALUES:
+        raise UserError(f"columns={across}, rows={rows}: a frame has 1 to {MAX_CELLS:,} {generator.modality.noun}s, "
+                        f"and {MAX_VALUES:,} values at most; choose fewer")  # fmt: skip
     if not generator.modality.single:
         if across * rows > 1:
             raise UserError(f"columns={across}, rows={rows}: {generator.modality.noun}s are drawn in one picture")
-        return [fixed] * SCATTER
+        return [fixed] * SCATTER_POINTS
     if across * rows > 1 and generator.modality.sample_rate is not None and out.suffix.lower() != ".gif":
         raise UserError(f"columns={across}, rows={rows}: a {out.suffix} file plays one sound at a time; choose .gif")
     wrong = next((name for name, value in lists.items() if len(value) not in (1, across)), None)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import atomic_write
-from audiogan.run.model_files import ABOUT, CARD, FIRST_STAGE, FORMAT, LARGEST, WEIGHTS
+from audiogan.run.model_files import ABOUT, BUNDLE_FORMAT, CARD, FIRST_STAGE, MAX_FILE_BYTES, WEIGHTS
 from audiogan.run.targets import external_modules
 
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-PRIVATE = ("root", "cache", "named", "noises", "rooms")
+PRIVATE_KEYS = ("root", "cache", "named", "noises", "rooms")
 """Keys of the data configuration that contain paths of the training machine. Bundles do not contain these keys."""
-STAMP = (2020, 1, 1, 0, 0, 0)
+FILE_DATE = (2020, 1, 1, 0, 0, 0)
 """Date of every file in a bundle. It is constant so that the same model gives identical bytes."""
 
 
@@ -52,7 +52,7 @@ def save_bundle(
 
     Raises:
         UserError: the file cannot be written, a weight is not finite in half precision, or ``training`` is set and
-            the model has no networks but generators.
+            the model contains only generators.
 
     Examples:
         >>> import audiogan, tempfile
@@ -70,7 +70,7 @@ def save_bundle(
     sections = None if training else generative_config(generator)
     if training and set(generator.game.nets) == set(generator.routes):
         raise UserError(
-            f"{generator.name}: it has no critic, which a training bundle needs; give a run or a checkpoint"
+            f"{generator.name}: it has no critics, so it cannot be exported for training; give a run or a checkpoint"
         )
     kept_parts = (*(f"nets.{net}." for net in generator.routes), "representation.", "inputs.")
     early = {f"{FIRST_STAGE}{name}": value for name, value in generator.first_stage.items()} if first_stage else {}
@@ -85,25 +85,31 @@ def save_bundle(
     wanted = ("name", "inputs", "representation", "facts")
     kept: dict[str, Any] = {key: config[key] for key in wanted if key in config}
     data = config.get("data")
-    kept["data"] = _public(data) if isinstance(data, dict) else {}
+    kept["data"] = _without_private_keys(data) if isinstance(data, dict) else {}
     labels = Path(str(kept["data"].get("labels")))
     if labels.suffix or len(labels.parts) > 1:  # The path of a label file exists only on the training machine.
         kept["data"]["labels"] = "auto"
     game = config["game"] if sections is None else {"_target_": "audiogan.games.Generative", **sections}
     config = kept | {"game": game}
     raw = save(weights)
-    about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": generator.step, "config": config}
+    about = {
+        "format": BUNDLE_FORMAT,
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "step": generator.step,
+        "config": config,
+    }
     if needed := external_modules(config):  # Modules outside the package are not stored in the bundle.
         about["requires"] = needed
     parts = [(WEIGHTS, raw), (ABOUT, json.dumps(about, indent=1).encode()), (CARD, card.encode())]
     for name, content in parts:
-        if len(content) > LARGEST[name]:
-            raise UserError(f"{path}: {name} has {len(content):,} bytes; a bundle holds at most {LARGEST[name]:,}")
+        if len(content) > MAX_FILE_BYTES[name]:
+            most = f"{MAX_FILE_BYTES[name]:,}"
+            raise UserError(f"{path}: {name} has {len(content):,} bytes; a bundle holds at most {most}")
     with wrap_os_errors(f"{path}: cannot be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for name, content in parts:
-                archive.writestr(zipfile.ZipInfo(name, STAMP), content)
+                archive.writestr(zipfile.ZipInfo(name, FILE_DATE), content)
     return path
 
 
@@ -111,8 +117,8 @@ def generative_config(generator: Generator) -> dict[str, Any] | None:
     """Return the `audiogan.games.Generative` configuration that rebuilds the generator networks of a model.
 
     Returns:
-        Configuration sections. None if only the whole game can rebuild the networks: it overrides `Generative.generate`
-        or `Generative.draw`, or a network has no configuration section of its own.
+        Configuration sections. None if only the whole game can rebuild the networks: its class overrides
+        `Generative.generate` or `Generative.draw`, or a network has no configuration section of its own.
     """
     from audiogan.games import Generative
 
@@ -131,8 +137,8 @@ def generative_config(generator: Generator) -> dict[str, Any] | None:
     return {"generator": {name: networks[name] for name in generator.routes}, "routes": routes}
 
 
-def _public(node: Any) -> Any:
-    """Return a copy of a nested configuration without the keys in `PRIVATE`."""
+def _without_private_keys(node: Any) -> Any:
+    """Return a copy of a nested configuration without the keys in `PRIVATE_KEYS`."""
     if isinstance(node, dict):
-        return {key: _public(value) for key, value in node.items() if key not in PRIVATE}
-    return [_public(value) for value in node] if isinstance(node, list) else node
+        return {key: _without_private_keys(value) for key, value in node.items() if key not in PRIVATE_KEYS}
+    return [_without_private_keys(value) for value in node] if isinstance(node, list) else node

@@ -17,7 +17,14 @@ from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
 from audiogan.model.recipe import Recipe
-from audiogan.model.recipe_inputs import attach_signals, batch_recipes, input_values, parse_inputs, recipe_from_values
+from audiogan.model.recipe_inputs import (
+    attach_signals,
+    batch_recipes,
+    concatenate_signals,
+    input_values,
+    parse_inputs,
+    recipe_from_values,
+)
 from audiogan.model.routes import Routes
 from audiogan.utils.workers import WORKERS
 
@@ -69,7 +76,7 @@ class Generator:
         self.shape: tuple[int, ...] = game.representation.signal_shape
         self.routes = Routes(game.generators, config.get("facts", {}).get("labels", []), self.name)
         self._weight = next(game.parameters())  # Stored, because finding it takes as long as drawing a latent.
-        self._count, self._counting = 0, threading.Lock()
+        self._count, self._count_lock = 0, threading.Lock()
         self._traced: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -250,8 +257,8 @@ class Generator:
         alone = self._weight.device.type == "cpu"
         parts = [[recipe] for recipe in recipes] if alone else batch_recipes(recipes)
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
-        waves = WORKERS.map(self._alone, jobs) if alone else [self._made(*job) for job in jobs]
-        return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
+        waves = WORKERS.map(self._generate_one, jobs) if alone else [self._generate(*job) for job in jobs]
+        return concatenate_signals(waves) if waves else np.empty((0, *self.shape), np.float32)
 
     def require_random_inputs(self, feature_name: str) -> None:
         """Raise `UserError` if an input cannot be drawn at random and must be given by the user.
@@ -291,14 +298,14 @@ class Generator:
         return stream_signal(self, blocks, **options)
 
     @torch.inference_mode()
-    def _alone(self, job: tuple[dict[str, torch.Tensor], float | None, str]) -> NDArray[np.float32]:
+    def _generate_one(self, job: tuple[dict[str, torch.Tensor], float | None, str]) -> NDArray[np.float32]:
         """Generate one signal in a worker thread."""
         values, truncation, name = job
-        nets = self._faster(values) if truncation is None and len(self.routes) == 1 else None
-        return self._made(values, truncation, name, nets)
+        nets = self._traced_network(values) if truncation is None and len(self.routes) == 1 else None
+        return self._generate(values, truncation, name, nets)
 
     @torch.inference_mode()
-    def _made(
+    def _generate(
         self,
         values: Mapping[str, torch.Tensor],
         truncation: float | None,
@@ -312,9 +319,9 @@ class Generator:
             raise UserError(f"{self.name}: its {noun}s are not finite numbers (truncation={truncation})")
         return self.modality.postprocess(out.cpu().numpy())
 
-    def _faster(self, values: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
+    def _traced_network(self, values: Mapping[str, torch.Tensor]) -> dict[str, Any] | None:
         """Return the traced network after `TRACED_AFTER` single signals, or None before that."""
-        with self._counting:
+        with self._count_lock:
             self._count += 1
             due = self._count == TRACED_AFTER
         if due and None not in (size for given in self.inputs.values() for size in given.shape):

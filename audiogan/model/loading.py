@@ -22,7 +22,7 @@ from audiogan.errors import UserError
 from audiogan.inputs import Signal
 from audiogan.modalities import Modality
 from audiogan.model.generator import Generator
-from audiogan.model.untrusted import SIGNAL, SIZES, Budget, check_config
+from audiogan.model.untrusted import MAX_DIMENSIONS, MAX_SIGNAL_VALUES, Budget, check_config
 from audiogan.run.model_files import (
     FIRST_STAGE,
     SUFFIX,
@@ -35,10 +35,10 @@ from audiogan.run.model_files import (
 from audiogan.run.trust import check_required_modules, trust_modules, trusted_modules
 from audiogan.utils.text import printable
 
-TABLES, FORWARD = 1 << 24, 1 << 27
-"""Maximum number of elements of one tensor. While networks are built, it is ``TABLES`` plus eight times the number of
-stored weights. While a signal is generated, it is ``FORWARD``."""
-CALLS = 20_000
+MAX_BUILD_ELEMENTS, MAX_FORWARD_ELEMENTS = 1 << 24, 1 << 27
+"""Maximum number of elements of one tensor. While networks are built, it is ``MAX_BUILD_ELEMENTS`` plus eight times the
+number of stored weights. While a signal is generated, it is ``MAX_FORWARD_ELEMENTS``."""
+MAX_BUILD_CALLS = 20_000
 """Maximum number of PyTorch operations while networks are built. 200 more are allowed for each stored tensor."""
 
 
@@ -61,9 +61,9 @@ def load(
         device: PyTorch device, such as "cpu" or "cuda".
         ema: use the exponential moving average of the weights if the checkpoint contains one. False uses the last
             weights. Shipped models contain the average only.
-        strength: for models that were trained in two stages, position between the weights at the end of the first stage
-            (0, no adversarial training) and the final weights (1), see `audiogan.core.FirstStage`. None uses the final
-            weights.
+        strength: for models that were trained in two stages, a number in 0 ... 1. 0 uses the weights at the end of the
+            first stage, before adversarial training, 1 uses the final weights, and other numbers interpolate between
+            the two, see `audiogan.core.FirstStage`. None uses the final weights.
         trust: name or names of modules outside the package that the model may import, such as ``["my_networks"]``.
             Python also searches the working folder. The code of these modules is executed.
 
@@ -94,18 +94,18 @@ def load(
 def from_bundle(path: Path, device: str = "cpu", *, strength: float | None = None) -> Generator:
     """Return the generator stored in a bundle, see `audiogan.run.model_files` and `load`."""
     about, weights, card = read_bundle(path)
-    with _understood(path):
+    with _one_line_errors(path):
         check_required_modules(about.get("requires", []))
-        config, step = _own(about["config"]), _step(about["step"])
+        config, step = _without_data_cache(about["config"]), _check_step(about["step"])
         first_stage = {
             key.removeprefix(FIRST_STAGE): weights.pop(key) for key in [*weights] if key.startswith(FIRST_STAGE)
         }
-        game, modality = _rebuilt(config, weights)
+        game, modality = _rebuild(config, weights)
         _check_first_stage(game, first_stage)
         interpolate(game, first_stage, strength)
         name = next((name for name, file in shipped_models().items() if file == path), None)
         if name is None:
-            _try(Generator(game, modality, config, path, step))
+            _check_generation(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
         return Generator(
             game, modality, config, path, step, name=name, card=card, trust=trusted_modules(), first_stage=first_stage
@@ -122,15 +122,16 @@ def from_checkpoint(
         path: path of the checkpoint.
         device: PyTorch device.
         ema: use the moving average of the weights if the checkpoint contains one.
-        strength: position between the weights at the end of the first stage (0) and the final weights (1), see `load`.
+        strength: interpolation between the weights at the end of the first stage (0) and the final weights (1), see
+            `load`.
 
     Raises:
         UserError: the state does not describe a valid model.
     """
-    with _understood(path):
+    with _one_line_errors(path):
         check_required_modules(state.get("requires", []))
-        config, step = _own(state["config"]), _step(state["trainer"]["step"])
-        game, modality = _rebuilt(config, state["trainer"]["game"])
+        config, step = _without_data_cache(state["config"]), _check_step(state["trainer"]["step"])
+        game, modality = _rebuild(config, state["trainer"]["game"])
         first_stage: dict[str, torch.Tensor] = {}
         for callback in state["trainer"]["callbacks"].values():
             if ema and isinstance(callback, dict) and "nets" in callback:
@@ -140,7 +141,7 @@ def from_checkpoint(
         _check_first_stage(game, first_stage)
         interpolate(game, first_stage, strength)
         _check_finite(game)
-        _try(Generator(game, modality, config, path, step))
+        _check_generation(Generator(game, modality, config, path, step))
         game.to(torch.device(device))
         return Generator(game, modality, config, path, step, trust=trusted_modules(), first_stage=first_stage)
 
@@ -186,7 +187,7 @@ def _check_first_stage(game: Any, first_stage: dict[str, torch.Tensor]) -> None:
             raise UserError(f"the weights of its first stage are not finite numbers ({printable(name)[:80]})")
 
 
-def _own(config: Any) -> Any:
+def _without_data_cache(config: Any) -> Any:
     """Return the configuration without cache folders, because an untrusted model must not choose where files are
     written."""
     if not isinstance(config, dict):
@@ -200,7 +201,7 @@ def _without_cache(node: Any) -> Any:
     return [_without_cache(value) for value in node] if isinstance(node, list) else node
 
 
-def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modality]:
+def _rebuild(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modality]:
     """Return the game rebuilt from a stored configuration, with its weights, and its modality.
 
     Memory is limited to the stored weights, their initial values, and tables such as windows and filters.
@@ -217,13 +218,13 @@ def _rebuilt(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modali
     # values.
     kept = {key: config[key] for key in ("representation", "game")}
     cfg: Any = OmegaConf.create({**kept, "facts": {"modality": config["facts"]["modality"]}})
-    room = TABLES + 8 * stored
-    with Budget(room, room, 8 * room, CALLS + 200 * len(weights)):
+    room = MAX_BUILD_ELEMENTS + 8 * stored
+    with Budget(room, room, 8 * room, MAX_BUILD_CALLS + 200 * len(weights)):
         inputs = build_inputs(config["inputs"], config["facts"]["inputs"])
         game: Any = build_game(cfg, build_representation(cfg), inputs)
         weights = game.upgrade_state_dict(weights)
         if different := describe_differences(game.state_dict(), weights):
-            raise UserError(f"of another version of this network: {printable(different)[:300]}")
+            raise UserError(f"its weights belong to another version of this network: {printable(different)[:300]}")
         game.load_state_dict(weights)
     game.eval().requires_grad_(False)
     _check_finite(game)
@@ -246,8 +247,8 @@ def _check_finite(game: Any) -> None:
 
 def _check_signals(modality: Modality, shape: tuple[int, ...], where: str = "facts.") -> None:
     """Raise `UserError` if the modality does not fit the signal shape, or if the signals are too large."""
-    if math.prod(shape) > SIGNAL:
-        raise UserError(f"signals of shape {list(shape)}: more than {SIGNAL:,} values each")
+    if math.prod(shape) > MAX_SIGNAL_VALUES:
+        raise UserError(f"signals of shape {list(shape)}: more than {MAX_SIGNAL_VALUES:,} values each")
     try:
         modality.check_shape(shape)
     except UserError as error:
@@ -258,21 +259,28 @@ def _check_input(given: Any) -> None:
     """Raise `UserError` if the values of an input are too large, or if a signal input has no modality."""
     given.check_buffers()
     sizes = [1 if size is None else size for size in given.shape]
-    if len(sizes) > SIZES or not all(isinstance(size, int) and 0 < size <= SIGNAL for size in sizes):
-        raise UserError(f"inputs.{given.name}: expected at most {SIZES} sizes and {SIGNAL:,} values")
+    if len(sizes) > MAX_DIMENSIONS or not all(
+        isinstance(size, int) and 0 < size <= MAX_SIGNAL_VALUES for size in sizes
+    ):
+        raise UserError(
+            f"inputs.{given.name}: expected at most {MAX_DIMENSIONS} sizes and {MAX_SIGNAL_VALUES:,} values"
+        )
     if not isinstance(given, Signal):
         return
     if not isinstance(given.modality, Modality):
         raise UserError(f"facts.inputs.{given.name}.modality: the kind of signal is missing")
     # The check omits the number of channels. An input can have more channels than its file, for example an added mask.
     _check_signals(given.modality, (1, *sizes[1:]) if len(sizes) > 1 else tuple(sizes), f"facts.inputs.{given.name}.")
-    if math.prod(sizes) > SIGNAL:
-        raise UserError(f"inputs.{given.name}: more than {SIGNAL:,} values each")
+    if math.prod(sizes) > MAX_SIGNAL_VALUES:
+        raise UserError(f"inputs.{given.name}: more than {MAX_SIGNAL_VALUES:,} values each")
 
 
-def _try(generator: Generator) -> None:
+def _check_generation(generator: Generator) -> None:
     """Generate one signal, so that a model that cannot generate is refused while loading."""
-    with torch.random.fork_rng(devices=[]), Budget(FORWARD, 16 * FORWARD, 16 * FORWARD, 100 * CALLS):
+    with (
+        torch.random.fork_rng(devices=[]),
+        Budget(MAX_FORWARD_ELEMENTS, 16 * MAX_FORWARD_ELEMENTS, 16 * MAX_FORWARD_ELEMENTS, 100 * MAX_BUILD_CALLS),
+    ):
         game = generator.game
         for name in generator.routes:
             values = {key: given.example_values(1) for key, given in generator.inputs.items()}
@@ -286,14 +294,14 @@ def _try(generator: Generator) -> None:
                 raise UserError(f"its signals have the shape {list(made.shape[1:])} instead of {list(generator.shape)}")
 
 
-def _step(value: Any) -> int:
+def _check_step(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
         raise UserError(f"step={str(value)[:40]}: must be a number of training steps")
     return value
 
 
 @contextlib.contextmanager
-def _understood(path: Path) -> Iterator[None]:
+def _one_line_errors(path: Path) -> Iterator[None]:
     """Convert every error about the content of a file into a one-line `UserError` that names the file."""
     try:
         yield

@@ -13,7 +13,7 @@ import numpy as np
 
 from audiogan.errors import UserError
 from audiogan.files import check_writable_folder, create_folder
-from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
+from audiogan.modalities.drawing.sheets import SHEET_NAME, check_sheet_overwritable
 from audiogan.model.generator import Generator
 from audiogan.model.recipe import Recipe
 from audiogan.model.sample_list import SampleList
@@ -21,9 +21,9 @@ from audiogan.model.sampling import BLOCK, read_recipe
 from audiogan.utils.progress import interruptible
 from audiogan.utils.text import printable
 
-MOST = 1000
+MAX_STEPS = 1000
 """Maximum number of steps of a morph."""
-WHOLE = "morph.wav"
+JOINED_FILE = "morph.wav"
 
 
 def write_morph(
@@ -51,13 +51,13 @@ def write_morph(
     """
     modality = generator.modality
     if not modality.single:
-        raise UserError(f"{generator.name}: {modality.noun}s have no morph; it is for sounds and images")
-    if not 2 <= steps <= MOST:
-        raise UserError(f"steps={steps}: a morph has 2 to {MOST:,} steps, both ends included")
+        raise UserError(f"{generator.name}: {modality.noun}s cannot be morphed; choose a model of sounds or images")
+    if not 2 <= steps <= MAX_STEPS:
+        raise UserError(f"steps={steps}: a morph has 2 to {MAX_STEPS:,} steps, both ends included")
     check_writable_folder(out)
-    old = _earlier(out)
-    check_sheet_overwritable(out / NAME)
-    recipes = generator.morph(_end(generator, start), _end(generator, end), steps)
+    old = _earlier_files(out)
+    check_sheet_overwritable(out / SHEET_NAME)
+    recipes = generator.morph(_parse_end(generator, start), _parse_end(generator, end), steps)
     waves = generator.render(recipes)
     titles = [f"{i + 1:0{len(str(steps))}}" for i in range(steps)]
     # All files are written before an old file is deleted, so a full disk leaves the earlier morph intact.
@@ -72,9 +72,9 @@ def write_morph(
                 modality.save(folder / f"morph-{title}{modality.suffix}", wave, recipe.to_json())
             joined = modality.concatenate(waves)
             if joined is not None:
-                modality.save(folder / WHOLE, joined)
+                modality.save(folder / JOINED_FILE, joined)
             shown = np.unique(np.linspace(0, steps - 1, min(steps, BLOCK)).round().astype(int))
-            modality.sheet(folder / NAME, waves[shown], [titles[i] for i in shown])
+            modality.sheet(folder / SHEET_NAME, waves[shown], [titles[i] for i in shown])
         except UserError as error:
             raise UserError(str(error).replace(temporary, str(out))) from error
         with interrupts.delayed():
@@ -86,7 +86,7 @@ def write_morph(
     return recipes
 
 
-def _earlier(out: Path) -> list[Path]:
+def _earlier_files(out: Path) -> list[Path]:
     """Return the files of an earlier morph in a folder. Raise `UserError` if one of them is not part of a morph."""
     try:
         listing: SampleList | None = SampleList(out)
@@ -99,8 +99,8 @@ def _earlier(out: Path) -> list[Path]:
                 raise UserError(f"{path}: a sample")
             read_recipe(path)
         except UserError as error:
-            raise UserError(f"{error}; it is no step of a morph, so rename it, or choose another folder") from error
-    whole = out / WHOLE
+            raise UserError(f"{error}; it is not a step of a morph, so rename it, or choose another folder") from error
+    whole = out / JOINED_FILE
     if os.path.lexists(whole):
         if not whole.is_file() or not any(path.suffix == whole.suffix for path in found):
             raise UserError(f"{whole}: not a morph of audiogan; rename it, or choose another folder")
@@ -108,7 +108,7 @@ def _earlier(out: Path) -> list[Path]:
     return found
 
 
-def _end(generator: Generator, text: str) -> Recipe:
+def _parse_end(generator: Generator, text: str) -> Recipe:
     """Return the recipe for a seed, ``CLASS-SEED`` or a file."""
     if Path(text).suffix.lower() in (".wav", ".png"):
         recipe = read_recipe(text)

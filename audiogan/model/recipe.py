@@ -15,15 +15,15 @@ from audiogan.errors import UserError
 from audiogan.inputs.latent import slerp
 from audiogan.utils.text import printable
 
-LONGEST = 4096
+MAX_LATENT_VALUES = 4096
 """Maximum number of latent values in a recipe."""
-LARGEST, NAMES, NAME = 1 << 20, 10_000, 1_000
-"""Limits of an untrusted recipe. ``LARGEST``: characters of its JSON text. ``NAMES``: entries of ``classes``, and of
-``knobs``. ``NAME``: characters of a name."""
-HIGHEST = 1e6
+MAX_CHARACTERS, MAX_ENTRIES, MAX_NAME_LENGTH = 1 << 20, 10_000, 1_000
+"""Limits of an untrusted recipe. ``MAX_CHARACTERS``: characters of its JSON text. ``MAX_ENTRIES``: entries of
+``classes``, and of ``knobs``. ``MAX_NAME_LENGTH``: characters of a name."""
+MAX_NUMBER = 1e6
 """Maximum absolute value of a number in an untrusted recipe."""
-DEPTH, VALUES = 8, 100_000
-"""Limits of ``inputs`` in an untrusted recipe: nesting depth (``DEPTH``) and number of values (``VALUES``)."""
+MAX_DEPTH, MAX_VALUES = 8, 100_000
+"""Limits of ``inputs`` in an untrusted recipe: nesting depth (``MAX_DEPTH``) and number of values (``MAX_VALUES``)."""
 
 
 @dataclass(frozen=True)
@@ -93,23 +93,23 @@ class Recipe:
             UserError: the text is not a recipe, or a number or size is out of range.
         """
         try:
-            if len(text) > LARGEST:
-                raise ValueError(f"it has more than {LARGEST:,} characters")
+            if len(text) > MAX_CHARACTERS:
+                raise ValueError(f"it has more than {MAX_CHARACTERS:,} characters")
             content: dict[str, Any] = json.loads(text)
-            raw = base64.b64decode(_text(content["latent"], LARGEST), validate=True)
-            if len(raw) > 4 * LONGEST:
-                raise ValueError(f"its latent has more than {LONGEST} numbers")
+            raw = base64.b64decode(_check_text(content["latent"], MAX_CHARACTERS), validate=True)
+            if len(raw) > 4 * MAX_LATENT_VALUES:
+                raise ValueError(f"its latent has more than {MAX_LATENT_VALUES} numbers")
             truncation = content.get("truncation")
-            if truncation is not None and not _number(truncation) > 0:
+            if truncation is not None and not _check_number(truncation) > 0:
                 raise ValueError(f"its truncation {truncation} is not more than 0")
             return cls(
-                model=_text(content["model"], 4 * NAME),
-                latent=tuple(_number(x) for x in np.frombuffer(raw, "<f4").tolist()),
-                classes=_table(content.get("classes", {})),
-                knobs=_table(content.get("knobs", {})),
-                seed=_seed(content.get("seed")),
+                model=_check_text(content["model"], 4 * MAX_NAME_LENGTH),
+                latent=tuple(_check_number(x) for x in np.frombuffer(raw, "<f4").tolist()),
+                classes=_check_weights(content.get("classes", {})),
+                knobs=_check_weights(content.get("knobs", {})),
+                seed=_check_seed(content.get("seed")),
                 truncation=None if truncation is None else float(truncation),
-                inputs=_inputs(content.get("inputs", {})),
+                inputs=_check_inputs(content.get("inputs", {})),
             )
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
             raise UserError(f"not a recipe: {printable(str(error)[:120])}") from error
@@ -175,47 +175,47 @@ class Recipe:
         )
 
 
-def _text(value: Any, longest: int = NAME) -> str:
+def _check_text(value: Any, longest: int = MAX_NAME_LENGTH) -> str:
     if not isinstance(value, str) or len(value) > longest:
         raise TypeError(f"{str(value)[:40]!r} is not a text of at most {longest:,} characters")
     return value
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -HIGHEST <= value <= HIGHEST:
-        raise TypeError(f"{str(value)[:40]} is not a finite number from {-HIGHEST:g} to {HIGHEST:g}")
+def _check_number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MAX_NUMBER <= value <= MAX_NUMBER:
+        raise TypeError(f"{str(value)[:40]} is not a finite number from {-MAX_NUMBER:g} to {MAX_NUMBER:g}")
     return float(value)
 
 
-def _table(value: Any) -> dict[str, float]:
-    if not isinstance(value, dict) or len(value) > NAMES:
-        raise TypeError(f"classes and knobs are mappings of at most {NAMES:,} names to numbers")
-    return {_text(name): _number(x) for name, x in value.items()}
+def _check_weights(value: Any) -> dict[str, float]:
+    if not isinstance(value, dict) or len(value) > MAX_ENTRIES:
+        raise TypeError(f"classes and knobs are mappings of at most {MAX_ENTRIES:,} names to numbers")
+    return {_check_text(name): _check_number(x) for name, x in value.items()}
 
 
-def _inputs(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict) or len(value) > NAMES:
+def _check_inputs(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or len(value) > MAX_ENTRIES:
         raise TypeError("inputs are a mapping of names to values")
-    left = [VALUES]
+    left = [MAX_VALUES]
 
     def check(node: Any, depth: int) -> Any:
         left[0] -= 1
-        if left[0] < 0 or depth > DEPTH:
+        if left[0] < 0 or depth > MAX_DEPTH:
             raise ValueError("its inputs are too large")
         if isinstance(node, dict):
-            return {_text(name): check(x, depth + 1) for name, x in node.items()}
+            return {_check_text(name): check(x, depth + 1) for name, x in node.items()}
         if isinstance(node, list):
             return [check(x, depth + 1) for x in node]
         if isinstance(node, str):
-            return _text(node, LARGEST)
+            return _check_text(node, MAX_CHARACTERS)
         if node is not None and not isinstance(node, bool):
-            _number(node)
+            _check_number(node)
         return node
 
-    return {_text(name): check(x, 0) for name, x in value.items()}
+    return {_check_text(name): check(x, 0) for name, x in value.items()}
 
 
-def _seed(value: Any) -> int | None:
+def _check_seed(value: Any) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63):
         raise TypeError(f"{str(value)[:40]} is not a seed, a whole number from 0 to 2**63 - 1")
     return value

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
@@ -20,6 +21,22 @@ from audiogan.utils.text import printable
 
 BATCH = 16
 """Number of samples in a batch on devices other than the CPU."""
+
+
+def concatenate_signals(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return batches ``[n, ..., T]`` as one array. Sounds of several lengths are extended by silence.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.model.recipe_inputs import concatenate_signals
+        >>> concatenate_signals([np.ones((1, 1, 3)), np.ones((2, 1, 5))]).shape
+        (3, 1, 5)
+    """
+    longest = max(part.shape[-1] for part in parts)
+    if any(part.shape[-1] != longest for part in parts):
+        margins = [[(0, 0)] * (part.ndim - 1) + [(0, longest - part.shape[-1])] for part in parts]
+        parts = [np.pad(part, margin) for part, margin in zip(parts, margins, strict=True)]
+    return np.concatenate(parts)
 
 
 def recipe_from_values(
@@ -94,7 +111,7 @@ def input_values(inputs: Mapping[str, Input], recipes: Sequence[Recipe], model: 
                 f"{model}: expected a latent of {size} values, but that of the recipe has {len(recipe.latent)}"
             )
         if recipe.input_names != names:
-            raise UserError(f"{model}: the recipe belongs to another model, with {_named(recipe)}")
+            raise UserError(f"{model}: the recipe belongs to another model, with {_describe_inputs(recipe)}")
     values: dict[str, Tensor] = {}
     for name, each in inputs.items():
         if name == "latent":
@@ -121,7 +138,7 @@ def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signa
     for name, value in signals.items():
         each = inputs[name]
         if each.drawable:
-            raise UserError(f"{name}: the recipe holds its value; leave it out")
+            raise UserError(f"{name}: the recipe already contains its value; leave it out")
         several = isinstance(value, list | tuple)
         if several and len(value) != len(made):
             raise UserError(f"{name}: {len(value)} values for {len(made)} recipes; give one, or one for each")
@@ -135,7 +152,7 @@ def attach_signals(inputs: Mapping[str, Input], recipes: Sequence[Recipe], signa
     return made
 
 
-def _named(recipe: Recipe) -> str:
+def _describe_inputs(recipe: Recipe) -> str:
     """Return a description of the inputs of a recipe for error messages."""
     parts = []
     for name in sorted(recipe.input_names):

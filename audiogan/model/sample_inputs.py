@@ -11,11 +11,11 @@ from audiogan.files import check_readable_file
 from audiogan.inputs import Signal
 from audiogan.model.generator import Generator
 
-DEFAULT = 16
+DEFAULT_COUNT = 16
 """Number of samples if neither the option ``-n`` nor the number of input files determines it."""
 
 
-def expand_inputs(generator: Generator, arguments: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
+def inputs_from_arguments(generator: Generator, arguments: Mapping[str, Sequence[str]], out: Path) -> dict[str, Any]:
     """Return a dict from input name to the values given on the command line.
 
     An input that can be drawn at random gets a single value. Any other input gets a list of values.
@@ -32,7 +32,7 @@ def expand_inputs(generator: Generator, arguments: Mapping[str, Sequence[str]], 
     for name, given in arguments.items():
         known = generator.game.get_input(name)
         if isinstance(known, Signal):
-            values[name] = [path for text in given for path in _files(text, known, out)]
+            values[name] = [path for text in given for path in _signal_files(text, known, out)]
         elif known.drawable and len(given) > 1:
             raise UserError(f"--input: {name} is given twice; leave out one of them")
         else:
@@ -46,7 +46,7 @@ def expand_inputs(generator: Generator, arguments: Mapping[str, Sequence[str]], 
     return values
 
 
-def _files(text: str, known: Signal, out: Path) -> list[str]:
+def _signal_files(text: str, known: Signal, out: Path) -> list[str]:
     """Return a file, or the signals below a folder."""
     from audiogan.model.translation.folders import list_signals
 
@@ -71,7 +71,7 @@ def match_sample_count(generator: Generator, values: Mapping[str, Any], n: int |
 
     Args:
         generator: the model.
-        values: input values from `expand_inputs`. A list with one value applies to all samples.
+        values: input values from `inputs_from_arguments`. A list with one value applies to all samples.
         n: number of samples requested by the user, or None.
 
     Raises:
@@ -83,11 +83,13 @@ def match_sample_count(generator: Generator, values: Mapping[str, Any], n: int |
         raise UserError(f"{odd}: {len(lists[odd])} values, another input has {longest}; give one, or one for each")
     signals = any(isinstance(generator.inputs[name], Signal) for name in lists)
     if n is None:
-        n = longest if signals or longest > 1 or (lists and not has_random_inputs(generator)) else DEFAULT
+        n = longest if signals or longest > 1 or (lists and not has_random_inputs(generator)) else DEFAULT_COUNT
     if lists and n > longest and not has_random_inputs(generator):
         noun = "file" if signals else "value"
         given = f"{longest} {noun}{'s' * (longest != 1)}"
-        raise UserError(f"-n {n}: {generator.name} draws nothing at random, and {given} give {longest}; leave out -n")
+        raise UserError(
+            f"-n {n}: {generator.name} draws nothing at random, and {given} give only {longest}; leave out -n"
+        )
     cycled = {name: [value[i % len(value)] for i in range(n)] for name, value in lists.items()}
     return n, {**values, **cycled}
 

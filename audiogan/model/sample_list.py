@@ -18,7 +18,7 @@ OPTIONAL = ("inputs", "generator")
 """Columns that ``samples.csv`` contains only if a sample has a value for them."""
 REQUIRED = {"file", "seed"}
 """Columns that identify a CSV file as a list of samples."""
-LONGEST_CELL = 1000
+MAX_CELL_LENGTH = 1000
 """Maximum number of characters of a cell."""
 
 
@@ -37,13 +37,13 @@ class SampleList:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / "samples.csv"
-        self._state: tuple[int, ...] | None = None
+        self._read_state: tuple[int, ...] | None = None
         self._header: list[str] = []
         self._columns: list[str] = []  # the header in lower case
         # Rows of the file, or empty if a row can be appended without rewriting the file.
         self._rows: list[list[str]] = []
         self._samples: dict[str, tuple[str, ...]] = {}  # Cells of each row by file name.
-        self._canonical = False
+        self._canonical = False  # Whether this class would write the file exactly as it is.
         self._read()
 
     def __contains__(self, file: str) -> bool:
@@ -67,13 +67,13 @@ class SampleList:
         Raises:
             UserError: too many files have this name.
         """
-        cells = _cells(cells)
+        cells = _pad_cells(cells)
         for attempt in range(1, 10_000):
             file = f"{base_name}{suffix}" if attempt == 1 else f"{base_name}-{attempt}{suffix}"
             listed = self._samples.get(file)
             if listed is None and not os.path.lexists(self.folder / file):
                 return file
-            equal = listed is not None and all(_equal(a, b) for a, b in zip(listed, cells, strict=True))
+            equal = listed is not None and all(_same_value(a, b) for a, b in zip(listed, cells, strict=True))
             if equal and is_same_sample(self.folder / file):
                 return file
         raise UserError(f"{self.folder}: too many files called {base_name}; choose another folder")
@@ -81,8 +81,8 @@ class SampleList:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Lock the list against other processes inside the block. Rows added by other processes are read first."""
-        with _locked(self.folder):
-            if self._state != self._now():
+        with _lock_folder(self.folder):
+            if self._read_state != self._file_state():
                 self._read()
             yield
 
@@ -95,18 +95,18 @@ class SampleList:
         """
         if file in self._samples:
             return
-        named = dict(zip((*FIELDS, *OPTIONAL), [file, *_cells(cells)], strict=True))
+        named = dict(zip((*FIELDS, *OPTIONAL), [file, *_pad_cells(cells)], strict=True))
         if missing := [name for name in OPTIONAL if named[name] and name not in self._columns]:
             self._read(missing)
-        row = _csv([[escape_cell(named.get(name, "")) for name in self._columns]])
+        row = _csv_text([[escape_cell(named.get(name, "")) for name in self._columns]])
         if self._canonical:
             with wrap_os_errors(f"{self.path}: cannot be written"):
                 append_bytes(os.path.realpath(self.path), row.encode())
         else:
             write_file(os.path.realpath(self.path), (self._text() + row).encode())
-        self._canonical, self._rows, self._state = True, [], self._now()
+        self._canonical, self._rows, self._read_state = True, [], self._file_state()
 
-    def _now(self) -> tuple[int, ...] | None:
+    def _file_state(self) -> tuple[int, ...] | None:
         """Return values that change when another process writes the list, or None without a file."""
         with contextlib.suppress(OSError):
             status = os.stat(self.path)
@@ -115,13 +115,13 @@ class SampleList:
 
     def _read(self, more: Sequence[str] = ()) -> None:
         """Read the list, and add the columns in ``more``."""
-        self._state = self._now()
+        self._read_state = self._file_state()
         self._header, self._rows, self._columns = list(FIELDS), [], list(FIELDS)
-        content = _content(self.path)
-        text = _decoded(content, self.path)
+        content = _read_bytes(self.path)
+        text = _decode(content, self.path)
         if text.strip():
-            self._header, self._rows = _table(text, self.path)
-            self._columns = _named(self._header)
+            self._header, self._rows = _parse_table(text, self.path)
+            self._columns = _column_names(self._header)
         for name in (*FIELDS, *more):
             if name not in self._columns:
                 self._header.append(name)
@@ -143,11 +143,11 @@ class SampleList:
     def _text(self) -> str:
         own = {place for place, name in enumerate(self._columns) if name in (*FIELDS, *OPTIONAL)}
         safe = ([escape_cell(cell) if i in own else cell for i, cell in enumerate(row)] for row in self._rows)
-        return _csv([self._header, *safe])
+        return _csv_text([self._header, *safe])
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:  # Windows
@@ -166,7 +166,7 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(number)
 
 
-def _content(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path}: not a file, so samples cannot be listed there; choose another folder")
@@ -182,16 +182,16 @@ def _content(path: Path) -> bytes:
     return content
 
 
-def _decoded(content: bytes, path: Path) -> str:
+def _decode(content: bytes, path: Path) -> str:
     """Decode a list from one of the encodings that spreadsheets write."""
     known = detect_encoding(content)
     for encoding in (known,) if known else ("utf-8", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
             return content.decode(encoding)
-    raise _foreign(path, "it is no text")
+    raise _not_a_list(path, "it is not text")
 
 
-def _table(text: str, path: Path) -> tuple[list[str], list[list[str]]]:
+def _parse_table(text: str, path: Path) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows of a list with any common column separator."""
     first, _, rest = text.partition("\n")
     if first.strip().lower().startswith("sep=") and rest:  # a hint for Excel, not part of the table
@@ -199,35 +199,35 @@ def _table(text: str, path: Path) -> tuple[list[str], list[list[str]]]:
     head = text.splitlines()[0]
     try:
         for separator in ",;\t|":
-            if set(_named(next(csv.reader([head], delimiter=separator)))) >= REQUIRED:
+            if set(_column_names(next(csv.reader([head], delimiter=separator)))) >= REQUIRED:
                 table = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
                 return table[0], [row for row in table[1:] if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        raise _foreign(path, str(error)) from error
-    raise _foreign(path, f"its first line is {printable(head[:60])}")
+        raise _not_a_list(path, str(error)) from error
+    raise _not_a_list(path, f"its first line is {printable(head[:60])}")
 
 
-def _foreign(path: Path, reason: str) -> UserError:
+def _not_a_list(path: Path, reason: str) -> UserError:
     return UserError(f"{path}: not a list of samples ({reason}); rename it, or choose another folder")
 
 
-def _named(header: Sequence[str]) -> list[str]:
+def _column_names(header: Sequence[str]) -> list[str]:
     """Return column names in lower case without surrounding spaces."""
     return [name.strip().lower() for name in header]
 
 
-def _cells(sample: Sequence[str]) -> list[str]:
-    cells = [printable(cell)[:LONGEST_CELL] for cell in sample]
+def _pad_cells(sample: Sequence[str]) -> list[str]:
+    cells = [printable(cell)[:MAX_CELL_LENGTH] for cell in sample]
     return cells + [""] * (len(FIELDS) + len(OPTIONAL) - 1 - len(cells))
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> str:
+def _csv_text(rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     return text.getvalue()
 
 
-def _equal(a: str, b: str) -> bool:
+def _same_value(a: str, b: str) -> bool:
     """Return whether two cells have the same value. Spreadsheets may write 0.5 as 0,50."""
     if a == b:
         return True

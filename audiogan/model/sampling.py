@@ -16,7 +16,7 @@ from audiogan.errors import UserError
 from audiogan.files import check_readable_file, check_writable_folder, create_folder
 from audiogan.inputs import Signal
 from audiogan.modalities import read_comment
-from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
+from audiogan.modalities.drawing.sheets import SHEET_NAME, check_sheet_overwritable
 from audiogan.model.generator import Generator, Label
 from audiogan.model.recipe import Recipe
 from audiogan.model.sample_inputs import has_random_inputs
@@ -26,9 +26,9 @@ from audiogan.utils.text import printable
 
 BLOCK = 64
 """Maximum number of samples in memory, and on a contact sheet."""
-MOST = 10**9
+MAX_SAMPLES = 10**9
 """Maximum number of samples in one call."""
-LONGEST_NAME = 160
+MAX_NAME_BYTES = 160
 """Maximum length of a label in a file name, in bytes. File systems allow 255 bytes for the whole name."""
 Block = tuple[list[Recipe], np.ndarray]
 
@@ -70,8 +70,8 @@ def write_samples(
     Raises:
         UserError: an argument is invalid, the folder contains a conflicting file of the user, or the disk is full.
     """
-    if n > MOST:
-        raise UserError(f"n={n}: at most {MOST:,} at a time")
+    if n > MAX_SAMPLES:
+        raise UserError(f"n={n}: at most {MAX_SAMPLES:,} at a time")
     drawn = not inputs or has_random_inputs(generator)
     if seed is None:
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if drawn else 0
@@ -79,7 +79,7 @@ def write_samples(
         raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1 - n")
     modality, first = generator.modality, seed
     check_writable_folder(out)
-    listing = _listing(out)
+    listing = _open_list(out)
 
     chosen: dict[str, Any] = {} if route is None else {"generator": route}
 
@@ -91,8 +91,8 @@ def write_samples(
             recipes = generator.recipes(count, seed=first + start, inputs=part, **wanted)
             yield recipes, generator.render(recipes, **chosen)
 
-    mixture = "" if label is None or isinstance(label, str) else _listed(label)
-    settings = [mixture, _listed(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
+    mixture = "" if label is None or isinstance(label, str) else _format_values(label)
+    settings = [mixture, _format_values(knobs or {}), "" if truncation is None else f"{truncation:g}", generator.name]
     progress = ItemProgress(n, modality.noun, echo)
     job = _Job(generator, listing, settings, progress, n)
     job.route, job.inputs, job.drawn = route or "", dict(inputs or {}), drawn
@@ -157,11 +157,11 @@ class _Job:
         whole = np.concatenate(parts)
         with interrupts.delayed():
             self.write(f"{self.modality.noun}s-{first.seed}", first, whole)
-        self.modality.sheet(self.listing.folder / NAME, whole)
+        self.modality.sheet(self.listing.folder / SHEET_NAME, whole)
 
     def sheet(self, recipes: Sequence[Recipe], waves: np.ndarray) -> None:
         """Write the contact sheet: the samples, next to their sources if these can be displayed."""
-        path, titles = self.listing.folder / NAME, [file.stem for file in self.files]
+        path, titles = self.listing.folder / SHEET_NAME, [file.stem for file in self.files]
         columns = {
             name: given.to_display(np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes]))
             for name, given in self.signals.items()
@@ -181,10 +181,10 @@ class _Job:
         """Return the stem of the next file name: that of its source, or its class and seed."""
         for name in self.signals:
             if isinstance(value := self.value(name), str | os.PathLike):
-                stem = _safe(Path(value).stem) or self.modality.noun
-                taken = f"{stem}{self.modality.suffix}".lower() == NAME
+                stem = _safe_name(Path(value).stem) or self.modality.noun
+                taken = f"{stem}{self.modality.suffix}".lower() == SHEET_NAME
                 return f"{stem}-output" if taken else stem
-        return f"{_safe(recipe.label) or self.modality.noun}-{recipe.seed}"
+        return f"{_safe_name(recipe.label) or self.modality.noun}-{recipe.seed}"
 
     def value(self, name: str) -> Any:
         """Return the value of an input for the next file."""
@@ -242,15 +242,15 @@ class _Job:
         need, free = size * self.n, shutil.disk_usage(self.listing.folder).free
         if need > free:
             noun = _plural(self.modality.noun, self.n)
-            about = f"{self.n:,} {noun} need about {_bytes(need)}, and {_bytes(free)} are free"
+            about = f"{self.n:,} {noun} need about {_format_size(need)}, and {_format_size(free)} are free"
             raise UserError(f"{self.listing.folder}: {about}; make fewer")
 
 
-def _listing(out: Path) -> SampleList:
+def _open_list(out: Path) -> SampleList:
     """Return the list of samples in a folder. Raise `UserError` that names every conflicting file of the user."""
     problems = []
     try:
-        check_sheet_overwritable(out / NAME)
+        check_sheet_overwritable(out / SHEET_NAME)
     except UserError as error:
         problems.append(str(error))
     try:
@@ -272,24 +272,26 @@ def read_recipe(path: str | os.PathLike[str]) -> Recipe:
     check_readable_file(path)
     text = read_comment(path)
     if not text:
-        raise UserError(f"{path}: holds no recipe; only files that audiogan wrote do, and sound editors drop them")
+        raise UserError(
+            f"{path}: contains no recipe; only files written by audiogan contain one, and editors may remove it"
+        )
     try:
         return Recipe.from_json(text)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def _listed(values: Mapping[str, float]) -> str:
+def _format_values(values: Mapping[str, float]) -> str:
     return " ".join(f"{name}={value:g}" for name, value in values.items())
 
 
-def _safe(label: str) -> str:
+def _safe_name(label: str) -> str:
     """Return a label as part of a file name. The label may come from an untrusted checkpoint."""
     name = re.sub(r"[^\w.-]+", "_", label).strip("._-")[:80]
-    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
+    return name.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
 
 
-def _bytes(size: int) -> str:
+def _format_size(size: int) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 

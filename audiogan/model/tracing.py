@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SCALES = 1.0, -1.0, 2.0
-"""Factors of the latent in the three calls that compare the traced network with the original network.
+TEST_FACTORS = 1.0, -1.0, 2.0
+"""Factors of the example latent in the three calls that compare the traced network with the original network.
 
 Three calls are needed because TorchScript optimises the graph again during the first two.
 """
-LARGEST = 4_000_000
-"""Maximum number of parameters of a network that is traced. Networks above it spend little of their time in Python."""
+MAX_PARAMETERS = 4_000_000
+"""Maximum number of parameters of a network that is traced. Larger networks spend little of their time in Python."""
 
 
 def trace_network(network: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
@@ -31,20 +31,20 @@ def trace_network(network: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | 
 
     Returns:
         Traced module for inputs of the same shapes, called with the same keywords. None if the network takes no
-        ``latent``, if an input or the output has a variable length, if the network has more than `LARGEST` parameters,
-        if the bits differ, or if tracing fails.
+        ``latent``, if an input or the output has a variable length, if the network has more than `MAX_PARAMETERS`
+        parameters, if the bits differ, or if tracing fails.
     """
     # Networks with signal inputs are not traced, because a traced network supports only the signal length of its
     # example.
     if "latent" not in inputs or any(x.dim() > 2 for name, x in inputs.items() if name != "latent"):
         return None
-    if None in getattr(network, "shape", ()) or sum(weight.numel() for weight in network.parameters()) > LARGEST:
+    if None in getattr(network, "shape", ()) or sum(weight.numel() for weight in network.parameters()) > MAX_PARAMETERS:
         return None
     # Errors are ignored, because the caller then runs the original network, which raises the error again.
     with warnings.catch_warnings(), contextlib.suppress(Exception):
         warnings.simplefilter("ignore")
         script: nn.Module = torch.jit.trace(network, example_kwarg_inputs=inputs, check_trace=False)
-        trials = [{**inputs, "latent": scale * inputs["latent"]} for scale in SCALES]
+        trials = [{**inputs, "latent": scale * inputs["latent"]} for scale in TEST_FACTORS]
         if all(torch.equal(script(**trial), network(**trial)) for trial in trials):
             return script
     return None

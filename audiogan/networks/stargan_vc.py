@@ -14,7 +14,7 @@ from audiogan.networks.checks import check_sizes
 from audiogan.networks.frame_blocks import FrameBlock
 from audiogan.networks.patchgan import PatchCritic
 from audiogan.representations.mel_spectrogram import MelSpectrogram
-from audiogan.representations.vocoder_mel import in_parts
+from audiogan.representations.parts import in_parts
 
 LOWEST_HZ, HIGHEST_HZ, REFERENCE_HZ = 50.0, 700.0, 100.0
 """Range of the pitch of generated voices in Hz, and the pitch of 0 octaves."""
@@ -163,7 +163,9 @@ class StarGANVC(nn.Module):
             voiced: 1 in voiced frames, 0 in the others, ``[B, frames]``. The result is 0 in unvoiced frames.
         """
         frames, rate = torch.arange(octaves.shape[1], device=octaves.device), self.mel.sample_rate
-        last = torch.where(voiced > 0, frames, 0).cummax(1).values  # Unvoiced frames repeat the last pitch.
+        # Unvoiced frames repeat the last pitch. ONNX has no cumulative maximum, so voiced frames are sorted and counted.
+        places, count = torch.where(voiced > 0, frames, len(frames)).sort(1).values, (voiced > 0).cumsum(1)
+        last = torch.where(count > 0, places.gather(1, (count - 1).clamp_min(0)), 0)
         hertz = (REFERENCE_HZ * 2 ** octaves.gather(1, last)).clamp(LOWEST_HZ, HIGHEST_HZ)
         hertz = F.interpolate(hertz[:, None], scale_factor=self.mel.hop_length, mode="linear")[:, 0]
         phase = (math.pi * (hertz.double().cumsum(1) / rate % 1)).to(hertz.dtype)

@@ -11,7 +11,7 @@ from audiogan.representations.pitch import PitchTracker
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import ComplexSTFT, LogMagnitude
 from audiogan.representations.views import LogMelView, STFTView
-from audiogan.representations.vocoder_mel import VocoderMel
+from audiogan.representations.vocoded import VocodedMel
 from audiogan.representations.waveform import Waveform
 
 __all__ = ["ComplexSTFT", "Identity", "Lab", "LogMagnitude", "LogMelView", "Mel", "MelSpectrogram"]
@@ -22,6 +22,6 @@ __all__ += [
     "Representation",
     "STFTView",
     "SoundFormat",
-    "VocoderMel",
+    "VocodedMel",
     "Waveform",
 ]

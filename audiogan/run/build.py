@@ -46,7 +46,7 @@ def build(section: Any, key: str, /, **extra_arguments: Any) -> Any:
         if isinstance(cause, UserError):
             raise cause from error
         _check_arguments(cause, plain, key)
-        raise UserError(f"{key}: {summarize_error(cause or error)}{_key(error)}") from error
+        raise UserError(f"{key}: {summarize_error(cause or error)}{_full_key(error)}") from error
     except OmegaConfBaseException as error:
         raise UserError(f"{key}: {summarize_error(error)}") from error
     return _construct(constructor, key, extra_arguments, plain)
@@ -80,7 +80,7 @@ def _check_arguments(error: BaseException | None, node: Any, key: str) -> None:
             raise UserError(f"{key}.{found[2]}: {target.__name__} has no such key; known are {', '.join(known)}")
 
 
-def _key(error: BaseException) -> str:
+def _full_key(error: BaseException) -> str:
     found = re.search(r"full_key: (\S+)", str(error))
     return f" (in {found[1]})" if found else ""
 

@@ -35,9 +35,10 @@ from audiogan.utils.text import printable
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-MEASURED = {"knobs": "knobs", "voice": "pitch"}
+MEASURED_SETTINGS = {"knobs": "knobs", "voice": "pitch"}
 """Settings that need a column of measured values: setting -> name of the column in ``data.columns``."""
-SECTIONS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
+SECTION_KEYS = {"trainer": {"steps", "minutes", "clock"}, "checkpoints": {"every_minutes", "every_steps", "keep"}}
+"""Allowed keys of the sections from which no object is built."""
 
 
 def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -58,7 +59,7 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     from omegaconf import OmegaConf, open_dict
 
     cfg = compose_unchecked(config, overrides)
-    with _one_line(config, overrides):
+    with _one_line_errors(config, overrides):
         with open_dict(cfg):
             own = complete_settings(cfg, config, overrides)
             cfg.name = cfg.get("name") or find_config(config).stem
@@ -67,14 +68,14 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
             if cfg.get("run_dir") in (None, "auto"):
                 _check_name(cfg.name, config)
                 cfg.run_dir = str(Path("runs") / run_folder_name(cfg.name, overrides))
-            elif not own and not _typed("run_dir", overrides):
+            elif not own and not _is_overridden("run_dir", overrides):
                 _check_run_dir(cfg.run_dir, config)
             floats_to_integers(cfg, config)
         check_config(cfg, config)
         _check_measured(cfg, config, overrides)
         for key, cache in find_targets(OmegaConf.to_container(cfg.data, resolve=False), "data", "cache"):
             # A file must not set the cache folder, because audiogan writes files there.
-            if cache is not None and not _typed(key, overrides):
+            if cache is not None and not _is_overridden(key, overrides):
                 message = f"{printable(key)} must not be set in a file; use the command line, or set AUDIOGAN_CACHE"
                 raise UserError(f"{config}: {message}")
     return cfg
@@ -82,8 +83,8 @@ def compose(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 def _check_measured(cfg: DictConfig, source: str, overrides: Sequence[str]) -> None:
     """Raise `UserError` if a setting on the command line needs measured values that the data does not have."""
-    for key, column in MEASURED.items():
-        if cfg.get(key) and _typed(key, overrides) and not (cfg.data.get("columns") or {}).get(column):
+    for key, column in MEASURED_SETTINGS.items():
+        if cfg.get(key) and _is_overridden(key, overrides) and not (cfg.data.get("columns") or {}).get(column):
             raise UserError(
                 f"{source}: {key}={printable(str(cfg[key]))[:60]} has no effect: this configuration does not "
                 f"measure {column}; add network=tonenoise, which measures it for sounds"
@@ -114,7 +115,7 @@ def compose_unchecked(config: str, overrides: Sequence[str] = ()) -> DictConfig:
     from audiogan.run.config_files import check_interpolations, restrict_hydra
 
     path = find_config(config)
-    with _one_line(config, overrides):
+    with _one_line_errors(config, overrides):
         given = to_hydra_overrides(overrides)
         with restrict_hydra(path.parent, CONFIG_FOLDER, config):
             whole = hydra_compose(path.name.removesuffix(".yaml"), given, return_hydra_config=True)
@@ -126,7 +127,7 @@ def compose_unchecked(config: str, overrides: Sequence[str] = ()) -> DictConfig:
 
 
 @contextlib.contextmanager
-def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
+def _one_line_errors(config: str, overrides: Sequence[str]) -> Iterator[None]:
     """Convert every exception of Hydra, OmegaConf and YAML to a `UserError` of one line."""
     try:
         yield
@@ -145,7 +146,7 @@ def _one_line(config: str, overrides: Sequence[str]) -> Iterator[None]:
         raise UserError(f"{config}: {printable(reason)}{typed}") from error
 
 
-def _typed(key: str, overrides: Sequence[str]) -> bool:
+def _is_overridden(key: str, overrides: Sequence[str]) -> bool:
     """Return whether ``key`` is set on the command line."""
     return any(o.lstrip("+").startswith(f"{key}=") for o in overrides)
 
@@ -189,7 +190,7 @@ def check_config(cfg: DictConfig, source: str) -> None:
     used = set(re.findall(r"\$\{(\w+)", repr(plain)))
     for key in plain.keys() - KEYS - used:
         raise UserError(f"{source}: unknown key {key!r}; known are {', '.join(sorted(KEYS - {'facts'}))}")
-    for section, known in SECTIONS.items():
+    for section, known in SECTION_KEYS.items():
         for key in (plain.get(section) or {}).keys() - known:
             raise UserError(f"{source}: unknown key {section}.{key}; known are {', '.join(sorted(known))}")
     for key in ("trainer", "players", "data", "representation", "game", "callbacks", "engine", "checkpoints"):

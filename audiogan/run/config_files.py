@@ -184,7 +184,7 @@ def check_yaml(text: str, path: Path) -> None:
     """
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        size = _size(node, {}, path, 0)
+        size = _count_values(node, {}, path, 0)
     except yaml.YAMLError as error:
         raise UserError(f"{path}: invalid YAML ({printable(' '.join(str(error).split())[:200])})") from error
     except RecursionError as error:
@@ -203,23 +203,23 @@ def check_defaults(config: Any, path: Path) -> None:
     if "hydra" in config:  # A YAML merge key may have inserted the section.
         raise UserError(f"{path}: a section 'hydra' is not allowed in a configuration; give it on the command line")
     plain: Any = OmegaConf.to_container(config, resolve=False)
-    for text in _texts(plain.get("defaults")):
+    for text in _strings(plain.get("defaults")):
         if any(":" in _outermost(inside) for inside in _interpolations(text, f"{path}: defaults")):
             raise UserError(
                 f"{path}: defaults: {printable(text)[:80]}: ${{NAME:...}} is not allowed; write the name of a file"
             )
 
 
-def _texts(node: Any) -> Iterator[str]:
+def _strings(node: Any) -> Iterator[str]:
     """Yield every string in a plain container, including the keys."""
     if isinstance(node, str):
         yield node
     elif isinstance(node, dict | list):
         for part in [*node, *node.values()] if isinstance(node, dict) else node:
-            yield from _texts(part)
+            yield from _strings(part)
 
 
-def _size(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int) -> int:
+def _count_values(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int) -> int:
     """Return the number of values in a YAML node with all aliases expanded. ``known`` caches it by node id."""
     if node is None:
         return 0
@@ -243,7 +243,7 @@ def _size(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int)
         children = node.value
     size = 1
     for child in children:
-        size = min(size + _size(child, known, path, depth + 1), MAX_VALUES + 1)
+        size = min(size + _count_values(child, known, path, depth + 1), MAX_VALUES + 1)
     known[id(node)] = size
     return size
 
@@ -337,7 +337,8 @@ def check_interpolations(config: Mapping[Any, Any], overrides: Sequence[str], so
         return sizes[key]
 
     def referred(text: str, key: str) -> int:
-        """Return the number of values behind ``${text}``. A nested interpolation counts its whole section."""
+        """Return the number of values to which ``${text}`` refers. If ``text`` contains another interpolation, count
+        all values of the section in front of it."""
         static = text[: text.find("${")].rpartition(".")[0] if "${" in text else text
         path = re.sub(r"\[([^\]]*)\]", r".\1", static.strip())
         if path.startswith("."):

@@ -1,4 +1,5 @@
-"""Expand configuration entries with the key ``copies``, such as the critics of MD-GAN, each with a part of the data."""
+"""Expand configuration entries with the key ``copies``, such as the critics of MD-GAN, each of which sees a part
+of the data."""
 
 from __future__ import annotations
 
@@ -49,13 +50,13 @@ def expand_copies(node: Any, source: str = "") -> None:
             )
         template = OmegaConf.to_container(value, resolve=False)
         assert isinstance(template, dict)
-        if copies * _weight(template) > MAX_COPIED_VALUES:
+        if copies * _count_values(template) > MAX_COPIED_VALUES:
             raise UserError(
                 f"{source}{printable(key)}.copies={copies} make over {MAX_COPIED_VALUES:,} values; use fewer copies"
             )
         del template["copies"], node[key]
         for i in range(copies):
-            name, copy = str(key).replace("{i}", str(i)), OmegaConf.create(_filled(template, i))
+            name, copy = str(key).replace("{i}", str(i)), OmegaConf.create(_fill_in_number(template, i))
             if name in node:
                 given = node.pop(name)
                 copy = None if given is None else OmegaConf.merge(copy, given)
@@ -74,18 +75,21 @@ def is_copy_key(config: Any, key: str) -> bool:
     return False
 
 
-def _weight(node: Any) -> int:
+def _count_values(node: Any) -> int:
     """Return the number of values in a plain container. Each 100 characters of a text count as one value."""
     if isinstance(node, dict | list):
-        return 1 + sum(map(_weight, [*node, *node.values()] if isinstance(node, dict) else node))
+        return 1 + sum(map(_count_values, [*node, *node.values()] if isinstance(node, dict) else node))
     return 1 + len(str(node)) // 100
 
 
-def _filled(template: Any, i: int) -> Any:
+def _fill_in_number(template: Any, i: int) -> Any:
     if isinstance(template, dict):
-        return {_filled(key, i) if isinstance(key, str) else key: _filled(value, i) for key, value in template.items()}
+        return {
+            _fill_in_number(key, i) if isinstance(key, str) else key: _fill_in_number(value, i)
+            for key, value in template.items()
+        }
     if isinstance(template, list):
-        return [_filled(value, i) for value in template]
+        return [_fill_in_number(value, i) for value in template]
     if isinstance(template, str) and "{i}" in template:
         return i if template == "{i}" else template.replace("{i}", str(i))
     return template

@@ -22,7 +22,7 @@ Series = dict[str, tuple[list[float], list[float]]]
 # Size of the viewBox and edges of the plot area, in SVG units.
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 190, 48, 412, 8, 168
 _BINS = 100  # Largest number of bins of a curve. The plot shows the mean of each bin as a line and its range as a band.
-_LAST_STEP = 1e15
+_LAST_STEP = 1e15  # Rows with a larger step are skipped.
 _TITLES = {
     "loss": "losses",
     "scores": "scores of real and of fake",
@@ -172,15 +172,15 @@ class _Scale:
         low, high = min(low, *always, low), max(high, *always, high)
         self.log = self.log and low > 0
         self.low, self.high = float(low), float(high)
-        lower, upper = self._move(low), self._move(high)
+        lower, upper = self._transform(low), self._transform(high)
         margin = (upper - lower) * 0.05 or abs(upper) * 0.1 or 1.0
         self._span = (float(lower - margin), float(upper + margin))
 
-    def _move(self, value: Any) -> Any:
+    def _transform(self, value: Any) -> Any:
         return np.log10(np.maximum(value, 1e-300)) if self.log else value
 
     def __call__(self, value: Any) -> Any:
-        share = (self._move(value) - self._span[0]) / (self._span[1] - self._span[0])
+        share = (self._transform(value) - self._span[0]) / (self._span[1] - self._span[0])
         return np.clip(_BOTTOM + (_TOP - _BOTTOM) * share, -1e4, 1e4)
 
     def ticks(self) -> list[float]:

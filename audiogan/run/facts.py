@@ -25,6 +25,7 @@ from audiogan.errors import UserError
 from audiogan.run.build import build
 from audiogan.run.settings import refuse_interpolation
 from audiogan.run.targets import resolve_target
+from audiogan.run.vocoders import attach_vocoder
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
@@ -33,10 +34,15 @@ if TYPE_CHECKING:
     from audiogan.data.table import Table
     from audiogan.representations import Representation
 
-FORMAT = {"_target_": "audiogan.representations.SoundFormat", "length": None, "channels": None, "sample_rate": None}
-GENERAL = ("labels", "inputs", "modality", "signal_shape", "shape", "format")
-RESERVED = ("x", *GENERAL, "n", "batch", "random", "only", "skip", "truncation")
-"""Names that an input must not have, because the column of signals, a fact or an argument of sampling has them."""
+EMPTY_FORMAT = {
+    "_target_": "audiogan.representations.SoundFormat",
+    "length": None,
+    "channels": None,
+    "sample_rate": None,
+}
+GENERAL_FACTS = ("labels", "inputs", "modality", "signal_shape", "shape", "format")
+RESERVED = ("x", *GENERAL_FACTS, "n", "batch", "random", "only", "skip", "truncation")
+"""Names that an input must not have, because the column of signals, facts and arguments of sampling use them."""
 
 
 def declare_facts(cfg: DictConfig, source: str) -> None:
@@ -56,7 +62,13 @@ def declare_facts(cfg: DictConfig, source: str) -> None:
             raise UserError(
                 f"{source}: {section} cannot refer to facts, because facts are derived from it; write the value itself"
             )
-    cfg.facts = dict.fromkeys(GENERAL) | {"labels": [], "inputs": {}, "format": FORMAT, "classes": 0, "knobs": 0}
+    cfg.facts = dict.fromkeys(GENERAL_FACTS) | {
+        "labels": [],
+        "inputs": {},
+        "format": EMPTY_FORMAT,
+        "classes": 0,
+        "knobs": 0,
+    }
     for name, target, options in input_sections(cfg, f"{source}: "):
         _add_input(cfg, name, target.data_facts(None, **options))
     plain: Any = OmegaConf.to_container(cfg.facts, resolve=False)
@@ -96,13 +108,17 @@ def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
     cfg.facts.signal_shape = shape = list(table.shape)
     if "sample_rate" in modality:
         channels, length = shape
-        cfg.facts.format = FORMAT | {"length": length, "channels": channels, "sample_rate": modality["sample_rate"]}
+        cfg.facts.format = EMPTY_FORMAT | {
+            "length": length,
+            "channels": channels,
+            "sample_rate": modality["sample_rate"],
+        }
     elif "${facts.format" in repr(OmegaConf.to_container(cfg)):
         raise UserError(
             f"{cfg.name}: facts.format exists for sounds only, but the data contains {table.modality.noun}s; "
             "choose sound data or another network=NAME"
         )
-    representation: Representation = build(cfg.representation, "representation")
+    representation = attach_vocoder(build(cfg.representation, "representation"))
     cfg.facts.shape = list(representation.shape)
     return representation
 

@@ -18,16 +18,27 @@ from audiogan.files import NO_LINK, atomic_write, is_regular_file
 from audiogan.run.optional import notify
 from audiogan.utils.text import parse_json_object
 
-FOLDERS = ("checkpoints", "previews", "tensorboard")
-FILES = (
+RUN_FOLDERS = ("checkpoints", "previews", "tensorboard")
+"""Sub-folders of a run folder."""
+RUN_FILES = (
     *("config.yaml", "run.json", "scan.csv", "scan.txt", "metrics.jsonl", "findings.jsonl", "report.html"),
     *("evaluation.json", ".lock"),
 )
+"""Files in a run folder."""
 MAX_STATUS_BYTES = 1 << 20
 """Largest size of ``run.json``, in bytes."""
 OBSERVERS = ("callbacks.log", "callbacks.monitors", "callbacks.previews", "callbacks.progress")
 """Keys of callbacks that do not influence training."""
-OMITTED = ("trainer.steps", "trainer.minutes", "run_dir", "name", "engine.", "checkpoints.", *OBSERVERS, "hydra")
+OMITTED_OVERRIDES = (
+    "trainer.steps",
+    "trainer.minutes",
+    "run_dir",
+    "name",
+    "engine.",
+    "checkpoints.",
+    *OBSERVERS,
+    "hydra",
+)
 """Prefixes of overrides that the name of a run folder omits, because they do not change the model."""
 
 
@@ -38,7 +49,7 @@ def run_folder_name(name: str, overrides: Sequence[str]) -> str:
         name: name of the configuration.
         overrides: overrides as typed on the command line.
     """
-    settings = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(OMITTED)]
+    settings = [o.lstrip("+") for o in overrides if not o.lstrip("+~").startswith(OMITTED_OVERRIDES)]
     settings.sort(key=lambda o: (not o.startswith(("network=", "loss=", "seed=")), o))
     if not settings:
         return name
@@ -64,7 +75,7 @@ def check_run_folder(run_dir: Path) -> None:
     except OSError as error:
         raise UserError(f"run_dir={run_dir}: cannot be used ({error.strerror})") from error
     # A run that is killed early leaves a lock and a few files, but no run.json. Its folder may be used again.
-    begun = ".lock" in names and all(name in (*FOLDERS, *FILES) or name.endswith(".tmp") for name in names)
+    begun = ".lock" in names and all(name in (*RUN_FOLDERS, *RUN_FILES) or name.endswith(".tmp") for name in names)
     if names and not begun and "run.json" not in names and not any(run_dir.glob("checkpoints/step-*.ckpt")):
         raise UserError(
             f"run_dir={run_dir}: this folder is neither empty nor a run of audiogan; choose another, such as "
@@ -79,7 +90,7 @@ def check_symbolic_links(run_dir: Path) -> None:
         run_dir: path of the run folder.
     """
     inside = os.path.realpath(run_dir)
-    for name in (*FOLDERS, *FILES):
+    for name in (*RUN_FOLDERS, *RUN_FILES):
         path = run_dir / name
         if path.is_symlink() and os.path.commonpath([inside, os.path.realpath(path)]) != inside:
             raise UserError(
@@ -147,7 +158,7 @@ def create_run_folder(run_dir: Path) -> Iterator[None]:
 
 def remove_temporary_files(run_dir: Path) -> None:
     """Remove the temporary files of a run that was killed."""
-    names = (*FILES, "previews/step-*", "previews/animation.gif")
+    names = (*RUN_FILES, "previews/step-*", "previews/animation.gif")
     for name in names:
         folder, _, file = name.rpartition("/")
         for left in (run_dir / folder).glob(f".{file}.*.tmp"):

@@ -17,7 +17,7 @@ from torch import Tensor
 from audiogan.core import CheckpointError, FineTuning, FirstStage, Game, Trainer
 from audiogan.core.checking import check_weights
 from audiogan.errors import UserError
-from audiogan.inputs.scale import POINTS
+from audiogan.inputs.scale import QUANTILES
 from audiogan.run.model_files import (
     FIRST_STAGE,
     SHIPPED,
@@ -34,10 +34,11 @@ from audiogan.utils.text import join_names, printable
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-KEPT = ("nets.", "representation.")
-"""Prefixes of the names of weights that a run takes over from a model. Other tensors belong to the data or the progress
-of the old run, such as class frequencies, image pools and augmentation probabilities."""
-TRAINING = SHIPPED / "training"
+COPIED_PREFIXES = ("nets.", "representation.")
+"""Prefixes of the names of tensors that are copied from the model into the new run. All other tensors belong to the
+data or the progress of the old run, such as class frequencies, pools of generated images and augmentation
+probabilities."""
+TRAINING_BUNDLES = SHIPPED / "training"
 """Folder with training bundles of shipped models, which also contain critics. Not every shipped model has one."""
 
 
@@ -82,8 +83,8 @@ def read_initial(init: str) -> Initial:
         [1, 16384]
     """
     path = find_model(init)
-    if path == shipped_models().get(init) and (TRAINING / path.name).is_file():
-        path = TRAINING / path.name
+    if path == shipped_models().get(init) and (TRAINING_BUNDLES / path.name).is_file():
+        path = TRAINING_BUNDLES / path.name
     try:
         if path.suffix.lower() == SUFFIX and path.is_file():
             about, found, _ = read_bundle(path)
@@ -154,11 +155,11 @@ def load_initial(
     """
     own, found = game.state_dict(), game.upgrade_state_dict(initial.weights)
     channels = _channels(cfg, initial)
-    dims = _dimensions(cfg, channels, own, rebuild) if any(c.changed for c in channels) else {}
+    dims = _channel_dimensions(cfg, channels, own, rebuild) if any(c.changed for c in channels) else {}
     copied, other = {}, []
     for name, value in own.items():
-        if name.startswith(KEPT) and name in found:
-            fitted = _fit(found[name], value, dims.get(name, {}))
+        if name.startswith(COPIED_PREFIXES) and name in found:
+            fitted = _convert_channels(found[name], value, dims.get(name, {}))
             if fitted is None:
                 other.append(f"{name} {list(value.shape)}, in the model {list(found[name].shape)}")
             else:
@@ -187,10 +188,11 @@ def load_initial(
     return parts["trained"]
 
 
-def begin_fine_tuning(trainer: Trainer, initial: Initial, loaded: Sequence[str]) -> None:
+def prepare_fine_tuning_callbacks(trainer: Trainer, initial: Initial, loaded: Sequence[str]) -> None:
     """Prepare the callbacks of a run that starts from a trained model.
 
-    A first stage that the model has finished is not repeated. `FineTuning` protects the trained networks.
+    If the model has finished its first stage, `FirstStage` does not repeat it. `FineTuning` gets the names of the
+    networks that are already trained.
 
     Args:
         trainer: trainer of the run, before its first step.
@@ -258,20 +260,20 @@ def _channels(cfg: DictConfig, initial: Initial) -> list[_Channels]:
     return found
 
 
-def _dimensions(
+def _channel_dimensions(
     cfg: DictConfig, channels: Sequence[_Channels], own: Mapping[str, Tensor], rebuild: Callable[[DictConfig], Game]
 ) -> dict[str, dict[int, list[_Channels]]]:
-    """Return the dimensions of each weight that have one entry for each channel of an input, as nested dicts.
+    """Find the dimensions of weights that have one entry for each channel of an input.
 
-    The keys are the name of the weight and the dimension. The values are the inputs with channels along this dimension.
-    Such a dimension grows if the input has one more channel.
+    For each input, the game is built again with one more channel. The dimensions that grow by one are those of this
+    input. The result is a nested dict: name of the weight -> dimension -> inputs with channels along this dimension.
     """
     found: dict[str, dict[int, list[_Channels]]] = {}
     for mine in channels:
         if not mine.new and not mine.old:
             continue
         with torch.random.fork_rng(devices=[]):
-            wide = rebuild(_with_one_more(cfg, mine)).state_dict()
+            wide = rebuild(_with_extra_channel(cfg, mine)).state_dict()
         for name, value in wide.items():
             before = own[name].shape if name in own else ()
             for dim, size in enumerate(before if len(before) == value.dim() else ()):
@@ -280,7 +282,7 @@ def _dimensions(
     return found
 
 
-def _with_one_more(cfg: DictConfig, channels: _Channels) -> DictConfig:
+def _with_extra_channel(cfg: DictConfig, channels: _Channels) -> DictConfig:
     """Return a copy of a configuration with one more channel of an input."""
     wide = copy.deepcopy(cfg)
     facts, names = wide.facts.inputs[channels.input], [*channels.new, "+".join(["", *channels.new])]
@@ -288,13 +290,13 @@ def _with_one_more(cfg: DictConfig, channels: _Channels) -> DictConfig:
         facts.update({"labels": names, "counts": [1] * len(names)})
     else:
         old = list((facts.scale or {}).get("quantiles") or [])
-        facts.scale = {"names": names, "quantiles": [*old, list(map(float, range(POINTS)))]}
+        facts.scale = {"names": names, "quantiles": [*old, list(map(float, range(QUANTILES)))]}
     facts.size = wide.facts[channels.input] = len(names)
     return wide
 
 
-def _fit(source: Tensor, target: Tensor, dims: Mapping[int, Sequence[_Channels]]) -> Tensor | None:
-    """Return weights of a model with the shape of ``target``, or ``None`` if their shapes do not correspond.
+def _convert_channels(source: Tensor, target: Tensor, dims: Mapping[int, Sequence[_Channels]]) -> Tensor | None:
+    """Convert weights of a model to the channels of the new game. Return ``None`` if the shapes do not fit.
 
     Args:
         source: weights in the model.

@@ -29,20 +29,20 @@ from audiogan.utils.text import printable
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 1
+BUNDLE_FORMAT = 1
 """Version of the bundle format."""
 SUFFIX = ".audiogan"
 SHIPPED = Path(__file__).resolve().parents[1] / "model" / "shipped"
 WEIGHTS, ABOUT, CARD = "model.safetensors", "model.json", "card.md"
 FIRST_STAGE = "first_stage."
 """Prefix of the names of weights at the end of the first stage, see `audiogan.core.FirstStage`."""
-LARGEST = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
+MAX_FILE_BYTES = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
 """Maximum size of each file in a bundle, in bytes."""
-BUNDLE_HEADER = 4 << 20
+MAX_BUNDLE_HEADER_BYTES = 4 << 20
 """Maximum size of the header of the weights, in bytes. The header contains the names and shapes of the tensors."""
-DEFAULT = "drums"
+DEFAULT_MODEL = "drums"
 """Name of the shipped model that is loaded if no run exists."""
-CHECKPOINT_HEADER = 16 << 20
+MAX_CHECKPOINT_HEADER_BYTES = 16 << 20
 """Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
 
 
@@ -83,9 +83,9 @@ def find_model(run: str | os.PathLike[str] | None = None) -> Path:
         have = ", ".join(models) or "none"
         raise UserError(f"{run}: no such run, checkpoint or model; runs here: {near}; shipped models: {have}")
     found = list_runs()
-    if not found and DEFAULT not in models:
+    if not found and DEFAULT_MODEL not in models:
         raise UserError("no run found in runs/: train one with `audiogan train drums`, or name one with --run")
-    return found[0] if found else models[DEFAULT]
+    return found[0] if found else models[DEFAULT_MODEL]
 
 
 def _checkpoints(folder: Path) -> bool:
@@ -153,7 +153,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if not 0 < header <= min(CHECKPOINT_HEADER, size - 8):
+    if not 0 < header <= min(MAX_CHECKPOINT_HEADER_BYTES, size - 8):
         raise CheckpointError(f"{path}: not a checkpoint, or damaged (the length of its header is wrong)")
     return load_state(path)
 
@@ -175,18 +175,18 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
         raise UserError(f"{path}: not a regular file")
     try:
         with open(path, "rb") as file, open_zip(file) as archive:
-            parts = _parts(archive, os.fstat(file.fileno()).st_size)
+            parts = _bundle_entries(archive, os.fstat(file.fileno()).st_size)
             raw, about, card = (archive.read(parts[name]) for name in (WEIGHTS, ABOUT, CARD))
         described = json.loads(about)
         found = described["format"]
-        if found != FORMAT or isinstance(found, bool | float):
-            raise UserError(f"a bundle of format {printable(found)[:40]}; this version reads format {FORMAT}")
+        if found != BUNDLE_FORMAT or isinstance(found, bool | float):
+            raise UserError(f"a bundle of format {printable(found)[:40]}; this version reads format {BUNDLE_FORMAT}")
         if not {"sha256", "step", "config"} <= described.keys():
             raise UserError(f"not a bundle of audiogan, or damaged ({ABOUT} lacks sha256, step or config)")
         if hashlib.sha256(raw).hexdigest() != described["sha256"]:
             raise UserError("damaged, its checksum does not match; get it again")
-        if int.from_bytes(raw[:8], "little") > BUNDLE_HEADER:
-            most = f"{BUNDLE_HEADER:,} bytes"
+        if int.from_bytes(raw[:8], "little") > MAX_BUNDLE_HEADER_BYTES:
+            most = f"{MAX_BUNDLE_HEADER_BYTES:,} bytes"
             raise UserError(f"the header of its weights is larger than {most}; not a bundle of audiogan")
         weights = {name: w.float() if w.is_floating_point() else w for name, w in load(raw).items()}
         return described, weights, card.decode()
@@ -198,15 +198,39 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
         raise UserError(f"{path}: not a bundle of audiogan, or damaged ({printable(error)[:120]})") from error
 
 
-def _parts(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
+def read_bundle_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the configuration stored in a bundle. Its weights are not read.
+
+    Raises:
+        UserError: the file cannot be read or is not a bundle.
+
+    Examples:
+        >>> from audiogan.run.model_files import read_bundle_config, shipped_models
+        >>> list(read_bundle_config(shipped_models()["vocoder"])["facts"]["inputs"])
+        ['classes', 'knobs', 'mel']
+    """
+    try:
+        with open(path, "rb") as file, open_zip(file) as archive:
+            about = _bundle_entries(archive, os.fstat(file.fileno()).st_size)[ABOUT]
+            config = json.loads(archive.read(about))["config"]
+            if not isinstance(config, dict):
+                raise UserError(f"not a bundle of audiogan, or damaged ({ABOUT} has no configuration)")
+            return config
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except Exception as error:  # zipfile and json raise errors of many classes.
+        raise UserError(f"{path}: not a bundle of audiogan, or damaged ({printable(error)[:120]})") from error
+
+
+def _bundle_entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """Return the three files of a bundle by name. Raise `UserError` if a size is impossible for a bundle of ``size``
     bytes."""
     parts = {info.filename: info for info in archive.infolist()}
-    if parts.keys() != LARGEST.keys() or len(archive.infolist()) != len(LARGEST):
-        raise UserError(f"not a bundle of audiogan; expected the parts {', '.join(LARGEST)}, each once")
+    if parts.keys() != MAX_FILE_BYTES.keys() or len(archive.infolist()) != len(MAX_FILE_BYTES):
+        raise UserError(f"not a bundle of audiogan; expected the parts {', '.join(MAX_FILE_BYTES)}, each once")
     for name, info in parts.items():
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
             raise UserError(f"{name} in it is compressed or encrypted; the parts of a bundle are not")
-        if info.file_size > min(LARGEST[name], size):
+        if info.file_size > min(MAX_FILE_BYTES[name], size):
             raise UserError(f"{name} in it has {info.file_size:,} bytes, more than a bundle can hold")
     return parts

@@ -25,7 +25,8 @@ def list_jobs(overrides: Sequence[str]) -> list[list[str]]:
 def _spellings(overrides: Sequence[str]) -> list[dict[str, str]]:
     """Return the values of each override: override in Hydra's syntax -> override as a user types it for one job.
 
-    The name of a run folder is made of the typed overrides, so that a job and the same single run share a folder.
+    The name of a run folder is derived from the typed overrides, so that a job and a single run with the same settings
+    use the same folder.
     """
     from hydra.errors import HydraException
 
@@ -82,7 +83,8 @@ def multirun(name: str, overrides: Sequence[str], resume_command: str = "") -> i
         resume_command: command line that resumes an interrupted run, printed as a hint.
 
     Raises:
-        UserError: the configuration of a job is invalid, or two jobs have the same run folder. No job has started.
+        UserError: the configuration of a job is invalid, or two jobs have the same run folder. No job is started
+            then.
         KeyboardInterrupt: a job was interrupted. The remaining jobs do not start.
     """
     from hydra.core.global_hydra import GlobalHydra

@@ -41,7 +41,7 @@ def to_hydra_overrides(overrides: Sequence[str], *, multirun: bool = False) -> l
     Raises:
         UserError: an override is invalid, or two overrides contradict each other.
     """
-    translated = [_translated(override, multirun) for override in overrides]
+    translated = [_translate(override, multirun) for override in overrides]
     _check_rates(overrides)
     return translated
 
@@ -115,7 +115,7 @@ def settings_from_run_name(config: str, overrides: Sequence[str]) -> list[str]:
     return [setting for setting in settings if setting.partition("=")[0] not in typed]
 
 
-def _translated(override: str, multirun: bool) -> str:
+def _translate(override: str, multirun: bool) -> str:
     match = _ASSIGNMENT.fullmatch(override)
     if match is None or match[2] not in TEXTS:
         parse_override(override)
@@ -125,10 +125,10 @@ def _translated(override: str, multirun: bool) -> str:
         raise UserError(f"{key}= is empty; give a file or folder, or remove the setting")
     if "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
         raise UserError(f"{key}={printable(value)}: this name is not valid UTF-8; rename the file or folder")
-    return f"{plus}{key}={_value(key, value, multirun)}"
+    return f"{plus}{key}={_quote_value(key, value, multirun)}"
 
 
-def _value(key: str, value: str, multirun: bool) -> str:
+def _quote_value(key: str, value: str, multirun: bool) -> str:
     """Return the value of a setting in `TEXTS` in Hydra's syntax."""
     try:
         parsed = parse_override(f"{key}={value}")
@@ -136,7 +136,9 @@ def _value(key: str, value: str, multirun: bool) -> str:
         several = split_choices(value)
         # The name of a run folder, such as runs/points,loss=hinge, is one value in spite of its comma.
         if multirun and not _exists(value) and all(c and ("=" not in c or _exists(c)) for c in several):
-            return ",".join(_value(key, choice, False) for choice in several) if len(several) > 1 else quote(value)
+            return (
+                ",".join(_quote_value(key, choice, False) for choice in several) if len(several) > 1 else quote(value)
+            )
         return quote(value)
     if parsed.is_sweep_override():
         several = split_choices(value)
@@ -146,7 +148,7 @@ def _value(key: str, value: str, multirun: bool) -> str:
         if not multirun or (_exists(value) and not each_exists):
             return quote(value)
         if parsed.value_type is not None and parsed.value_type.name == "SIMPLE_CHOICE_SWEEP":
-            return ",".join(_value(key, choice, False) for choice in several)
+            return ",".join(_quote_value(key, choice, False) for choice in several)
         return value
     meant = parsed.value()
     if meant is None or value.lstrip()[:1] in ("'", '"') or "${" in value:

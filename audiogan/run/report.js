@@ -2,7 +2,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const $ = (id) => document.getElementById(id);
 
-// Curves: the legend shows the last value, and the value under the pointer while there is one.
+// Curves: the legend shows the newest values, or the values at the pointer while it is over the plot.
 document.querySelectorAll("figure[data-plot]").forEach((figure) => {
   const plot = data.plots[figure.dataset.plot];
   const svg = figure.querySelector("svg"), cursor = figure.querySelector(".cursor");
@@ -32,7 +32,7 @@ document.querySelectorAll("figure[data-plot]").forEach((figure) => {
   });
 });
 
-// Previews: a step from the slider, a sound from the buttons, or one sound through all steps.
+// Previews: the slider selects the step, and the buttons select the sound. Another button plays one sound at all steps.
 const previews = data.previews;
 if (previews.length) {
   const [slider, label, sheet, player, sounds] = ["step", "step-label", "sheet", "player", "sounds"].map($);
@@ -64,7 +64,7 @@ if (previews.length) {
   const mark = () => [...sounds.children].forEach((button, number) =>
     button.setAttribute("aria-pressed", String(number === chosen)));
 
-  // Plays one sound of the joined file; resolves at its end, or to false where something else was asked for since.
+  // Plays one sound of the joined file. Resolves to true at its end, or to false if it was stopped or replaced.
   const play = async (index, number) => {
     const preview = previews[index], mine = ticket += 1;
     if (!preview.wav || number >= preview.titles.length) return true;
@@ -103,7 +103,7 @@ if (previews.length) {
   show(shown);
 }
 
-// Comparison: a slider wipes from one column of the last preview to the next, e.g. source, output, target.
+// Comparison: a slider uncovers the next column of the last preview, such as source, output and target.
 const comparison = data.comparison;
 if (comparison.columns) {
   const [wipe, wipeLabel, row, rowLabel, stage] = ["wipe", "wipe-label", "row", "row-label", "stage"].map($);

@@ -24,20 +24,19 @@ KEYS = {
     "name", "run_dir", "init", "seed", "trainer", "engine", "batch_size", "lr", "betas", "players", "checkpoints",
     "callbacks", "classes", "data", "inputs", "representation", "game", "facts", "streams", "critic_norm",
     "critic_spectral_norm", "conditioning", "knobs", "voice", "partials", "penalty_weight", "penalty_every",
-    "vocoder",
 }  # fmt: skip
 """Top-level keys of a configuration. Other keys, such as ``model_size``, are allowed if a value refers to them."""
 MAX_INTEGER = 2**63 - 1
 """Largest integer in a configuration: the largest 64-bit signed integer."""
 MAX_BATCH_SIZE = 2**31 - 1
 # Keys of settings that must be integers. For arguments of a class, its type annotations decide.
-WHOLE = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
+INTEGER_KEYS = ("seed", "batch_size", "trainer.steps", "checkpoints.every_steps", "checkpoints.keep", "classes")
 MAX_TEXT = 100_000
 """Largest length of a text value, in characters."""
-LABELLING = ("auto", "folders", "none")
+LABEL_MODES = ("auto", "folders", "none")  # Values of ``data.labels`` that are not paths.
 # Keys that can be changed in the config.yaml of a run. Other keys cannot, because the file holds resolved values: a
 # changed key would not update the values that were computed from it.
-CHANGEABLE = re.compile(
+CHANGEABLE_KEYS = re.compile(
     r"(name|run_dir|init|seed|trainer|engine|batch_size|players|checkpoints|callbacks|representation|game|streams|hydra)\b"
     r"|data\.(?!(length|sample_rate|channels|size)\b)"
 )
@@ -56,9 +55,9 @@ def complete_settings(cfg: DictConfig, source: str, overrides: Sequence[str] = (
     """
     from omegaconf import OmegaConf
 
-    own = bool(OmegaConf.select(cfg, "facts.modality")) and _take_up(cfg, source, overrides)
-    _spread_rate(cfg)
-    make_paths_absolute(cfg)
+    own = bool(OmegaConf.select(cfg, "facts.modality")) and _prepare_run_config(cfg, source, overrides)
+    _expand_learning_rate(cfg)
+    make_data_paths_absolute(cfg)
     _complete_init(cfg, overrides)
     return own
 
@@ -67,54 +66,54 @@ def _complete_init(cfg: DictConfig, overrides: Sequence[str]) -> None:
     """Make the path in ``init`` absolute. If ``init`` is set, set ``warm_up`` to 0, unless an override sets it."""
     from audiogan.run.model_files import shipped_models
 
-    init = _text(cfg, "init")
+    init = _text_setting(cfg, "init")
     if init is None:
         return
     if init not in shipped_models() and os.path.lexists(os.path.expanduser(init)):
-        cfg.init = _absolute("init", init)
+        cfg.init = _absolute_path("init", init)
     if "warm_up" in cfg and not any(override.lstrip("+").startswith("warm_up=") for override in overrides):
         cfg.warm_up = 0
 
 
-def make_paths_absolute(cfg: DictConfig) -> None:
+def make_data_paths_absolute(cfg: DictConfig) -> None:
     """Make the paths in the section ``data`` absolute, in place.
 
     Relative paths start at the current folder. A name of a shipped data set is not changed, unless the current folder
-    contains a file or folder of that name. ``run_dir`` may stay relative.
+    contains a file or folder of that name. In ``run_dir``, only ``~`` is expanded.
     """
     from omegaconf import OmegaConf
 
     from audiogan.data.sounds.sources import DATA_SETS
 
-    if _text(cfg, "run_dir") is not None:
+    if _text_setting(cfg, "run_dir") is not None:
         cfg.run_dir = os.path.expanduser(cfg.run_dir)
     if not OmegaConf.is_dict(cfg.get("data")) or "root" not in cfg.data:
         return
-    root, labels, pairs, cache = (_text(cfg, f"data.{key}") for key in ("root", "labels", "pairs", "cache"))
+    root, labels, pairs, cache = (_text_setting(cfg, f"data.{key}") for key in ("root", "labels", "pairs", "cache"))
     is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
     if root is not None and is_path:
-        cfg.data.root = root = _absolute("data.root", root)
+        cfg.data.root = root = _absolute_path("data.root", root)
     # Another machine may have a folder with the name of the data set, so store whether ``data.root`` is the name of a
     # data set or a path.
     if root in DATA_SETS or "named" in cfg.data:
         cfg.data.named = not is_path
-    for key, name in (("labels", None if labels in LABELLING else labels), ("pairs", pairs)):
-        for path in () if name is None else (os.path.expanduser(name), os.path.join(_folder(root), name)):
+    for key, name in (("labels", None if labels in LABEL_MODES else labels), ("pairs", pairs)):
+        for path in () if name is None else (os.path.expanduser(name), os.path.join(_data_folder(root), name)):
             if os.path.isfile(path):
-                cfg.data[key] = _absolute(f"data.{key}", path)
+                cfg.data[key] = _absolute_path(f"data.{key}", path)
                 break
     if cache is not None:
-        cfg.data.cache = _absolute("data.cache", cache)
+        cfg.data.cache = _absolute_path("data.cache", cache)
 
 
-def _folder(root: str | None) -> str:
+def _data_folder(root: str | None) -> str:
     """Return the folder of ``data.root``. A relative path is below the folder of downloads."""
     from audiogan.data.cache import downloads_folder
 
     return root if root is not None and os.path.isabs(root) else str(downloads_folder() / (root or ""))
 
 
-def _absolute(key: str, path: str) -> str:
+def _absolute_path(key: str, path: str) -> str:
     whole = str(Path(os.path.expanduser(path)).absolute())
     if any("\ud800" <= c <= "\udfff" for c in whole):
         raise UserError(f"{key}={whole!a}: this name is not valid UTF-8; rename the file or folder")
@@ -133,7 +132,7 @@ def refuse_interpolation(name_kind: str, name: str) -> None:
         raise UserError(f"{name_kind} has the name {printable(name)[-120:]}; remove the characters '${{' from it")
 
 
-def _text(cfg: DictConfig, key: str) -> str | None:
+def _text_setting(cfg: DictConfig, key: str) -> str | None:
     from omegaconf import OmegaConf
 
     value: Any = OmegaConf.select(cfg, key)
@@ -144,7 +143,7 @@ def _text(cfg: DictConfig, key: str) -> str | None:
     raise UserError(f"{key}={value!r} must be text; put it in quotes in the YAML file")
 
 
-def _spread_rate(cfg: DictConfig) -> None:
+def _expand_learning_rate(cfg: DictConfig) -> None:
     """Use a single learning rate, such as ``lr: 0.001``, for every player."""
     from omegaconf import OmegaConf
 
@@ -156,7 +155,7 @@ def _spread_rate(cfg: DictConfig) -> None:
         cfg.lr = dict.fromkeys(names, rate)
 
 
-def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
+def _prepare_run_config(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
     """Prepare the ``config.yaml`` of a run for training, and return whether that run resumes.
 
     A new run starts if an override changes the model. The file holds resolved values, so only some keys can change.
@@ -165,7 +164,7 @@ def _take_up(cfg: DictConfig, source: str, overrides: Sequence[str]) -> bool:
 
     for override in overrides:
         key = override.lstrip("+~")
-        if not CHANGEABLE.match(key):
+        if not CHANGEABLE_KEYS.match(key):
             raise UserError(
                 f"{override}: {source} holds resolved settings of a run, in which {key.partition('=')[0]} cannot be "
                 "changed; start from the original configuration of the run"
@@ -315,13 +314,13 @@ def floats_to_integers(cfg: DictConfig, source: str) -> None:
 
     streams = cfg.get("streams")
     batches = [f"streams.{name}.batch_size" for name in streams] if OmegaConf.is_dict(streams) else []
-    for key in (*WHOLE, *batches):
-        _make_whole(cfg, key, source)
-    for key in _whole_parameters(OmegaConf.to_container(cfg, resolve=True)):
-        _make_whole(cfg, key, source, strict=True)
+    for key in (*INTEGER_KEYS, *batches):
+        _make_integer(cfg, key, source)
+    for key in _integer_arguments(OmegaConf.to_container(cfg, resolve=True)):
+        _make_integer(cfg, key, source, strict=True)
 
 
-def _whole_parameters(plain: Any) -> Iterator[str]:
+def _integer_arguments(plain: Any) -> Iterator[str]:
     """Yield the keys of arguments that must be integers according to the annotations of their class."""
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
@@ -350,7 +349,7 @@ def _integer_parameters(block: Any) -> list[str]:
     return [name for name, found in words.items() if "int" in found and found <= allowed]
 
 
-def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:
+def _make_integer(cfg: DictConfig, key: str, source: str, *, strict: bool = False) -> None:
     """Convert a float, or a list of floats, to integers in place. With ``strict``, text is an error."""
     from omegaconf import OmegaConf
 
@@ -366,7 +365,7 @@ def _make_whole(cfg: DictConfig, key: str, source: str, *, strict: bool = False)
         if OmegaConf.is_dict(parent) and OmegaConf.is_interpolation(parent, name):
             plain: Any = OmegaConf.to_container(parent, resolve=False)
             if referred := re.fullmatch(r"\$\{([\w.]+)\}", plain[name]):
-                _make_whole(cfg, referred[1], source, strict=strict)
+                _make_integer(cfg, referred[1], source, strict=strict)
                 return
         whole = [int(number) if isinstance(number, float) else number for number in numbers]
         OmegaConf.update(cfg, key, whole if several else whole[0], merge=False)

@@ -19,9 +19,9 @@ from audiogan.errors import UserError
 from audiogan.run import trust
 from audiogan.utils.text import printable
 
-PARTS = ("augment", "losses", "networks", "representations")
+COMPONENT_PACKAGES = ("augment", "losses", "networks", "representations")
 """Packages of audiogan with components of a game, such as networks. Their classes neither read nor write files."""
-COLUMNS = ("audiogan.data.measures", "audiogan.data.degrade")
+COLUMN_MODULES = ("audiogan.data.measures", "audiogan.data.degrade")
 """Modules with the classes that may be used in ``data.columns``."""
 MOVED = {
     "audiogan.augment.Brightness": "audiogan.augment.RandomBrightness",
@@ -37,7 +37,7 @@ MOVED = {
     "audiogan.games.Sampling": "audiogan.games.Generative",
 }
 """Classes that were renamed: name in configurations and models of earlier versions -> current name."""
-Test = Callable[[Any, str], bool]
+TargetTest = Callable[[Any, str], bool]
 """Function that takes a class or function and the name of its module, and returns whether it is allowed."""
 
 
@@ -90,7 +90,7 @@ def check_targets(config: Any, key: str = "", source: str = "", folder: Path | N
         if value and not re.fullmatch(r"players\.[^.]+\.optimizer\._partial_", path):
             raise UserError(f"{source}{printable(path)} is only allowed for optimizers; remove it")
     for path, value in find_targets(config, key, "_args_"):
-        if value and _place(f"{path.removesuffix('_args_')}_target_")[1] not in (_part, _game_part):
+        if value and _find_rule(f"{path.removesuffix('_args_')}_target_")[1] not in (_is_component, _is_game_component):
             raise UserError(f"{source}{printable(path)} is not allowed here; write each argument with its name")
 
 
@@ -107,18 +107,18 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
     Raises:
         UserError: the class does not exist, is not allowed at ``key``, or belongs to a module that is not trusted.
     """
-    what, takes = _place(key)
+    what, takes = _find_rule(key)
     where = f"{source}{printable(key)}"
     shown = f"{where}={printable(repr(target))[:120]}"
     refusal = UserError(f"{shown} is not allowed; this key takes {what}")
     if not isinstance(target, str) or not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", target) or "__" in target:
         raise refusal
-    if takes is _nothing:
+    if takes is _allow_nothing:
         raise refusal
     target = MOVED.get(target, target)
     parts = target.split(".")
     if parts[0] in trust.trusted_modules():
-        found = _trusted(target, where)
+        found = _trusted_object(target, where)
         if not takes(found, found.__module__):
             raise refusal
         return found
@@ -128,7 +128,7 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
     homes = ("torch.nn.modules.", "torch.optim.") if of_torch else _HOMES
     if not of_torch and not target.startswith(homes):
         raise refusal
-    found = _import(parts)
+    found = _import_object(parts)
     if found is None:
         raise UserError(f"{where}={target!r} does not exist; check the spelling")
     home, name = getattr(found, "__module__", ""), getattr(found, "__qualname__", "")
@@ -137,7 +137,7 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
     return found
 
 
-def _trusted(target: str, where: str) -> Any:
+def _trusted_object(target: str, where: str) -> Any:
     """Return a class or function of a trusted module."""
     try:
         found = trust.find_object(target)
@@ -154,23 +154,23 @@ def _trusted(target: str, where: str) -> Any:
     return found
 
 
-_PACKAGES = ("core", "data", "games", "inputs", "modalities", "monitors", "run.callbacks", *PARTS)
+_PACKAGES = ("core", "data", "games", "inputs", "modalities", "monitors", "run.callbacks", *COMPONENT_PACKAGES)
 _HOMES = tuple(f"audiogan.{name}." for name in _PACKAGES)
 
 
-def _place(key: str) -> tuple[str, Any]:
+def _find_rule(key: str) -> tuple[str, Any]:
     """Return a description and a test of the classes that are allowed at ``key``."""
     for pattern, what, takes in RULES:
         if re.fullmatch(pattern, key):
             return what, takes
-    return "no class", _nothing
+    return "no class", _allow_nothing
 
 
-def _nothing(found: Any, home: str) -> bool:
+def _allow_nothing(found: Any, home: str) -> bool:
     return False
 
 
-def _from(home: str, *packages: str) -> bool:
+def _is_from(home: str, *packages: str) -> bool:
     """Return whether a module belongs to one of ``packages`` or is trusted by the user."""
     return (
         f"{home}.".startswith(tuple(f"{name}." for name in packages))
@@ -178,70 +178,70 @@ def _from(home: str, *packages: str) -> bool:
     )
 
 
-def _data(found: Any, home: str) -> bool:
+def _opens_data(found: Any, home: str) -> bool:
     """Return whether a function opens data. Functions of `audiogan.data.cache` do not, and may write to any folder."""
     opens = inspect.isfunction(found) and found.__name__.startswith("open_")
-    return opens and _from(home, "audiogan.data") and home != "audiogan.data.cache"
+    return opens and _is_from(home, "audiogan.data") and home != "audiogan.data.cache"
 
 
-def _of(*modules: str) -> Test:
+def _classes_of(*modules: str) -> TargetTest:
     """Return a test for the classes of ``modules``, except callbacks, engines, games and players."""
-    return lambda found, home: isinstance(found, type) and _from(home, *modules) and not _builds_runs(found)
+    return lambda found, home: isinstance(found, type) and _is_from(home, *modules) and not _builds_runs(found)
 
 
-def _kind(module: str, name: str, *modules: str) -> Test:
+def _subclasses_of(module: str, name: str, *modules: str) -> TargetTest:
     """Return a test for the subclasses of a class. With ``modules``, they must be defined there."""
 
     def test(found: Any, home: str) -> bool:
         kind = getattr(importlib.import_module(module), name)
-        return _is(found, kind) and (not modules or _from(home, *modules))
+        return _is_subclass(found, kind) and (not modules or _is_from(home, *modules))
 
     return test
 
 
-def _modality(found: Any, home: str) -> bool:
+def _is_modality(found: Any, home: str) -> bool:
     from audiogan.modalities import Modality
 
-    return _is(found, Modality) and found is not Modality
+    return _is_subclass(found, Modality) and found is not Modality
 
 
-def _sound_format(found: Any, home: str) -> bool:
+def _is_sound_format(found: Any, home: str) -> bool:
     from audiogan.representations import SoundFormat
 
     return found is SoundFormat
 
 
-def _engine(found: Any, home: str) -> bool:
+def _is_engine(found: Any, home: str) -> bool:
     from audiogan.core import Engine
 
     return found is Engine
 
 
-def _optimizer(found: Any, home: str) -> bool:
+def _is_optimizer(found: Any, home: str) -> bool:
     from torch.optim import Optimizer
 
-    return _is(found, Optimizer) and found is not Optimizer
+    return _is_subclass(found, Optimizer) and found is not Optimizer
 
 
-def _callback(found: Any, home: str) -> bool:
+def _is_callback(found: Any, home: str) -> bool:
     """Return whether a class is a callback. `Checkpoints` is excluded, because it deletes files."""
     from audiogan.core import Callback, Checkpoints
 
-    return _is(found, Callback) and not _is(found, Checkpoints)
+    return _is_subclass(found, Callback) and not _is_subclass(found, Checkpoints)
 
 
-def _part(found: Any, home: str) -> bool:
+def _is_component(found: Any, home: str) -> bool:
     from torch import nn
 
     if not isinstance(found, type) or _builds_runs(found):
         return False
     if home.startswith("torch."):
         return issubclass(found, nn.Module)
-    return _from(home, *(f"audiogan.{package}" for package in PARTS))
+    return _is_from(home, *(f"audiogan.{package}" for package in COMPONENT_PACKAGES))
 
 
-def _game_part(found: Any, home: str) -> bool:
-    return _part(found, home) or (home.startswith("audiogan.games.") and found.__name__ == "Route")
+def _is_game_component(found: Any, home: str) -> bool:
+    return _is_component(found, home) or (home.startswith("audiogan.games.") and found.__name__ == "Route")
 
 
 def _builds_runs(found: type) -> bool:
@@ -251,35 +251,36 @@ def _builds_runs(found: type) -> bool:
     return issubclass(found, Callback | Engine | Game | Player | BaseException)
 
 
-def _is(found: Any, kind: type) -> bool:
+def _is_subclass(found: Any, kind: type) -> bool:
     return isinstance(found, type) and issubclass(found, kind)
 
 
 RULES = (
-    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.open_sounds", _data),
-    (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMNS)}", _of(*COLUMNS)),
-    (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _kind("audiogan.inputs", "Input")),
-    (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _of("audiogan.data.views")),
+    (r"data\._target_", "a function open_... of audiogan.data, such as audiogan.data.open_sounds", _opens_data),
+    (r"data\.columns\.[^.]+(\..+)?\._target_", f"a column of {' or '.join(COLUMN_MODULES)}",
+     _classes_of(*COLUMN_MODULES)),
+    (r"(game\.)?inputs\.[^.]+\._target_", "an input of audiogan.inputs", _subclasses_of("audiogan.inputs", "Input")),
+    (r"streams\.[^.]+\._target_", "a view of audiogan.data.views", _classes_of("audiogan.data.views")),
     (r"(facts\.)?((game\.)?inputs\.[^.]+\.)?modality\._target_",
-     "a modality, such as audiogan.modalities.Sound", _modality),
-    (r"facts\.format\._target_", "audiogan.representations.SoundFormat", _sound_format),
-    (r"engine\._target_", "audiogan.core.Engine", _engine),
-    (r"players\.[^.]+\._target_", "audiogan.core.Player", _kind("audiogan.core", "Player")),
-    (r"players\.[^.]+\.optimizer\._target_", "an optimizer of torch.optim", _optimizer),
-    (r"callbacks\.[^.]+\._target_", "a callback other than Checkpoints (set the section checkpoints)", _callback),
+     "a modality, such as audiogan.modalities.Sound", _is_modality),
+    (r"facts\.format\._target_", "audiogan.representations.SoundFormat", _is_sound_format),
+    (r"engine\._target_", "audiogan.core.Engine", _is_engine),
+    (r"players\.[^.]+\._target_", "audiogan.core.Player", _subclasses_of("audiogan.core", "Player")),
+    (r"players\.[^.]+\.optimizer\._target_", "an optimizer of torch.optim", _is_optimizer),
+    (r"callbacks\.[^.]+\._target_", "a callback other than Checkpoints (set the section checkpoints)", _is_callback),
     (r"((game\.)?inputs\.[^.]+\.)?representation\._target_", "a representation of audiogan.representations",
-     _kind("audiogan.representations", "Representation")),
-    (r"(game\.)?inputs\.[^.]+\.(?!representation\.).*\._target_", "no class", _nothing),
-    (r"game\._target_", "a game of audiogan.games", _kind("audiogan.core", "Game", "audiogan.games")),
+     _subclasses_of("audiogan.representations", "Representation")),
+    (r"(game\.)?inputs\.[^.]+\.(?!representation\.).*\._target_", "no class", _allow_nothing),
+    (r"game\._target_", "a game of audiogan.games", _subclasses_of("audiogan.core", "Game", "audiogan.games")),
     (r"game\.(?!inputs\.).*\._target_",
-     "a network, loss, augmentation, representation or Route of audiogan, or a layer of torch.nn", _game_part),
+     "a network, loss, augmentation, representation or Route of audiogan, or a layer of torch.nn", _is_game_component),
     (r"(?!data\.|streams\.|facts\.|engine\.|players\.|callbacks\.|trainer\.|checkpoints\.|hydra\.).*\._target_",
-     "a network, loss, augmentation or representation of audiogan, or a layer of torch.nn", _part),
+     "a network, loss, augmentation or representation of audiogan, or a layer of torch.nn", _is_component),
 )  # fmt: skip
 """Rules: pattern of a key, description of the classes allowed there, and test for a class. The first match applies."""
 
 
-def _import(parts: list[str]) -> Any:
+def _import_object(parts: list[str]) -> Any:
     """Return the object at a dotted path, and import its module if necessary. ``None`` if it does not exist."""
     found, path = importlib.import_module(parts[0]), parts[0]
     for name in parts[1:]:

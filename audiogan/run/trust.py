@@ -56,7 +56,7 @@ class Trust:
     from_command_line: bool = False
 
 
-NOTHING = Trust()
+NO_TRUST = Trust()
 _CURRENT: ContextVar[Trust] = ContextVar("trust")
 _LOCK = threading.Lock()
 _APPENDED: Counter[str] = Counter()
@@ -72,7 +72,7 @@ def trusted_modules() -> tuple[str, ...]:
         ...     trusted_modules()
         ('my_networks',)
     """
-    return _CURRENT.get(NOTHING).names
+    return _CURRENT.get(NO_TRUST).names
 
 
 def parse_module_names(names: str | Iterable[str]) -> list[str]:
@@ -93,24 +93,24 @@ def parse_module_names(names: str | Iterable[str]) -> list[str]:
     for given in [names] if isinstance(names, str) else names:
         for name in given.split(",") if isinstance(given, str) else [given]:
             name = name.strip() if isinstance(name, str) else name
-            if (reason := _reason(name)) is not None:
+            if (reason := _refusal_reason(name)) is not None:
                 raise UserError(f"--trust {printable(name)[:MAX_NAME]}: {reason}")
             found.append(name)
     return list(dict.fromkeys(found))
 
 
 def may_be_trusted(name: Any) -> bool:
-    """Return whether ``name`` is a valid module name that does not belong to a library which audiogan needs.
+    """Return whether ``name`` is a valid module name that belongs neither to Python nor to a library of audiogan.
 
     Examples:
         >>> from audiogan.run.trust import may_be_trusted
         >>> may_be_trusted("my_networks"), may_be_trusted("os")
         (True, False)
     """
-    return _reason(name) is None
+    return _refusal_reason(name) is None
 
 
-def _reason(name: Any) -> str | None:
+def _refusal_reason(name: Any) -> str | None:
     """Return the reason why a module cannot be trusted, or ``None`` if it can."""
     if not isinstance(name, str) or not name or len(name) > MAX_NAME or re.search(r"[^A-Za-z0-9_.]", name):
         return "write the name of a module, such as my_networks, without folders"
@@ -146,18 +146,18 @@ def trust_modules(names: str | Iterable[str], *, from_command_line: bool | None 
         >>> trusted_modules()
         ()
     """
-    before, added = _CURRENT.get(NOTHING), parse_module_names(names)
+    before, added = _CURRENT.get(NO_TRUST), parse_module_names(names)
     trust = Trust(
         tuple(dict.fromkeys([*before.names, *added])),
         tuple(dict.fromkeys([*before.folders, *([os.getcwd()] if added else [])])),
         before.from_command_line if from_command_line is None else from_command_line,
     )
-    with _entered(trust):
+    with _activate(trust):
         yield
 
 
 @contextlib.contextmanager
-def _entered(trust: Trust) -> Iterator[None]:
+def _activate(trust: Trust) -> Iterator[None]:
     token = _CURRENT.set(trust)
     with _LOCK:
         appended = [folder for folder in trust.folders if folder in _APPENDED or folder not in sys.path]
@@ -188,11 +188,11 @@ def with_current_trust(function: Callable[P, R]) -> Callable[P, R]:
         ...     pool.submit(with_current_trust(trusted_modules)).result()
         ('my_networks',)
     """
-    return partial(_run, _CURRENT.get(NOTHING), function)
+    return partial(_run_with, _CURRENT.get(NO_TRUST), function)
 
 
-def _run(trust: Trust, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
-    with _entered(trust):
+def _run_with(trust: Trust, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+    with _activate(trust):
         return function(*args, **kwargs)
 
 
@@ -215,7 +215,7 @@ def find_object(target: str) -> Any:
         return vars(importlib.import_module(path)).get(name)
     except (Exception, SystemExit) as error:  # The code of a module may raise any exception.
         if isinstance(error, ModuleNotFoundError) and error.name == top:
-            folders = ", ".join(_CURRENT.get(NOTHING).folders)
+            folders = ", ".join(_CURRENT.get(NO_TRUST).folders)
             raise UserError(f"{top}: no such module in {printable(folders)} or among the installed ones") from error
         if isinstance(error, ModuleNotFoundError) and f"{path}.".startswith(f"{error.name}."):
             return None
@@ -258,10 +258,10 @@ def check_required_modules(names: Any) -> None:
             raise UserError(f"requires: {shown} is not the name of a module that a model can need")
     missing = [name for name in dict.fromkeys(names) if name not in trusted_modules()]
     if missing:
-        what, file = ("modules", "these files") if len(missing) > 1 else ("module", "that file")
+        what, code = ("modules", "their code") if len(missing) > 1 else ("module", "its code")
         listed = ", ".join(f'"{name}"' for name in missing)
-        flag = f"--trust {','.join(missing)}" if _CURRENT.get(NOTHING).from_command_line else f"trust=[{listed}]"
-        raise UserError(f"it needs the {what} {', '.join(missing)}; if you trust {file}, add {flag}")
+        flag = f"--trust {','.join(missing)}" if _CURRENT.get(NO_TRUST).from_command_line else f"trust=[{listed}]"
+        raise UserError(f"it needs the {what} {', '.join(missing)}; if you trust {code}, add {flag}")
 
 
 def trust_hint(name: str, folder: Path | None = None) -> str | None:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 
 from audiogan.errors import UserError
 from audiogan.studio import (
+    applying,
     finding,
     imitate,
     kits,
@@ -26,6 +27,7 @@ from audiogan.studio import (
     sounds,
     watching,
 )
+from audiogan.studio.applied_models import AppliedModels
 from audiogan.studio.instrument import Instrument
 from audiogan.studio.limits import Limits, Refused, Slots
 from audiogan.studio.security import RequestGuard
@@ -38,10 +40,10 @@ if TYPE_CHECKING:
 ROUTERS = (
     *(sounds.router, kits.router, patterns.router, imitate.router, watching.router),
     *(mixing.router, opening.router),
-    *(finding.router, recordings.router, mapping.router, listening.router),
+    *(finding.router, recordings.router, mapping.router, listening.router, applying.router),
 )
-TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-PAGES = {"/": "index.html", "/run": "run.html", "/blind": "blind.html"}
+MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+PAGES = {"/": "index.html", "/apply": "apply.html", "/run": "run.html", "/blind": "blind.html"}
 """URL path -> file name of each HTML page. Every static file is also served at ``/static/NAME``."""
 
 
@@ -55,6 +57,7 @@ def create_app(
     recordings_dir: str | Path | None = None,
     kit: Kit | None = None,
     session: dict[str, Any] | None = None,
+    applied: str | Path | None = None,
 ) -> FastAPI:
     """Return the ASGI application of the studio for one model.
 
@@ -69,6 +72,8 @@ def create_app(
         recordings_dir: folder with sound files of the user, for the map of sounds and the listening test.
         kit: kit that the page shows at first. By default a new kit.
         session: patterns and tempo of this kit, see `audiogan.studio.opening.read_session`.
+        applied: run folder or model file that the page Apply selects at first, in addition to the shipped models and
+            the runs.
 
     Raises:
         UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.
@@ -89,6 +94,8 @@ def create_app(
     app.state.directions = finding.DirectionCache(generator)
     app.state.maps = mapping.SoundMaps(instrument, app.state.recordings)
     app.state.listening = listening.ListeningTests(instrument, app.state.recordings)
+    app.state.applied_models = AppliedModels(app.state.watching, Path(applied) if applied else None)
+    app.state.applied_sounds = applying.SoundStore(limits.apply_seconds)
     for router in ROUTERS:
         app.include_router(router)
     _serve_files(app)
@@ -105,7 +112,7 @@ def _serve_files(app: FastAPI) -> None:
     """Add a route for each static file. Files are read here, so that no request can name a path on this machine."""
     folder = resources.files("audiogan.studio").joinpath("static")
     for file in folder.iterdir():
-        kind = TYPES.get(file.name.rpartition(".")[2])
+        kind = MEDIA_TYPES.get(file.name.rpartition(".")[2])
         if kind is None:
             continue
         addresses = [f"/static/{file.name}", *(address for address, name in PAGES.items() if name == file.name)]

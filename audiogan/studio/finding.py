@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 router = APIRouter(prefix="/api")
-POOL = 256
+POOL_SIZE = 256
 """Number of random sounds among which similar ones are searched."""
-KEPT = 32
-"""Largest number of classes for which directions are kept in memory."""
+MAX_CACHED = 32
+"""Maximum number of cached lists of directions. There is one list for each class and number of directions."""
 
 
 class Similar(OneSound):
@@ -35,7 +35,7 @@ class Moves(OneSound):
 
 
 class DirectionCache:
-    """Directions of a model for each class, computed when they are first requested.
+    """Cache of the directions of a model. The directions of a class are computed when they are first requested.
 
     Args:
         generator: model of the directions.
@@ -58,7 +58,7 @@ class DirectionCache:
         with self._lock:
             if (label, n) not in self._kept:
                 self._kept[label, n] = directions(self.generator, n, label=label or None)
-                while len(self._kept) > KEPT:
+                while len(self._kept) > MAX_CACHED:
                     self._kept.popitem(last=False)
             self._kept.move_to_end((label, n))
             return self._kept[label, n]
@@ -75,7 +75,9 @@ async def find_neighbours(request: Request) -> dict[str, Any]:
     studio = Studio.from_request(request)
     want = await studio.parse_body(request, Similar)
     instrument, recipe = studio.instrument, studio.instrument.from_wire(want.recipe)
-    found = await studio.renders.run(neighbours, instrument.generator, recipe, want.n, pool_size=POOL, seed=want.seed)
+    found = await studio.renders.run(
+        neighbours, instrument.generator, recipe, want.n, pool_size=POOL_SIZE, seed=want.seed
+    )
     return {
         "recipes": [instrument.to_wire(one.recipe) for one in found],
         "distances": [round(one.distance, 4) for one in found],
@@ -100,6 +102,6 @@ async def move_along_directions(request: Request) -> dict[str, Any]:
     moves = [
         {"name": name, "amount": amount, "recipe": instrument.to_wire(edit(recipe, direction, amount))}
         for direction in found
-        for name, amount in ((direction.name, want.amount), (direction.opposite, -want.amount))
+        for name, amount in ((direction.name, want.amount), (direction.opposite_name, -want.amount))
     ]
     return {"moves": moves}

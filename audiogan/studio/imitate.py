@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import AsyncIterator
+import math
 from pathlib import Path
 from typing import Any
 
-import anyio
 import numpy as np
 from fastapi import APIRouter, Query, Request
 from starlette.responses import StreamingResponse
@@ -17,6 +15,7 @@ from audiogan.errors import UserError
 from audiogan.modalities.reading import SoundReader, Unreadable
 from audiogan.modalities.wav import encode_wav
 from audiogan.studio.limits import read_body
+from audiogan.studio.progress import Progress, stream_progress
 from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api")
@@ -24,15 +23,13 @@ MAX_SAMPLE_RATE = 400_000
 """Largest sample rate of an uploaded recording, in Hz."""
 MAX_CHANNELS = 8
 """Largest number of channels of an uploaded recording."""
-PROGRESS_SECONDS = 0.2
-"""Time between two progress messages, in seconds."""
 
 
 @router.post("/imitate")
 async def imitate(
     request: Request, label: str | None = Query(None, max_length=100), seconds: float = Query(8.0)
 ) -> StreamingResponse:
-    """Search for the latent that gives the sound nearest to a recording. The request body is a sound file.
+    """Search for the recipe of the sound nearest to a recording. The request body is a sound file.
 
     The response is a stream of JSON lines. During the search, lines are ``{"progress": 0 ... 1}``. The last line is
     ``{"recipe", "distance", "start", "source"}`` or ``{"error"}``. Distances are in dB: ``start`` before the
@@ -55,62 +52,27 @@ async def imitate(
         studio.instrument.generator.game.get_input("classes").parse({label: 1.0})  # Raise errors before the search.
     limit = studio.limits.recording_seconds
     note = f"only its first {limit:g} seconds were used" if wave.shape[1] >= limit * sample_rate else ""
-    # The slot is acquired before the response starts, because the status of a response cannot change to 503 (refused)
-    # once it has started.
-    await studio.imitations.acquire()
-    return StreamingResponse(_lines(studio, wave, sample_rate, label, seconds, note), media_type="application/x-ndjson")
 
-
-async def _lines(
-    studio: Studio, wave: np.ndarray, sample_rate: int, label: str | None, seconds: float, note: str
-) -> AsyncIterator[str]:
-    result: dict[str, Any] = {}
-    share, gone = 0.0, False
-
-    def progress(now: float) -> None:
-        nonlocal share
-        share = now
-        if gone:
-            raise InterruptedError
-
-    def work() -> None:
+    def work(progress: Progress) -> dict[str, Any]:
         from audiogan.latents import encode
 
         generator = studio.instrument.generator
-        try:
-            found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
-            recipe = studio.instrument.to_wire(found.recipe)
-            result.update(recipe=recipe, distance=round(found.distance, 3), start=round(found.initial_distance, 3))
-            source = encode_wav(found.target, generator.sample_rate, "FLOAT")
-            result["source"] = base64.b64encode(source).decode()
-            result.update({"note": note} if note else {})
-        except UserError as error:
-            result["error"] = studio.instrument.error_message(error)
-        except InterruptedError:
-            pass
+        found = encode(generator, wave, sample_rate, label=label, seconds=seconds, progress=progress)
+        source = base64.b64encode(encode_wav(found.target, generator.sample_rate, "FLOAT")).decode()
+        distances = {"distance": round(found.distance, 3), "start": round(found.initial_distance, 3)}
+        result = {"recipe": studio.instrument.to_wire(found.recipe), **distances, "source": source}
+        return {**result, "note": note} if note else result
 
-    async def search() -> None:
-        try:
-            await anyio.to_thread.run_sync(work, limiter=anyio.CapacityLimiter(1))
-        finally:
-            studio.imitations.release()
-            done.set()
-
-    done = anyio.Event()
-    async with anyio.create_task_group() as group:
-        group.start_soon(search)
-        try:
-            while not done.is_set():
-                with anyio.move_on_after(PROGRESS_SECONDS):
-                    await done.wait()
-                yield json.dumps({"progress": round(min(0.99, share), 3)}) + "\n"
-        finally:
-            gone = True
-    yield json.dumps(result) + "\n"
+    return await stream_progress(studio.imitations, work, studio.instrument.error_message)
 
 
-def decode_recording(content: bytes | Path, seconds: float) -> tuple[np.ndarray, int]:
-    """Decode the first ``seconds`` of a sound file, given its content or path. The rest is not decoded.
+def decode_recording(content: bytes | Path, seconds: float, max_samples: float = math.inf) -> tuple[np.ndarray, int]:
+    """Decode the beginning of a sound file. The rest is not decoded.
+
+    Args:
+        content: content or path of the file.
+        seconds: longest duration that is decoded, in seconds.
+        max_samples: largest number of samples of all channels together.
 
     Returns:
         Samples, float32 ``[C, T]``, and the sample rate in Hz.
@@ -126,10 +88,11 @@ def decode_recording(content: bytes | Path, seconds: float) -> tuple[np.ndarray,
             if rate > MAX_SAMPLE_RATE or channels > MAX_CHANNELS:
                 raise UserError(
                     f"the recording has {channels} channels at {rate:,} Hz; "
-                    f"{MAX_CHANNELS} channels and {MAX_SAMPLE_RATE:,} Hz at most can be imitated"
+                    f"{MAX_CHANNELS} channels and {MAX_SAMPLE_RATE:,} Hz at most can be read"
                 )
+            seconds = min(seconds, max_samples / (rate * channels))
             samples = file.read_seconds(seconds).T
-            part = f"in its first {seconds:g} seconds" if samples.shape[1] < file.frames else ""
+            part = f"in its first {seconds:.3g} seconds" if samples.shape[1] < file.frames else ""
     except Unreadable as error:
         text = f"not a sound file that can be read ({error}); use WAV, FLAC, OGG, MP3 or AIFF"
         raise UserError(text) from error

@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import Field
 
 from audiogan.errors import UserError
-from audiogan.games.generative import OLD_NAMES
-from audiogan.model.recipe import LONGEST, Recipe
+from audiogan.games.generative import OLD_BUFFER_NAMES
+from audiogan.model.recipe import MAX_LATENT_VALUES, Recipe
 from audiogan.run.model_files import shipped_models
 from audiogan.studio.limits import StrictModel
 from audiogan.utils.text import printable
@@ -30,7 +30,7 @@ class WireRecipe(StrictModel):
     """Recipe of a sound as a JSON object, in the format of `Recipe.to_json`."""
 
     model: Annotated[str, Field(max_length=200)]
-    latent: Annotated[str, Field(max_length=LONGEST * 16 // 3 + 8)]
+    latent: Annotated[str, Field(max_length=MAX_LATENT_VALUES * 16 // 3 + 8)]
     classes: Annotated[dict[Name, Weight], Field(max_length=1000)] = Field(default_factory=dict)
     knobs: Annotated[dict[Name, Share], Field(max_length=100)] = Field(default_factory=dict)
     seed: Seed | None = None
@@ -39,7 +39,7 @@ class WireRecipe(StrictModel):
 
 RATES = [44_100, 48_000]
 TITLES = {"sfz": "SFZ (most samplers)", "hydrogen": "Hydrogen drum kit", "decent": "Decent Sampler", "wav": "WAV files"}
-NEW_NAMES = {new: old for old, new in OLD_NAMES.items()}
+NEW_NAMES = {new: old for old, new in OLD_BUFFER_NAMES.items()}
 
 
 class Instrument:
@@ -105,10 +105,21 @@ class Instrument:
 
     def error_message(self, error: Exception) -> str:
         """Return the message of an error on one printable line, with the path of the model replaced by its name."""
-        text = " ".join(str(error).split())
-        for path in {self.generator.name, str(self.generator.checkpoint), str(self.generator.checkpoint.resolve())}:
-            text = text.replace(path, self.name)
-        return printable(text)[:300]
+        return public_message(error, self.generator, self.name)
+
+
+def public_message(error: Exception, generator: Generator, name: str) -> str:
+    """Return the message of an error on one printable line.
+
+    Args:
+        error: the error.
+        generator: model that raised it.
+        name: name that replaces the path of the model.
+    """
+    text = " ".join(str(error).split())
+    for path in {generator.name, str(generator.checkpoint), str(generator.checkpoint.resolve())}:
+        text = text.replace(path, name)
+    return printable(text)[:300]
 
 
 def knob_scale(name: str, values: list[float]) -> dict[str, Any]:

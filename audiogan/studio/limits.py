@@ -36,6 +36,7 @@ class Limits:
         upload_bytes: largest size of an uploaded recording, in bytes.
         opened_bytes: largest size of a kit or sound that is opened, in bytes. Archives of kits contain sounds.
         recording_seconds: duration of the part of a recording that is decoded, from its beginning, in seconds.
+        apply_seconds: duration of the part of a recording that the page Apply translates, in seconds.
         imitate_seconds: longest duration of a search by ``/api/imitate``, in seconds.
         body_seconds: time within which a request body must arrive, in seconds.
         max_running: number of tasks that run at the same time. By default the number of CPU cores.
@@ -47,6 +48,7 @@ class Limits:
     upload_bytes: int = 16 << 20
     opened_bytes: int = 64 << 20
     recording_seconds: float = 10.0
+    apply_seconds: float = 60.0
     imitate_seconds: float = 20.0
     body_seconds: float = 30.0
     max_running: int = os.cpu_count() or 1

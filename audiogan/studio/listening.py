@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from audiogan.errors import UserError
-from audiogan.kits.rendering import CEILING_DB, FADE, LOUDNESS, momentary_loudness, true_peak
+from audiogan.kits.rendering import CEILING_DB, FADE_SECONDS, LOUDNESS, momentary_loudness, true_peak
 from audiogan.modalities.wav import encode_wav
 from audiogan.model.recipe import Recipe
 from audiogan.studio.instrument import Instrument, Name, Seed
@@ -28,11 +28,11 @@ from audiogan.studio.sounds import Studio
 router = APIRouter(prefix="/api/listening")
 MAX_TRIALS = 60
 """Largest number of sounds in a listening test."""
-KEPT = 4
-"""Number of tests kept in memory. Older ones are removed."""
-POOL, NEAREST = 256, 5
-"""Number of random sounds with which a recording without a class is compared, and number of the nearest ones among
-which its class is chosen by majority."""
+MAX_TESTS = 4
+"""Maximum number of tests in memory. The oldest test is removed first."""
+POOL_SIZE, NEIGHBOURS = 256, 5
+"""If the path of a recording names no class, the recording is compared with ``POOL_SIZE`` random sounds of the model.
+It gets the most frequent class of the ``NEIGHBOURS`` most similar sounds."""
 CONFIDENCE = 0.95
 """Confidence level of the intervals."""
 REAL, GENERATED = "real", "generated"
@@ -132,12 +132,12 @@ class ListeningTests:
         seed = secrets.randbits(32) if seed is None else seed
         rng = np.random.default_rng(seed)
         drawn = [found[i] for i in rng.permutation(len(found))[:trials]]
-        made = [self._trial(kept, bool(rng.random() < 0.5), int(rng.integers(2**31))) for kept in drawn]
+        made = [self._make_trial(kept, bool(rng.random() < 0.5), int(rng.integers(2**31))) for kept in drawn]
         loudness = match_loudness([trial.wave for trial in made], self.instrument.generator.sample_rate)
         id = secrets.token_hex(8)
         with self._lock:
             self._kept[id] = ListeningTest(seed, loudness, made)
-            while len(self._kept) > KEPT:
+            while len(self._kept) > MAX_TESTS:
                 self._kept.popitem(last=False)
         return id
 
@@ -159,23 +159,25 @@ class ListeningTests:
             return recording.label or "".join(generator.labels)
         if recording.id not in self._guesses:
             if self._pool is None:
-                recipes = generator.recipes(POOL, seed=0)
+                recipes = generator.recipes(POOL_SIZE, seed=0)
                 self._pool = [one.label for one in recipes], embed_waves(generator, list(generator.render(recipes)))
             labels, features = self._pool
             far = np.square(features - embed_waves(generator, [recording.wave])).sum(1)
-            near = [labels[i] for i in np.argsort(far, kind="stable")[:NEAREST]]
+            near = [labels[i] for i in np.argsort(far, kind="stable")[:NEIGHBOURS]]
             self._guesses[recording.id] = Counter(near).most_common(1)[0][0]
         return self._guesses[recording.id]
 
-    def _trial(self, recording: Recording, real: bool, seed: int) -> Trial:
+    def _make_trial(self, recording: Recording, real: bool, seed: int) -> Trial:
         label = self.find_label(recording)
         if real:
-            return Trial(REAL, label, {"recording": recording.name}, self._faded(recording.wave))
+            return Trial(REAL, label, {"recording": recording.name}, self._fade_out(recording.wave))
         generator = self.instrument.generator
         recipe = generator.recipes(1, seed=seed, label=label or None)[0]
-        return Trial(GENERATED, label, {"recipe": self.instrument.to_wire(recipe)}, self._faded(self._prepared(recipe)))
+        return Trial(
+            GENERATED, label, {"recipe": self.instrument.to_wire(recipe)}, self._fade_out(self._prepare(recipe))
+        )
 
-    def _prepared(self, recipe: Recipe) -> NDArray[np.float32]:
+    def _prepare(self, recipe: Recipe) -> NDArray[np.float32]:
         """Return the sound of a recipe after the same preparation as a recording."""
         from audiogan.latents.recording import prepare_recording
 
@@ -186,10 +188,10 @@ class ListeningTests:
         except UserError:  # A silent sound cannot be prepared.
             return wave
 
-    def _faded(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _fade_out(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the wave with a fade-out of 10 ms, because recordings may be cut at the length of the model."""
         wave = wave.copy()
-        fade = min(round(FADE * self.instrument.generator.sample_rate), wave.shape[1])
+        fade = min(round(FADE_SECONDS * self.instrument.generator.sample_rate), wave.shape[1])
         wave[:, wave.shape[1] - fade :] *= np.cos(np.linspace(0, np.pi / 2, fade, dtype=np.float32)) ** 2
         return wave
 
@@ -219,8 +221,8 @@ class ListeningTests:
             "planned": len(test.trials),
             "answered": len(answered),
             **proportion(len(right), len(answered), chance=0.5),
-            "recordings_taken_for_generated": _mistaken(answered, REAL),
-            "generated_taken_for_recordings": _mistaken(answered, GENERATED),
+            "recordings_taken_for_generated": _count_mistakes(answered, REAL),
+            "generated_taken_for_recordings": _count_mistakes(answered, GENERATED),
             "by_class": by_class,
             "trials": [
                 {"truth": trial.truth, "class": trial.label, **trial.answer, **trial.source} for trial in answered
@@ -275,7 +277,8 @@ def proportion(count: int, total: int, chance: float | None = None) -> dict[str,
     return {**name, "share": round(count / total, 4), "interval": interval, **p_value}
 
 
-def _mistaken(answered: list[Trial], truth: str) -> dict[str, Any]:
+def _count_mistakes(answered: list[Trial], truth: str) -> dict[str, Any]:
+    """Return how many trials with this truth were answered wrongly, see `proportion`."""
     those = [trial for trial in answered if trial.truth == truth]
     return proportion(sum(trial.answer["answer"] != truth for trial in those), len(those))
 
@@ -284,7 +287,8 @@ def _mistaken(answered: list[Trial], truth: str) -> dict[str, Any]:
 async def create_test(request: Request) -> dict[str, Any]:
     """Create a listening test with ``trials`` sounds and return its ``id``.
 
-    All sounds of a test have the same sample rate, loudness and preparation, and begin at their onset.
+    Recordings and generated sounds are processed in the same way: they have the same sample rate and loudness, the same
+    short time before the onset, and the same fade-out.
     """
     tests, studio = ListeningTests.from_request(request), Studio.from_request(request)
     want = await studio.parse_body(request, NewTest)

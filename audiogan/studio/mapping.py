@@ -23,8 +23,8 @@ router = APIRouter(prefix="/api")
 MAX_GENERATED, MAX_RECORDED = 300, 300
 """Largest number of generated sounds and of recordings on a map. If there are more recordings, evenly spaced ones are
 used."""
-KEPT = 4
-"""Number of maps kept in memory."""
+MAX_MAPS = 4
+"""Maximum number of maps in memory."""
 
 
 class WantedMap(StrictModel):
@@ -59,13 +59,13 @@ class SoundMaps:
         key = (n, label, seed, *(kept.id for kept in recorded))
         with self._lock:
             if key not in self._kept:
-                self._kept[key] = self._arranged(n, label, seed, recorded)
-                while len(self._kept) > KEPT:
+                self._kept[key] = self._arrange(n, label, seed, recorded)
+                while len(self._kept) > MAX_MAPS:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(key)
             return self._kept[key]
 
-    def _arranged(self, n: int, label: str | None, seed: int, recorded: list[Recording]) -> dict[str, Any]:
+    def _arrange(self, n: int, label: str | None, seed: int, recorded: list[Recording]) -> dict[str, Any]:
         from audiogan.latents import arrange
 
         generator = self.instrument.generator

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 router = APIRouter(prefix="/api")
-MOST_MEASURES = 4096
+MAX_MEASURES = 4096
 """Maximum number of sounds in a `MeasureCache`."""
 
 
 class MeasureCache:
-    """Loudness and peaks of the sounds that were measured last.
+    """Cache of the loudness and peaks of the sounds that were measured most recently.
 
     Args:
         generator: model of the sounds.
@@ -42,8 +42,8 @@ class MeasureCache:
         self.lock = threading.Lock()
 
     def measure(self, pads: Sequence[Pad]) -> list[list[Measure]]:
-        """Return the loudness and peaks of the layers of pads, as `balance_kit` needs them."""
-        from audiogan.kits.rendering import MEASURED_RATE, measure_layer, prepare_pads
+        """Return the loudness and peaks of the layers of pads, for `balance_kit`."""
+        from audiogan.kits.rendering import MEASUREMENT_RATE, measure_layer, prepare_pads
 
         keys = [[(replace(recipe, seed=None).to_json(), pad.tune) for recipe in pad.layers] for pad in pads]
         layers = {
@@ -55,10 +55,10 @@ class MeasureCache:
         missing = {key: pad for key, pad in layers.items() if key not in found}
         if missing:
             raw = self.generator.render([pad.layers[0] for pad in missing.values()])
-            waves = prepare_pads(raw, list(missing.values()), self.generator.sample_rate, MEASURED_RATE)
+            waves = prepare_pads(raw, list(missing.values()), self.generator.sample_rate, MEASUREMENT_RATE)
             found |= {key: measure_layer(wave) for key, (wave,) in zip(missing, waves, strict=True)}
         with self.lock:
-            self.measures = dict([*(self.measures | found).items()][-MOST_MEASURES:])
+            self.measures = dict([*(self.measures | found).items()][-MAX_MEASURES:])
         return [[found[key] for key in its] for its in keys]
 
 
@@ -81,7 +81,7 @@ async def render_pad(request: Request) -> Response:
 
     The response is a WAV file with 32-bit floating-point samples at the sample rate of the model. It is stereo if the
     pad is panned. The samples are those of the kit in files for samplers, divided by the gain that ``/api/balance``
-    returns. So a change of one pad does not change the sounds of the others.
+    returns. Therefore, a change of one pad does not change the sounds of the others.
     """
     from audiogan.kits.rendering import balance_kit, place_layer, prepare_pads
 

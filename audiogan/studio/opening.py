@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from audiogan.kits import Kit
 
 router = APIRouter(prefix="/api")
-LARGEST_KIT_FILE = 1 << 22
+MAX_KIT_BYTES = 1 << 22
 """Maximum size of a ``kit.json`` that is opened, in bytes."""
 SESSION = "studio"
 """Key in ``kit.json`` of the patterns, the tempo and the switches of the page. Other programs ignore it."""
-LARGEST_SESSION = 1 << 18
+MAX_SESSION_CHARACTERS = 1 << 18
 """Maximum size of the entry `SESSION` in ``kit.json``, in characters."""
 
 
@@ -74,7 +74,7 @@ def kit_text(kit: Kit, session: dict[str, Any] | None) -> str:
 def read_session(content: bytes) -> dict[str, Any] | None:
     """Return the patterns and the tempo that the page stored in ``kit.json``, or None. The page validates them."""
     session = json.loads(content).get(SESSION)
-    return session if isinstance(session, dict) and len(json.dumps(session)) <= LARGEST_SESSION else None
+    return session if isinstance(session, dict) and len(json.dumps(session)) <= MAX_SESSION_CHARACTERS else None
 
 
 def to_page(instrument: Instrument, kit: Kit, session: dict[str, Any] | None) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _open(instrument: Instrument, body: bytes) -> dict[str, Any]:
         except UserError as error:
             return {"recipe": None, "note": instrument.error_message(error)}
     try:
-        content = read_kit_file(io.BytesIO(body), LARGEST_KIT_FILE)
+        content = read_kit_file(io.BytesIO(body), MAX_KIT_BYTES)
     except UserError as error:
         raise UserError(f"the file cannot be opened: {error}") from error
     kit = Kit.from_json(content)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from audiogan.errors import UserError
-from audiogan.kits.kit import LEVELS, MOST_LAYERS, PANS, TUNES
+from audiogan.kits.kit import LEVEL_RANGE, MAX_LAYERS, PAN_RANGE, TUNE_RANGE
 from audiogan.studio.instrument import Instrument, Name, WireRecipe
 from audiogan.studio.limits import StrictModel
 
@@ -33,9 +33,9 @@ class PadSound(StrictModel):
     """
 
     recipe: WireRecipe
-    level: Annotated[float, Field(ge=LEVELS[0], le=LEVELS[1])] = 0.0
-    pan: Annotated[float, Field(ge=PANS[0], le=PANS[1])] = 0.0
-    tune: Annotated[float, Field(ge=TUNES[0], le=TUNES[1])] = 0.0
+    level: Annotated[float, Field(ge=LEVEL_RANGE[0], le=LEVEL_RANGE[1])] = 0.0
+    pan: Annotated[float, Field(ge=PAN_RANGE[0], le=PAN_RANGE[1])] = 0.0
+    tune: Annotated[float, Field(ge=TUNE_RANGE[0], le=TUNE_RANGE[1])] = 0.0
 
     def to_pad(self, instrument: Instrument) -> Pad:
         """Return a pad with this sound, which has one layer.
@@ -54,13 +54,13 @@ class WirePad(PadSound):
     Attributes:
         name: name of the pad.
         note: General MIDI note.
-        layers: recipes of all velocity layers of a pad that was opened, from soft to loud. They are
+        layers: recipes of all velocity layers, from soft to loud, of a pad that was opened from a file. They are
             ignored if the last one is not ``recipe``, because the sound has then been changed.
     """
 
     name: Name
     note: Annotated[int, Field(ge=0, le=127)]
-    layers: Annotated[list[WireRecipe], Field(max_length=MOST_LAYERS)] = Field(default_factory=list)
+    layers: Annotated[list[WireRecipe], Field(max_length=MAX_LAYERS)] = Field(default_factory=list)
 
 
 class WireKit(StrictModel):
@@ -74,7 +74,7 @@ class WireKit(StrictModel):
     """
 
     pads: Annotated[list[WirePad], Field(min_length=1, max_length=PADS)]
-    layers: Annotated[int, Field(ge=1, le=MOST_LAYERS)] = 1
+    layers: Annotated[int, Field(ge=1, le=MAX_LAYERS)] = 1
     sample_rate: Literal[44_100, 48_000] = 44_100
     bits: Literal[16, 24] = 24
 

@@ -12,9 +12,9 @@ from audiogan.studio.limits import StrictModel
 from audiogan.studio.sounds import Studio
 
 router = APIRouter(prefix="/api")
-MOST_BEATS = 16
+MAX_BEATS = 16
 """Maximum duration of a pattern in beats: 64 steps of a quarter of a beat."""
-Beat = Annotated[float, Field(ge=0, le=MOST_BEATS)]
+Beat = Annotated[float, Field(ge=0, le=MAX_BEATS)]
 Note = Annotated[int, Field(ge=0, le=127)]
 Velocity = Annotated[int, Field(ge=1, le=127)]
 
@@ -29,7 +29,7 @@ class WirePattern(StrictModel):
     """
 
     tempo: Annotated[float, Field(ge=20, le=400)]
-    beats: Annotated[float, Field(gt=0, le=MOST_BEATS)]
+    beats: Annotated[float, Field(gt=0, le=MAX_BEATS)]
     notes: Annotated[list[tuple[Beat, Note, Velocity]], Field(max_length=16 * 64)]
 
     def to_midi(self) -> bytes:

@@ -32,7 +32,7 @@ MAX_RECORDINGS, MAX_BYTES = 1000, 192 << 20
 """Largest number of recordings, and of bytes of their samples in memory."""
 MAX_MESSAGES = 5
 """Largest number of messages about files that could not be read."""
-END = 10 ** (-70 / 20)
+END_LEVEL = 10 ** (-70 / 20)
 """Level at which a recording ends, relative to its peak (-70 dB)."""
 
 
@@ -43,7 +43,7 @@ class Recording:
     Attributes:
         id: first 16 hexadecimal digits of the SHA-256 of the samples.
         name: path of the file relative to its folder, with ``/``, for display.
-        label: class of the model that the path names, or "".
+        label: class of the model whose name occurs in the path, or "".
         wave: samples, float32 ``[C, T]``, at the sample rate of the model. T is at most the length of its sounds.
     """
 
@@ -132,7 +132,7 @@ class Recordings:
             return self._kept[id]
 
     def find_label(self, name: str) -> str:
-        """Return the class of the model that the path of a recording names, or "".
+        """Return the class of the model whose name occurs in the path of a recording, or "".
 
         The file name and each of its folders are compared with the names of the classes, the innermost first. A drum
         name in another spelling, such as ``HH_open``, also counts.
@@ -201,7 +201,7 @@ def sound_files(folder: Path) -> list[Entry]:
 def trim_end(wave: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a wave ``[C, T]`` up to its last sample above -70 dB of its peak."""
     size = np.abs(wave).max(axis=0)
-    loud = np.flatnonzero(size > END * size.max(initial=0.0))
+    loud = np.flatnonzero(size > END_LEVEL * size.max(initial=0.0))
     return np.ascontiguousarray(wave[:, : int(loud[-1]) + 1 if len(loud) else 1])
 
 

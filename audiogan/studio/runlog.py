@@ -12,14 +12,15 @@ import numpy as np
 from audiogan.run.curves import Series, plot_metrics, to_float
 from audiogan.utils.text import parse_json_object
 
-PIECE = 1 << 20
+READ_BYTES = 1 << 20
 """Number of bytes that `RunLog.read` reads at a time."""
-POINTS = 4096
-"""Largest number of points of a curve. It must be even, because pairs of points are averaged when a curve reaches it.
+MAX_POINTS = 4096
+"""Largest number of points of a curve. It must be even, because a curve with this number of points is reduced to half
+of it by averaging pairs of points.
 """
 MAX_CURVES, MAX_NAME = 200, 160
 """Largest number of curves, and largest length of the name of a metric in characters."""
-MARK = 64
+COMPARED_BYTES = 64
 """Number of bytes before the reading position that are compared with those read earlier, to detect a rewritten file."""
 
 
@@ -52,16 +53,16 @@ class ThinnedCurve:
                 self._sum += value
             if self._count < self.lines_per_point:
                 return
-            step, value = self._unfinished()
-            self._drop()
+            step, value = self._partial_point()
+            self._reset_partial_point()
         self.steps.append(step)
         self.values.append(value)
-        if len(self.steps) >= POINTS:
-            self._halve()
+        if len(self.steps) >= MAX_POINTS:
+            self._average_pairs()
 
     def remove_from(self, step: float) -> None:
         """Remove the points at ``step`` and later, and the lines that do not yet form a complete point."""
-        self._drop()
+        self._reset_partial_point()
         while self.steps and self.steps[-1] >= step:
             self.steps.pop()
             self.values.pop()
@@ -70,17 +71,17 @@ class ThinnedCurve:
         """Return the steps and values of all points. The last point may be the mean of fewer lines than the others."""
         if not self._count:
             return self.steps, self.values
-        step, value = self._unfinished()
+        step, value = self._partial_point()
         return [*self.steps, step], [*self.values, value]
 
-    def _unfinished(self) -> tuple[float, float]:
+    def _partial_point(self) -> tuple[float, float]:
         return self._step / self._count, self._sum / self._finite if self._finite else math.nan
 
-    def _drop(self) -> None:
+    def _reset_partial_point(self) -> None:
         self._count = self._finite = 0
         self._step = self._sum = 0.0
 
-    def _halve(self) -> None:
+    def _average_pairs(self) -> None:
         values = np.array(self.values).reshape(-1, 2)
         finite = np.isfinite(values)
         # If neither value of a pair is finite, 0 / 0 gives NaN, as intended. Its warning is ignored.
@@ -128,28 +129,28 @@ class RunLog:
             with open(path, "rb") as file:
                 size = file.seek(0, 2)
                 if self._offset:
-                    file.seek(max(0, self._offset - MARK))
+                    file.seek(max(0, self._offset - COMPARED_BYTES))
                     if size < self._offset or file.read(len(self._mark)) != self._mark:
                         self._clear()
                 file.seek(self._offset)
-                data = file.read(PIECE)
-                end = data.rfind(b"\n") + 1 or (len(data) if len(data) == PIECE else 0)
+                data = file.read(READ_BYTES)
+                end = data.rfind(b"\n") + 1 or (len(data) if len(data) == READ_BYTES else 0)
                 if not end:
                     self.share = 1.0
                     return False
-                self._take(data[:end])
+                self._add_lines(data[:end])
                 self._offset += end
-                file.seek(max(0, self._offset - MARK))
-                self._mark = file.read(min(MARK, self._offset))
+                file.seek(max(0, self._offset - COMPARED_BYTES))
+                self._mark = file.read(min(COMPARED_BYTES, self._offset))
         except OSError:
             if self._offset:
                 self._clear()
             self.share = 1.0
             return False
         self.share = self._offset / size if size else 1.0
-        return len(data) == PIECE
+        return len(data) == READ_BYTES
 
-    def _take(self, data: bytes) -> None:
+    def _add_lines(self, data: bytes) -> None:
         self.revision += 1
         lines = data.split(b"\n")
         if self._inside:  # This is the rest of a line whose beginning was already counted as broken.
@@ -157,9 +158,9 @@ class RunLog:
         self._inside = not data.endswith(b"\n")
         for line in lines:
             if line and not line.isspace():
-                self._line(line)
+                self._add_line(line)
 
-    def _line(self, line: bytes) -> None:
+    def _add_line(self, line: bytes) -> None:
         row = parse_row(line)
         if row is None:
             self.broken += 1
@@ -174,11 +175,11 @@ class RunLog:
             amount = value if type(value) is float else to_float(value)
             known = self.curves.get(name)
             if known is None and amount is not None:
-                known = self._new(name)
+                known = self._add_curve(name)
             if known is not None and amount is not None:
                 known.add(step, amount)
 
-    def _new(self, name: str) -> ThinnedCurve | None:
+    def _add_curve(self, name: str) -> ThinnedCurve | None:
         """Add an empty curve and return it. None if the metric is not drawn or there are too many curves."""
         if name in ("step", "seconds") or len(name) > MAX_NAME or len(self.curves) >= MAX_CURVES:
             return None

@@ -21,7 +21,7 @@ from audiogan.utils.text import parse_json_object, printable
 
 MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 """Names of files that mark a run folder. A folder with at least one of them is a run folder."""
-DEPTH, MAX_FOLDERS, MAX_RUNS = 4, 5000, 500
+MAX_DEPTH, MAX_FOLDERS, MAX_RUNS = 4, 5000, 500
 """Limits of the search for runs: depth of folders, number of folders that are searched, number of runs listed."""
 MAX_TEXT_BYTES, TAIL_BYTES, MAX_FINDINGS = 1 << 20, 32 << 10, 200
 """Largest size in bytes of a file that is read whole, bytes read at the end of a log, and number of findings shown."""
@@ -86,11 +86,11 @@ class Run:
         lines = data.split(b"\n")[:-1]
         return lines[1:] if end > max_bytes else lines
 
-    def floor(self) -> dict[str, float]:
+    def real_values(self) -> dict[str, float]:
         """Return the values of the evaluation metrics for real data: name -> value. Empty without an evaluation."""
         stored = self.read_json("evaluation.json").get("floor")
-        floor = {n: to_float(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
-        return {name: value for name, value in floor.items() if value is not None and math.isfinite(value)}
+        real_values = {n: to_float(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
+        return {name: value for name, value in real_values.items() if value is not None and math.isfinite(value)}
 
     def planned_training(self) -> dict[str, float]:
         """Return the planned ``steps`` and ``minutes`` of training, as far as the configuration states them."""
@@ -204,7 +204,7 @@ def locked_inodes() -> set[int]:
 def find_run_folders(root: Path) -> Iterator[Path]:
     """Yield the run folders below ``root``. Folders inside a run folder are not searched."""
     level, looked = [root], 0
-    for _ in range(DEPTH):
+    for _ in range(MAX_DEPTH):
         below: list[Path] = []
         for folder in level:
             try:

@@ -12,8 +12,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOCAL = ("localhost", "127.0.0.1", "::1")
+LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
+"""Host names of this machine."""
 ANY = ("0.0.0.0", "::", "")
+"""Addresses that stand for all network interfaces of this machine."""
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -66,7 +68,7 @@ class RequestGuard:
 
     def __init__(self, app: ASGIApp, host: str, token: str | None) -> None:
         self.app, self.token, self.anywhere = app, token, host in ANY
-        self.names = {name.lower() for name in (*LOCAL, host) if name}
+        self.names = {name.lower() for name in (*LOCAL_NAMES, host) if name}
         if self.anywhere:
             self.names.add(socket.gethostname().lower())
 
@@ -90,16 +92,16 @@ class RequestGuard:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._known(hosts[0]):
-            return _no("unknown host name; open the studio at the address that it printed")
+        if len(hosts) != 1 or not self._is_known_host(hosts[0]):
+            return _refuse("unknown host name; open the studio at the address that it printed")
         for origin in headers.getlist("origin"):
             if origin.lower() not in (f"http://{hosts[0].lower()}", f"https://{hosts[0].lower()}"):
-                return _no("request from another web site refused")
+                return _refuse("request from another web site refused")
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and headers.get("sec-fetch-mode") != "navigate":
-            return _no("request from another web site refused")
+            return _refuse("request from another web site refused")
         return self._token_refusal(scope, headers, hosts[0]) if self.token is not None else None
 
-    def _known(self, host: str) -> bool:
+    def _is_known_host(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
@@ -116,7 +118,7 @@ class RequestGuard:
         # The name of the cookie contains the port, because browsers share cookies between the ports of a host.
         cookie = f"audiogan-{urlsplit(f'//{host}').port or 80}"
         query = parse_qsl(scope["query_string"].decode("latin-1"), max_num_fields=20) if scope["query_string"] else []
-        if any(key == "token" and self._right(value) for key, value in query) and scope["method"] == "GET":
+        if any(key == "token" and self._is_token(value) for key, value in query) and scope["method"] == "GET":
             rest = urlencode([(key, value) for key, value in query if key != "token"])
             # Leading slashes are reduced to one, because browsers read a path that begins with two slashes as the name
             # of another server.
@@ -125,19 +127,19 @@ class RequestGuard:
             response.set_cookie(cookie, self.token or "", httponly=True, samesite="strict", path="/")
             return response
         kind, _, given = headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and self._right(given.strip()):
+        if kind.lower() == "bearer" and self._is_token(given.strip()):
             return None
         try:
             crumbs = SimpleCookie(headers.get("cookie", ""))
         except CookieError:
             crumbs = SimpleCookie()
-        if cookie in crumbs and self._right(crumbs[cookie].value):
+        if cookie in crumbs and self._is_token(crumbs[cookie].value):
             return None
-        return _no("token required; open the studio at the address that it printed")
+        return _refuse("token required; open the studio at the address that it printed")
 
-    def _right(self, given: str) -> bool:
+    def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode("utf-8", "replace"), (self.token or "").encode())
 
 
-def _no(message: str) -> JSONResponse:
+def _refuse(message: str) -> JSONResponse:
     return JSONResponse({"error": message}, 403)

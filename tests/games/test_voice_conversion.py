@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import audiogan
 from audiogan import UserError
 from audiogan.core import Play
 from audiogan.games import VoiceConversion
@@ -20,8 +19,8 @@ from audiogan.modalities import Sound
 from audiogan.model.translation.signals import Translation
 from audiogan.networks.stargan_vc import StarGANVC, StarGANVCCritic
 from audiogan.networks.vocos import Vocos
-from audiogan.representations import SoundFormat, VocoderMel, vocoder_mel
-from audiogan.run.vocoder_weights import load_vocoder
+from audiogan.representations import VocodedMel
+from audiogan.representations import parts as frame_parts
 
 MEL: dict[str, Any] = {"n_fft": 1024, "hop_length": 256, "n_mels": 20}
 LENGTH = 8192
@@ -38,7 +37,8 @@ def small(**options: Any) -> VoiceConversion:
         "speaker": SpeakerReference("speaker", (1, LENGTH), Sound(16000), **MEL),
     }
     parts: dict[str, Any] = {"critic": StarGANVCCritic((20, 32), 2, width=4, layers=2), "loss": LeastSquares()}
-    representation = VocoderMel(SoundFormat(LENGTH, 1, 16000), vocoder, **MEL)
+    representation = VocodedMel((1, LENGTH), full)
+    representation.set_vocoder(vocoder)
     return VoiceConversion(generator, representation=representation, inputs=inputs, **parts, **options)
 
 
@@ -121,7 +121,7 @@ def test_any_length_equals_one_piece_and_keeps_the_length(monkeypatch: pytest.Mo
     options = {"inputs": {"classes": "high"}}
     whole = np.concatenate(list(Translation(model(game), **options).run(sound, sound.shape[1:])), 1)
     assert whole.shape == sound.shape and np.isfinite(whole).all()
-    monkeypatch.setattr(vocoder_mel, "AT_ONCE", 40)
+    monkeypatch.setattr(frame_parts, "AT_ONCE", 40)
     parts = np.concatenate(list(Translation(model(game), **options).run(iter(np.array_split(sound, 7, 1)))), 1)
     assert (
         np.abs(whole - parts).max() < 1e-3
@@ -145,25 +145,6 @@ def test_a_reference_replaces_the_class() -> None:
     speaker: Any = game.inputs["speaker"]
     silent = speaker.draw(1, Seeded(0))[0]
     assert speaker.to_json(silent) is None and torch.equal(speaker.from_json(None), silent)
-
-
-def test_the_weights_of_the_vocoder_are_copied_and_its_spectrogram_is_checked() -> None:
-    mel = {"sample_rate": 16000}
-    fitting = Vocos((1, LENGTH), mel, width=256, layers=6, prior=True, iterations=2)
-    representation = VocoderMel(SoundFormat(LENGTH, 1, 16000), fitting)
-    load_vocoder(representation, "vocoder")
-    theirs: Any = audiogan.load("vocoder").game.nets["generator"]
-    mine: Any = representation.vocoder
-    assert torch.equal(mine.head.weight, theirs.head.weight.float())
-    other = VocoderMel(SoundFormat(LENGTH, 1, 16000), Vocos((1, LENGTH), mel, width=8, layers=1), f_min=50)
-    for wrong, name, message in (
-        (other, "vocoder", "f_min=0"),
-        (other, "enhance", "not a vocoder"),
-        (other, None, "vocoder: no model"),
-        (VocoderMel(SoundFormat(LENGTH, 1, 16000), Vocos((1, LENGTH), mel, width=8)), "vocoder", "do not fit"),
-    ):
-        with pytest.raises(UserError, match=message):
-            load_vocoder(wrong, name)
 
 
 def test_networks_with_different_spectrograms_are_refused() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from audiogan.metrics import frechet_distance, inception_score, kernel_distance, vendi_score
+from audiogan.metrics import frechet_distance, frechet_infinity, inception_score, kernel_distance, vendi_score
 
 
 def exact(mean: np.ndarray, covariance: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -30,6 +30,18 @@ def test_frechet_of_any_gaussians_agrees_with_the_matrix_square_root() -> None:
     expected = 6 + np.trace(p) + np.trace(q) - 2 * np.trace(scipy.linalg.sqrtm(p @ q).real)
     assert frechet_distance(a, b) == pytest.approx(expected, rel=1e-7)
     assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-7)
+
+
+def test_the_extrapolated_frechet_distance_does_not_depend_on_the_number_of_samples() -> None:
+    rng, spread = np.random.default_rng(4), 1 / (1 + np.arange(48)) ** 0.5
+    for shift, truth in ((0.0, 0.0), (0.5, 2.0)):
+        a, b = rng.normal(size=(2, 1600, 48)) * spread
+        b[:, :8] += shift
+        few, many = (frechet_infinity(a[:n], b[:n]) for n in (400, 1600))
+        assert few == pytest.approx(truth, abs=0.4) and many == pytest.approx(truth, abs=0.2)
+    x, y = rng.normal(size=(2, 400, 48))
+    assert frechet_distance(x, y) > 2  # The distance itself is biased.
+    assert abs(frechet_infinity(x, y)) < 0.4
 
 
 def test_frechet_of_fewer_samples_than_dimensions() -> None:

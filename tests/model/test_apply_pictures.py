@@ -222,7 +222,7 @@ def test_hostile_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_result_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.model.translation.formats.LARGEST", 100)
+    monkeypatch.setattr("audiogan.model.translation.formats.MAX_PIXELS", 100)
     with pytest.raises(UserError, match="at most 100"):
         translate_picture(Translation(Translator()), encode_picture(Picture(noise(3, 20, 20)), "PNG"))
 

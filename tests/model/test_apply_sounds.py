@@ -140,7 +140,7 @@ def test_file_and_array_give_the_same(tmp_path: Path) -> None:
 
 
 def test_long_sounds_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.model.translation.tiling.AT_ONCE", 2)
+    monkeypatch.setattr("audiogan.model.translation.tiling.MAX_TILES", 2)
     peaks = []
     for seconds in (60, 600):
         with soundfile.SoundFile(tmp_path / "a.wav", "w", 44_100, 1) as file:

@@ -106,7 +106,7 @@ def test_wrong_wishes_leave_nothing(tmp_path: Path) -> None:
     ]:
         with pytest.raises(UserError, match=words):
             morph(out, start, "snare-8", steps)
-    with pytest.raises(UserError, match="points have no morph"):
+    with pytest.raises(UserError, match="points cannot be morphed"):
         morph(out, stub=Stub(modality=Points()))
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="not a folder"):

@@ -18,7 +18,7 @@ from audiogan.games.generative import Route
 from audiogan.inputs import Inputs, Latent, Signal
 from audiogan.modalities import Image
 from audiogan.model.generator import Generator
-from audiogan.model.sample_inputs import expand_inputs, match_sample_count
+from audiogan.model.sample_inputs import inputs_from_arguments, match_sample_count
 from audiogan.model.sampling import read_recipe, write_samples
 from audiogan.representations import Identity
 
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
 
 def sample(generator: Generator, out: Path, given: dict[str, list[str]], n: int | None = None, **options: Any) -> str:
     lines: list[str] = []
-    count, values = match_sample_count(generator, expand_inputs(generator, given, out), n)
+    count, values = match_sample_count(generator, inputs_from_arguments(generator, given, out), n)
     write_samples(generator, out, count, inputs=values, echo=lines.append, **options)
     return "\n".join(lines)
 
@@ -112,7 +112,7 @@ def test_the_number_of_samples_follows_the_files(folder: Path, tmp_path: Path) -
     given = {"source": files}
     assert match_sample_count(model(), dict(given), None) == (2, given)
     assert match_sample_count(model(), dict(given), 1) == (1, {"source": files[:1]})
-    with pytest.raises(UserError, match=r"-n 3: m draws nothing at random, and 2 files give 2; leave out -n"):
+    with pytest.raises(UserError, match=r"-n 3: m draws nothing at random, and 2 files give only 2; leave out -n"):
         match_sample_count(model(), dict(given), 3)
     assert match_sample_count(model(True), dict(given), 3)[1]["source"] == [files[0], files[1], files[0]]
     assert "seeds 7 to 9" in sample(model(True), tmp_path / "out", given, 3, seed=7)
@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_one_line(
     (tmp_path / "empty").mkdir()
     picture(tmp_path / "a.png", 0)
     with pytest.raises(UserError, match=message) as error:
-        expand_inputs(model(True), given, tmp_path / "out")
+        inputs_from_arguments(model(True), given, tmp_path / "out")
     assert "\n" not in str(error.value)
 
 

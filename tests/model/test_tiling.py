@@ -145,7 +145,7 @@ def test_windows_depend_on_the_signal_alone(dimensions: int, k: int, at_once: in
     first = np.concatenate(list(windows(x, processing(Norm(k)), window)), axis=1)
     assert first.shape == (2, *(k * size for size in sizes))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiling, "AT_ONCE", at_once)
+        patch.setattr(tiling, "MAX_TILES", at_once)
         again = np.concatenate(list(windows(np.array_split(x, 5, axis=1), processing(Norm(k)), window)), axis=1)
     assert (first == again).all()
     assert (x == before).all()
@@ -198,7 +198,7 @@ def test_memory_does_not_grow_with_the_length(blended: bool) -> None:
         made += part.shape[1]
         most = max(most, read - made)
     assert made == 50_000
-    assert most < 64 * (tiling.AT_ONCE + 4) + 300
+    assert most < 64 * (tiling.MAX_TILES + 4) + 300
 
 
 @pytest.mark.parametrize("blended", [True, False])
@@ -215,7 +215,7 @@ def test_pictures_are_processed_line_by_line(blended: bool) -> None:
     for _ in windows(x, process, (20, 20)) if blended else exact(x, process, 5, 1, 20):
         lines.append(alive)
         alive = 0
-    assert max(lines) <= 9 * max(1, 1 + tiling.AT_ONCE // 5) and len(lines) >= 50
+    assert max(lines) <= 9 * max(1, 1 + tiling.MAX_TILES // 5) and len(lines) >= 50
 
 
 @given(st.integers(1, 20), st.integers(-100, 100))

@@ -98,5 +98,5 @@ def test_an_error_of_the_network_is_left_to_the_network() -> None:
 
 def test_a_large_network_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     net, inputs = small()
-    monkeypatch.setattr("audiogan.model.tracing.LARGEST", 8)
+    monkeypatch.setattr("audiogan.model.tracing.MAX_PARAMETERS", 8)
     assert trace_network(net, inputs) is None

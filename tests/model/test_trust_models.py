@@ -68,7 +68,7 @@ def test_a_run_says_which_module_it_needs(run: Path, own: str, capsys: pytest.Ca
     assert own not in sys.modules
     assert main(["sample", "-n", "1", "--run", str(run), "out"]) == 2
     err = capsys.readouterr().err.strip()
-    assert err.endswith(f"it needs the module {own}; if you trust that file, add --trust {own}") and "\n" not in err
+    assert err.endswith(f"it needs the module {own}; if you trust its code, add --trust {own}") and "\n" not in err
     assert own not in sys.modules and not Path("out").exists()
 
 
@@ -90,7 +90,7 @@ def test_what_a_bundle_requires(run: Path, own: str, here: Path, capsys: pytest.
     with zipfile.ZipFile("mine.audiogan") as archive:
         about = json.loads(archive.read(ABOUT))
     assert about["requires"] == [own]
-    with pytest.raises(UserError, match=f"mine.audiogan: it needs the module {own}; if you trust that file"):
+    with pytest.raises(UserError, match=f"mine.audiogan: it needs the module {own}; if you trust its code"):
         audiogan.load("mine.audiogan")
     model = audiogan.load("mine.audiogan", trust=[own])
     assert model.trust == (own,) and model.sample(1, seed=0).shape == (1, 1, 2048)

@@ -20,7 +20,7 @@ from audiogan.inputs import Signal
 from audiogan.modalities import Image
 from audiogan.networks.unet import UNet
 from audiogan.representations import Identity
-from audiogan.run.model_files import ABOUT, CARD, FORMAT, WEIGHTS
+from audiogan.run.model_files import ABOUT, BUNDLE_FORMAT, CARD, WEIGHTS
 
 IMAGE = {"_target_": "audiogan.modalities.Image"}
 UNET = {"_target_": "audiogan.networks.unet.UNet", "shape": [3, 8, 8], "source": [1, 8, 8], "width": 4}
@@ -47,7 +47,7 @@ def bundle(path: Path, changes: dict[str, Any] | None = None) -> Path:
     network = UNet((3, 8, 8), (1, 8, 8), width=4)
     game = Generative(network, Identity((3, 8, 8)), {"source": Signal("source", (1, 8, 8), Image())})
     raw = save({name: value.contiguous() for name, value in game.state_dict().items()})
-    about = {"format": FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": 1, "config": config}
+    about = {"format": BUNDLE_FORMAT, "sha256": hashlib.sha256(raw).hexdigest(), "step": 1, "config": config}
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in ((WEIGHTS, raw), (ABOUT, json.dumps(about)), (CARD, "")):
             archive.writestr(name, content)

@@ -1,4 +1,4 @@
-"""Runs that start from a trained model (`init`)."""
+"""Tests of runs that start from a trained model (`init`)."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def test_a_training_bundle_contains_all_networks(model: Path, tmp_path: Path) ->
 def test_a_shipped_model_may_have_a_training_bundle(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("audiogan.run.initial.TRAINING", tmp_path)
+    monkeypatch.setattr("audiogan.run.initial.TRAINING_BUNDLES", tmp_path)
     assert not any(name.startswith("nets.critic.") for name in read_initial("drums").weights)
     assert main(["export", str(model), str(tmp_path / "drums.audiogan"), "--training"]) == 0
     assert any(name.startswith("nets.critic.") for name in read_initial("drums").weights)

@@ -326,9 +326,7 @@ def test_what_a_model_needs() -> None:
     check_required_modules([])
     with trust_modules("nets"):
         check_required_modules(["nets"])
-        with pytest.raises(
-            UserError, match=r"needs the modules a, b; if you trust these files, add trust=\[.a., .b.\]"
-        ):
+        with pytest.raises(UserError, match=r"needs the modules a, b; if you trust their code, add trust=\[.a., .b.\]"):
             check_required_modules(["a", "nets", "b"])
     with (
         trust_modules([], from_command_line=True),

@@ -1,4 +1,4 @@
-"""The log of a run as the studio reads it: a piece at a time, thinned without a lie."""
+"""Tests of reading the log of a run: in pieces, and with averaged points that represent all lines."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def test_a_long_log_is_read_in_bounded_pieces_and_its_means_stay_true(tmp_path: 
     whole, pieces = RunLog(), 1
     while whole.read(path):
         pieces += 1
-    assert path.stat().st_size / runlog.PIECE <= pieces <= path.stat().st_size / runlog.PIECE + 1
+    assert path.stat().st_size / runlog.READ_BYTES <= pieces <= path.stat().st_size / runlog.READ_BYTES + 1
     steps, means = whole.curves["critic/loss"].points()
-    assert len(steps) <= runlog.POINTS and whole.lines_per_point == 16 and whole.share == 1
+    assert len(steps) <= runlog.MAX_POINTS and whole.lines_per_point == 16 and whole.share == 1
     assert np.allclose(means[:100], values[:1600].reshape(100, 16).mean(1))
     assert np.mean(steps) == pytest.approx((count - 1) / 2)
     (figure,) = whole.figures({})
@@ -28,7 +28,7 @@ def test_a_long_log_is_read_in_bounded_pieces_and_its_means_stay_true(tmp_path: 
 
 
 def test_a_line_longer_than_a_piece_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runlog, "PIECE", 1000)
+    monkeypatch.setattr(runlog, "READ_BYTES", 1000)
     path = tmp_path / "metrics.jsonl"
     path.write_text('{"step": 1, "loss": 1}\n{"step": 2, "loss": "' + "x" * 5000 + '"}\n{"step": 3, "loss": 3}\n')
     read = RunLog()
@@ -38,7 +38,7 @@ def test_a_line_longer_than_a_piece_is_skipped(tmp_path: Path, monkeypatch: pyte
 
 
 def test_halved_curves_skip_values_that_are_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runlog, "POINTS", 4)
+    monkeypatch.setattr(runlog, "MAX_POINTS", 4)
     curve = ThinnedCurve()
     for step, value in enumerate([1.0, float("nan"), float("inf"), float("nan"), 5.0, 7.0, 9.0]):
         curve.add(step, value)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
     from audiogan.model.recipe import Recipe
 
-BROKEN = 1e-2
+MAX_DIFFERENCE = 1e-2
 """Maximum absolute difference between the signals of an exported file and of the model. No file is written
 if the difference is larger.
 """
@@ -57,7 +57,7 @@ def compare_with_generator(
         half: whether the weights of the file are in half precision.
 
     Raises:
-        UserError: ``run_exported`` fails, or the signals differ by more than `BROKEN`.
+        UserError: ``run_exported`` fails, or the signals differ by more than `MAX_DIFFERENCE`.
     """
     recipes = comparison_recipes(generator)
     inputs, rendered = input_arrays(generator, recipes, route), generator.render(recipes, generator=route)
@@ -67,7 +67,7 @@ def compare_with_generator(
     except Exception as error:  # runtimes share no error class
         raise UserError(f"{path}: {runtime} cannot run it ({first_line(error)}); nothing was written") from error
     largest = float(np.abs(np.concatenate(parts) - wanted).max())
-    if not largest <= BROKEN:
+    if not largest <= MAX_DIFFERENCE:
         raise UserError(
             f"{path}: {runtime} gives other signals than the model (difference {largest:.2g}); nothing was written"
         )

@@ -60,8 +60,9 @@ class ExportedGenerator(nn.Module):
         self.modality = generator.modality
         self.cpu().eval().requires_grad_(False)
         # torch.export reads the names of the inputs from the signature of `forward`, and does not support **inputs.
-        # `forward` belongs to a class, because torch.export names constants after the path from which they are reached.
-        # From an attribute of the module, these names would be invalid (``forward.func.__self__.network``).
+        # `forward` is a method of a new class, because torch.export derives the names of constants from the attribute
+        # path. If `forward` were an attribute of the module, the path ``forward.func.__self__.network`` would give
+        # invalid names.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         named = inspect.Signature([inspect.Parameter(name, kind) for name in ("self", *self.names)])
         self.__class__ = type(type(self).__name__, (type(self),), {"forward": _forward_with(named)})
@@ -188,7 +189,7 @@ def export_program(
 
 
 def example_recipes(generator: Generator, n: int, seed: int = 0) -> list[Recipe]:
-    """Return recipes for tracing and checks. Inputs that cannot be drawn at random get example values.
+    """Return random recipes for tracing and checks. Inputs that cannot be drawn at random get example values.
 
     Examples:
         >>> import audiogan

@@ -25,8 +25,8 @@ def model_metadata(generator: Generator, card: str = "", route: str | None = Non
     - ``inputs``: description of each input.
     - ``generator``: name of the network, for models with several.
     - ``labels``: class names.
-    - ``knobs``: list of ``name``, ``unit`` and ``values``: the 65 values, in that unit, at evenly spaced settings from
-      0 to 1.
+    - ``knobs``: list with one object per knob: its ``name``, its ``unit``, and ``values``, 65 values of the knob in
+      this unit at evenly spaced settings from 0 to 1.
     - ``sample_rate``: in Hz, for sounds.
     - ``licence``, ``card``: licence and text of the model card, if there is one.
 

@@ -22,7 +22,7 @@ from audiogan.model.export.metadata import model_metadata
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-BATCH = "batch"
+BATCH_DIMENSION = "batch"
 """Name of the batch dimension of inputs and outputs."""
 SMALLEST_HALF = 256
 """Smallest number of values of a tensor that is stored in half precision."""
@@ -85,9 +85,9 @@ def save_onnx(
 def _inverse_real_fft(x: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
     """Return `torch.fft.irfft` computed by the inverse FFT of a full spectrum.
 
-    The result is the real part of the inverse FFT of the half spectrum with doubled values, except at frequency 0 and
-    at the Nyquist frequency. The inverse of a half spectrum is not part of the ONNX standard, and only recent versions
-    of onnxruntime compute it.
+    The values of the half spectrum are doubled, except at frequency 0 and at the Nyquist frequency, and the other half
+    is filled with zeros. The result is the real part of the inverse FFT. The ONNX standard has no inverse FFT of a half
+    spectrum, and only recent versions of onnxruntime compute one.
     """
     bins = x.shape[dim]
     n = 2 * (bins - 1) if n is None else n
@@ -140,11 +140,11 @@ def _name_batch(graph: Any) -> None:
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
-                dim.dim_param = re.sub(rf"\b{re.escape(symbol)}\b", BATCH, dim.dim_param)
+                dim.dim_param = re.sub(rf"\b{re.escape(symbol)}\b", BATCH_DIMENSION, dim.dim_param)
 
 
 def _store_half(graph: Any) -> None:
-    """Store those tensors of an `onnx.GraphProto` in half precision whose values stay the same.
+    """Store tensors of an `onnx.GraphProto` in half precision if this does not change their values.
 
     These tensors are the weights, because `round_to_half` has rounded them. Constants such as windows stay in float32.
     A node converts each stored tensor to float32. Runtimes execute these nodes only once, when they load the file.

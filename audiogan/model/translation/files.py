@@ -30,7 +30,7 @@ from audiogan.utils.text import join_names, printable
 
 PIPE = "-"
 """Command-line argument that selects standard input or standard output."""
-NAMED = 5
+MAX_LISTED_NAMES = 5
 """Maximum number of file names in a message."""
 
 
@@ -107,32 +107,33 @@ def apply_files(
     if str(source) == PIPE:
         content += pipe.read()
     if piped and (many or sys.stdout.isatty()):
-        raise UserError("standard output takes one file, and not on a terminal; name a file or a folder")
+        raise UserError("a folder or a terminal cannot use - for OUT; name an output file or folder")
     if many:
         check_writable_folder(out)
         names, done.failed, others = list_signals(source, translation.sound, out)
         if others:
-            echo(f"skipped, because the suffix is not that of a {noun}: {printable(join_names(others, NAMED))}")
+            listed = printable(join_names(others, MAX_LISTED_NAMES))
+            echo(f"skipped, because the suffix is not that of a {noun}: {listed}")
         if not names:
-            raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:NAMED]]))
+            raise UserError("; ".join([f"{printable(source)}: no {noun}s in it", *done.failed[:MAX_LISTED_NAMES]]))
         jobs = [(source / name, target(out / name)) for name in names]
     elif str(source) == PIPE:
         jobs = [(content, None if piped else out)]
     else:
         check_readable_file(source)
         jobs = [(source, None if piped else target(out / source.name) if out.is_dir() else out)]
-    _check(jobs, known, overwrite)
+    _check_outputs(jobs, known, overwrite)
     progress = ItemProgress(len(jobs) if many else 100, noun if many else "part", echo)
     first = jobs[0][1]
     folder = out if many else None if first is None else first.parent
     try:
         with interruptible(), create_folder(folder or Path()):
             for path, place in jobs:
-                share = _ignore if many else lambda share: progress.step(int(100 * share) - progress.done)
+                share = _no_progress if many else lambda share: progress.step(int(100 * share) - progress.done)
                 try:
-                    with tempfile.TemporaryFile(dir=folder) as temporary_file:
+                    with tempfile.TemporaryFile(dir=folder) as scratch_file:
                         masked = _with_mask(translation, mask, path, source, echo)
-                        _translate(masked, path, place, temporary_file, share, echo)
+                        _translate_file(masked, path, place, scratch_file, share, echo)
                 except _Failed as error:
                     if not many:
                         raise UserError(str(error)) from error
@@ -196,14 +197,14 @@ def _with_mask(
     return masked
 
 
-def _ignore(share: float) -> None: ...
+def _no_progress(share: float) -> None: ...
 
 
-def _translate(
+def _translate_file(
     translation: Translation,
     source: Path | bytes,
     target: Path | None,
-    temporary_file: BinaryIO,
+    scratch_file: BinaryIO,
     share: formats.Progress,
     echo: Callable[[str], None],
 ) -> None:
@@ -216,7 +217,7 @@ def _translate(
     name = "standard input" if isinstance(source, bytes) else printable(source)
     try:
         work = formats.translate_sound_file if translation.sound else formats.translate_picture_file
-        save = work(translation, source, temporary_file, share, lambda line: echo(f"{name}: {line}"))
+        save = work(translation, source, scratch_file, share, lambda line: echo(f"{name}: {line}"))
     except UserError as error:
         raise _Failed(f"{name}: {error}") from error
     except (OSError, Unreadable) as error:
@@ -236,7 +237,7 @@ def _translate(
         raise UserError(f"{printable(target)}: cannot be written ({reason})") from error
 
 
-def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], overwrite: bool) -> None:
+def _check_outputs(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], overwrite: bool) -> None:
     """Raise `UserError` if an output file cannot be written, exists already, or is the output of two sources."""
     taken: dict[Path, str] = {}
     blocked = []
@@ -257,7 +258,9 @@ def _check(jobs: list[tuple[Path | bytes, Path | None]], known: dict[str, str], 
                 raise UserError(f"{printable(target)}: a source or not a regular file; give another name or folder")
             blocked.append(str(target))
     if blocked and not overwrite:
-        raise UserError(f"{printable(join_names(blocked, NAMED))}: exists already; use --overwrite to replace files")
+        raise UserError(
+            f"{printable(join_names(blocked, MAX_LISTED_NAMES))}: exists already; use --overwrite to replace files"
+        )
 
 
 def _identity(path: Path) -> tuple[int, int]:

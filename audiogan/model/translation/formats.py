@@ -34,13 +34,13 @@ SOUNDS = {
     **{".ogg": "OGG", ".oga": "OGG", ".aif": "AIFF", ".aiff": "AIFF"},
 }
 """File formats for sounds, by suffix in lower case. The values are libsndfile's names."""
-LARGEST = 1 << 29
+MAX_PIXELS = 1 << 29
 """Maximum number of pixels of a translated image."""
-LONGEST_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
-"""Maximum width and height of an image in pixels, by format."""
-BAND = 256
+MAX_SIDE = {"JPEG": 65_500, "WEBP": 16_383}
+"""Maximum width and maximum height of an image in pixels, by format."""
+BAND_ROWS = 256
 """Number of image rows converted to floating point at a time, to limit memory."""
-LONGEST_WAV = 3_900_000_000
+MAX_WAV_BYTES = 3_900_000_000
 """Maximum size of the samples in a WAV file, in bytes. Longer sounds are written as RF64."""
 
 Source = str | os.PathLike[str] | bytes
@@ -72,22 +72,22 @@ def translate_picture(translation: Translation, source: Source, progress: Progre
         if transparent.any():
             translation, picture = translation.with_mask(transparent[None]), replace(picture, alpha=None)
     _, height, width = picture.pixels.shape
-    bands = (picture.pixels[:, row : row + BAND] for row in range(0, height, BAND))
+    bands = (picture.pixels[:, row : row + BAND_ROWS] for row in range(0, height, BAND_ROWS))
     values = (to_float(convert_channels(band, translation.channels)) for band in bands)
     finish, made, rows = translation.generator.modality.postprocess, [], 0
     for part in translation.run(values, (height, width)):
         down, across = translation.factors
-        if down * height * across * width > LARGEST:
+        if down * height * across * width > MAX_PIXELS:
             size = f"{across * width:,} x {down * height:,} pixels"
-            raise UserError(f"the result would have {size}; at most {LARGEST:,} are made")
+            raise UserError(f"the result would have {size}; at most {MAX_PIXELS:,} are made")
         made.append(to_pixels(finish(part[None])[0], picture.pixels.dtype))
         rows += part.shape[1]
         progress(rows / (down * height))
     pixels, alpha = np.concatenate(made, axis=1), picture.alpha
-    return replace(picture, pixels=pixels, alpha=None if alpha is None else _enlarged(alpha, *pixels.shape[1:]))
+    return replace(picture, pixels=pixels, alpha=None if alpha is None else _resize_alpha(alpha, *pixels.shape[1:]))
 
 
-def _enlarged(alpha: Pixels, height: int, width: int) -> Pixels:
+def _resize_alpha(alpha: Pixels, height: int, width: int) -> Pixels:
     """Resize an opacity channel with bicubic interpolation."""
     from PIL import Image
 
@@ -111,8 +111,8 @@ def encode_picture(picture: Picture, format: str) -> bytes:
         UserError: the image is too large for the format.
     """
     height, width = picture.pixels.shape[1:]
-    if max(height, width) > LONGEST_SIDE.get(format, 1 << 31):
-        raise UserError(f"{width:,} x {height:,} pixels; {format} allows {LONGEST_SIDE[format]:,} a side: choose PNG")
+    if max(height, width) > MAX_SIDE.get(format, 1 << 31):
+        raise UserError(f"{width:,} x {height:,} pixels; {format} allows {MAX_SIDE[format]:,} a side: choose PNG")
     if format == "JPEG" or picture.alpha is None:
         layers = picture.flatten_alpha(len(picture.pixels))
     else:
@@ -128,12 +128,12 @@ def encode_picture(picture: Picture, format: str) -> bytes:
 
 
 def translate_picture_file(
-    translation: Translation, source: Source, temporary_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
+    translation: Translation, source: Source, scratch_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
 ) -> Save:
     """Translate an image file. Return a function that writes the result, see `translate_picture`."""
     made = translate_picture(translation, source, progress)
     if made.animated:
-        echo("animated; only its first picture was translated")
+        echo("animated; only its first frame was translated")
     known = made.format if made.format in PICTURES.values() else "PNG"
     return lambda path, format: _put(path, encode_picture(made, format or known))
 
@@ -143,7 +143,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def translate_sound_file(
-    translation: Translation, source: Source, temporary_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
+    translation: Translation, source: Source, scratch_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
 ) -> Save:
     """Translate a sound file. Return a function that writes the result.
 
@@ -155,7 +155,7 @@ def translate_sound_file(
     Args:
         translation: the model.
         source: path or content of a sound file.
-        temporary_file: empty temporary file that stores the result until its peak is known.
+        scratch_file: empty temporary file that stores the result until its peak is known.
         progress: function called with the completed fraction of the work, 0 ... 1.
         echo: function that prints a line. It is called if the file is damaged.
 
@@ -182,7 +182,7 @@ def translate_sound_file(
         parts = (block.T for block in resample_blocks(read(), repeat * reader.channels, rate, model_rate))
         for part in translation.run(parts, channel_groups=repeat * reader.channels // channels):
             wide, made, peak = len(part), made + part.shape[1], max(peak, float(np.abs(part).max()))
-            temporary_file.write(np.ascontiguousarray(part.T, np.float32).data)
+            scratch_file.write(np.ascontiguousarray(part.T, np.float32).data)
             progress(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
         if reader.broken or reader.cut or reader.has_gap:
             echo(f"damaged after {frames / rate:.2f} s; translated up to there")
@@ -190,8 +190,8 @@ def translate_sound_file(
     gain = modality.postprocess(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
 
     def levelled() -> Iterator[Wave]:
-        temporary_file.seek(0)
-        while content := temporary_file.read(4 * wide * BLOCK):
+        scratch_file.seek(0)
+        while content := scratch_file.read(4 * wide * BLOCK):
             yield np.frombuffer(content, np.float32).reshape(-1, wide) * gain
 
     def save(path: Path, format: str | None) -> None:
@@ -201,7 +201,7 @@ def translate_sound_file(
         if not soundfile.check_format(chosen, kind):
             deep = soundfile.check_format(chosen, "PCM_24")
             kind = "PCM_24" if deep else soundfile.default_subtype(chosen)
-        if chosen == "WAV" and left * wide * (8 if kind == "DOUBLE" else 4) > LONGEST_WAV:
+        if chosen == "WAV" and left * wide * (8 if kind == "DOUBLE" else 4) > MAX_WAV_BYTES:
             chosen = "RF64"
         try:
             with soundfile.SoundFile(path, "w", out_rate, wide, kind, format=chosen) as file:

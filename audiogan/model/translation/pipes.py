@@ -15,14 +15,14 @@ from audiogan.modalities.reading.reader import RATES
 from audiogan.modalities.reading.sound import Wave, resample_blocks
 from audiogan.model.translation.signals import Translation, fit_length
 
-PIECE = 4096
-"""Maximum number of bytes that are read at a time. At 16 kHz and 16 bits, they last 0.13 s."""
-UNKNOWN = 0xFFFFFFFF
+READ_BYTES = 4096
+"""Maximum number of bytes that are read at a time: 0.13 s of mono sound at 16 kHz and 16 bits."""
+UNKNOWN_SIZE = 0xFFFFFFFF
 """Value of the size fields in the header of a WAV stream of unknown length."""
-MOST_CHANNELS = 64
-LONGEST_CHUNK = 1 << 20
+MAX_CHANNELS = 64
+MAX_CHUNK_BYTES = 1 << 20
 """Maximum size in bytes of a chunk before the samples of a WAV stream."""
-KINDS = {(1, 8): "u1", (1, 16): "i2", (1, 24): "i3", (1, 32): "i4", (3, 32): "f4", (3, 64): "f8"}
+SAMPLE_FORMATS = {(1, 8): "u1", (1, 16): "i2", (1, 24): "i3", (1, 32): "i4", (3, 32): "f4", (3, 64): "f8"}
 """Sample formats, by format tag and number of bits of a WAV file."""
 
 
@@ -33,7 +33,8 @@ class PipeFormat:
     Attributes:
         sample_rate: sample rate in Hz.
         channels: number of channels.
-        kind: sample format: u1, i2, i3, i4 (integers of so many bytes), f4 or f8 (floating point).
+        kind: sample format: u1 (unsigned integer), i2, i3, i4 (signed integers) or f4, f8 (floating point). The digit
+            is the number of bytes per sample.
         size: size of the samples in bytes. None if the samples end with the stream.
         header: whether the stream is a WAV file. Otherwise, it consists of samples alone.
     """
@@ -45,15 +46,15 @@ class PipeFormat:
     header: bool = False
 
     def __post_init__(self) -> None:
-        if not RATES[0] <= self.sample_rate <= RATES[1] or not 1 <= self.channels <= MOST_CHANNELS:
+        if not RATES[0] <= self.sample_rate <= RATES[1] or not 1 <= self.channels <= MAX_CHANNELS:
             raise UserError(
                 f"{self.sample_rate:,} Hz and {self.channels:,} channels; the sample rate must be from {RATES[0]:,} to "
-                f"{RATES[1]:,} Hz, with 1 to {MOST_CHANNELS} channels"
+                f"{RATES[1]:,} Hz, with 1 to {MAX_CHANNELS} channels"
             )
 
     @property
-    def frame(self) -> int:
-        """Size of one frame, a sample of each channel, in bytes."""
+    def frame_bytes(self) -> int:
+        """Size of one frame_bytes, a sample of each channel, in bytes."""
         return int(self.kind[1]) * self.channels
 
     def decode(self, content: bytes) -> Wave:
@@ -70,7 +71,8 @@ class PipeFormat:
         return np.asarray(x, np.float32).reshape(-1, self.channels)
 
     def encode(self, x: Wave) -> bytes:
-        """Return samples ``[n, channels]`` as bytes. Integers are clipped at full scale."""
+        """Return floating-point samples ``[n, channels]`` as bytes in this format. For integer formats, values outside
+        -1 ... 1 are clipped."""
         if self.kind[0] == "f":
             return x.astype(f"<{self.kind}").tobytes()
         half = 2 ** (8 * int(self.kind[1]) - 1)
@@ -85,9 +87,9 @@ class PipeFormat:
         """Return the beginning of a WAV file up to the first sample."""
         bits = 8 * int(self.kind[1])
         layout = (3 if self.kind[0] == "f" else 1, self.channels, self.sample_rate)
-        fmt = struct.pack("<HHIIHH", *layout, self.sample_rate * self.frame, self.frame, bits)
-        size = UNKNOWN if self.size is None else self.size
-        total = min(UNKNOWN, size + 20 + len(fmt) + 8 if size < UNKNOWN - 100 else UNKNOWN)
+        fmt = struct.pack("<HHIIHH", *layout, self.sample_rate * self.frame_bytes, self.frame_bytes, bits)
+        size = UNKNOWN_SIZE if self.size is None else self.size
+        total = min(UNKNOWN_SIZE, size + 20 + len(fmt) + 8 if size < UNKNOWN_SIZE - 100 else UNKNOWN_SIZE)
         return (
             struct.pack("<4sI4s4sI", b"RIFF", total, b"WAVE", b"fmt ", len(fmt))
             + fmt
@@ -99,7 +101,7 @@ def parse_raw(text: str) -> PipeFormat:
     """Return the format of samples without a header from text such as ``16000`` or ``48000,2``: rate and channels.
 
     Examples:
-        >>> parse_raw("48000,2").frame
+        >>> parse_raw("48000,2").frame_bytes
         4
     """
     numbers = text.split(",")
@@ -130,7 +132,7 @@ def read_wav_header(source: BinaryIO) -> tuple[PipeFormat | None, bytes]:
         name, size = struct.unpack("<4sI", start)
         if name == b"data":
             break
-        if size > LONGEST_CHUNK:
+        if size > MAX_CHUNK_BYTES:
             return None, content
         body = source.read(size + size % 2)
         content += body
@@ -140,9 +142,9 @@ def read_wav_header(source: BinaryIO) -> tuple[PipeFormat | None, bytes]:
             if tag == 0xFFFE and len(body) >= 26:  # The extensible format has the tag in its extension.
                 tag = struct.unpack_from("<H", body, 24)[0]
             layout = tag, channels, rate, bits
-    if layout is None or (layout[0], layout[3]) not in KINDS:
+    if layout is None or (layout[0], layout[3]) not in SAMPLE_FORMATS:
         return None, content
-    kind = KINDS[layout[0], layout[3]]
+    kind = SAMPLE_FORMATS[layout[0], layout[3]]
     known = None if size == 0 or is_placeholder_size(size) else size
     return PipeFormat(layout[2], layout[1], kind, known, header=True), content
 
@@ -150,10 +152,12 @@ def read_wav_header(source: BinaryIO) -> tuple[PipeFormat | None, bytes]:
 def translate_pipe(
     translation: Translation, source: BinaryIO, target: BinaryIO, format: PipeFormat, echo: Callable[[str], None]
 ) -> None:
-    """Translate samples from a pipe to another in blocks. Each block of the result is written as soon as it is known.
+    """Translate samples from one pipe to another in blocks. Each block of the result is written as soon as it is
+    computed.
 
     The result has the format, the number of channels and the length of the source. Each channel is translated
-    separately. The delay is that of the network, and of the resampling if the sample rate is not that of the model.
+    separately. The result is delayed by the network and, if the sample rate is not that of the model, by the
+    resampling.
 
     Args:
         translation: model whose network processes streams, see `Translation.streamed`.
@@ -163,7 +167,8 @@ def translate_pipe(
         echo: function that prints a line.
 
     Raises:
-        UserError: there is no sample, or a sample is NaN or infinite. What was written before remains.
+        UserError: there is no sample, or a sample is NaN or infinite. Blocks that were written before stay in the
+            output.
     """
     model_rate, frames = translation.source.modality.sample_rate, 0
     read_piece = getattr(source, "read1", source.read)
@@ -172,12 +177,12 @@ def translate_pipe(
         nonlocal frames
         left, rest = format.size, b""
         while left is None or left > 0:
-            piece = read_piece(PIECE if left is None else min(PIECE, left))
+            piece = read_piece(READ_BYTES if left is None else min(READ_BYTES, left))
             if not piece:
                 break
             left = None if left is None else left - len(piece)
             rest += piece
-            whole = len(rest) // format.frame * format.frame
+            whole = len(rest) // format.frame_bytes * format.frame_bytes
             block, rest = format.decode(rest[:whole]), rest[whole:]
             if not np.isfinite(block).all():
                 raise UserError(f"standard input: NaN or infinite samples after {frames / format.sample_rate:.2f} s")

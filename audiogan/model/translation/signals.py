@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
-from audiogan.inputs import MaskSignal, Seeded, Signal
+from audiogan.inputs import Input, MaskSignal, Seeded, Signal
 from audiogan.modalities.reading.sound import resample_blocks
 from audiogan.model.translation.streaming import StreamingNetwork, run_stream
 from audiogan.model.translation.tiling import Array, apply_tiled
@@ -27,8 +27,8 @@ def apply_signal(
 
     A network that processes streams (`StreamingNetwork`) receives a sound in blocks, and passes its state from block to
     block. If the receptive field of another network is known and finite, the signal is split into tiles with margins of
-    this size, so that the result has no seams. Otherwise, overlapping windows of the training size are processed and
-    cross-faded.
+    this size, so that the tile borders cannot be heard or seen. Otherwise, overlapping windows of the training size are
+    processed and cross-faded.
     A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
 
     Args:
@@ -68,7 +68,7 @@ def stream_signal(
 ) -> Iterator[NDArray[np.float32]]:
     """Translate a sound in blocks, for example from a microphone. Yield each part of the result as soon as it is known.
 
-    The parts together have the length of the blocks together. Each channel is translated separately.
+    The total length of all parts equals that of all blocks. Each channel is translated separately.
 
     Args:
         generator: model whose network processes streams, see `Translation.streamed`.
@@ -122,7 +122,7 @@ def fit_length(blocks: Iterable[Array], frames: Callable[[], int]) -> Iterator[A
 
     Args:
         blocks: consecutive samples. Resampling twice can add or remove samples.
-        frames: function that returns the number of samples read so far, which the result never exceeds.
+        frames: function that returns the number of samples read so far. The result is never longer.
     """
     written = channels = 0
     held = None
@@ -166,11 +166,13 @@ class Translation:
             raise UserError(f"seed={seed} must be a whole number from 0 to 2**63 - 1")
         self.generator, self.game, self.route = generator, generator.game, generator.routes.find_unambiguous(route)
         signals = {name: input for name, input in generator.inputs.items() if isinstance(input, Signal)}
-        if not signals:
+        source = find_source(generator.inputs)
+        if source is None:
             names = ", ".join(generator.inputs) or "none"
-            hint = "its inputs are drawn; `audiogan sample` makes new signals"
+            drawn = "its inputs are drawn; `audiogan sample` makes new signals"
+            hint = "leave out the input file" if generator.game.required_inputs else drawn
             raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
-        self.source: Signal = signals.get("source") or next(iter(signals.values()))
+        self.source: Signal = source
         self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
         self.sound = _is_sound(self.source, generator)
         self.mask = next((name for name, input in signals.items() if isinstance(input, MaskSignal)), None)
@@ -240,8 +242,8 @@ class Translation:
             source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
             channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
-            tile_size: tile size for tests. It does not affect the result. Networks that process streams ignore the
-                size of tiles and receive blocks of this length.
+            tile_size: tile size, set only by tests. It does not affect the result. Networks that process streams ignore
+                the size of tiles and receive blocks of this length.
 
         Yields:
             Consecutive parts of the network output, before `Modality.postprocess`.
@@ -252,23 +254,23 @@ class Translation:
             return run_stream(network, blocks, self._device, self.generator.name, tile_size)
         if self.source.whole:
             self.factors = (1,)
-            return iter([self._made_whole([source] if isinstance(source, np.ndarray) else source, channel_groups)])
-        beside = self._beside(sizes)
+            return iter([self._process_whole([source] if isinstance(source, np.ndarray) else source, channel_groups)])
+        beside = self._tiled_signals(sizes)
         if beside:
-            source = self._joined([source] if isinstance(source, np.ndarray) else source, beside)
+            source = self._with_tiled_signals([source] if isinstance(source, np.ndarray) else source, beside)
         alone = self._device.type == "cpu"
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
             jobs = [(tile, channel_groups, beside) for tile in tiles]
-            done = WORKERS.map(self._made, jobs) if alone else [self._made(job) for job in jobs]
+            done = WORKERS.map(self._process_tile, jobs) if alone else [self._process_tile(job) for job in jobs]
             self.factors = tuple(b // a for a, b in zip(tiles[0].shape[1:], done[0].shape[1:], strict=True))
             return done
 
         multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
         return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile_size)
 
-    def _joined(self, parts: Iterable[Array], beside: list[str]) -> Iterator[Array]:
-        """Yield parts of the source, joined with the same rows of other signals as further channels."""
+    def _with_tiled_signals(self, parts: Iterable[Array], beside: list[str]) -> Iterator[Array]:
+        """Yield the parts of the source, with the same rows of other signals appended as channels."""
         row = 0
         for part in parts:
             rows = slice(row, row + part.shape[1])
@@ -288,7 +290,7 @@ class Translation:
         if bool(mask.all()):
             raise UserError(f"{self.mask}: all pixels are missing (white); leave the known pixels black")
 
-    def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
+    def _tiled_signals(self, sizes: tuple[int, ...] | None) -> list[str]:
         """Return the other signals that have the size of the source. They are split into tiles with it."""
         self._check_mask(sizes)
         found = []
@@ -303,15 +305,15 @@ class Translation:
                 raise UserError(f"{name}: it has the size {list(x.shape[2:])}; give the size {list(trained)}{also}")
         return found
 
-    def _made_whole(self, parts: Iterable[Array], groups: int) -> Array:
+    def _process_whole(self, parts: Iterable[Array], groups: int) -> Array:
         """Translate a sound in one piece. The result has the length of the sound."""
         joined = np.concatenate([np.zeros((groups * self.channels, 0), np.float32), *parts], axis=1)
         if not joined.shape[1]:
             raise UserError("the signal is empty")
-        return self._made((joined, groups, []))[:, : joined.shape[1]]
+        return self._process_tile((joined, groups, []))[:, : joined.shape[1]]
 
     @torch.inference_mode()
-    def _made(self, job: tuple[Array, int, list[str]]) -> Array:
+    def _process_tile(self, job: tuple[Array, int, list[str]]) -> Array:
         """Process one tile, with each group of channels separately."""
         tile, groups, beside = job
         sizes = [*[self.channels] * groups, *(self.others[name].shape[1] for name in beside)]
@@ -326,6 +328,19 @@ class Translation:
                 raise UserError(f"{self.generator.name}: its {self.generator.modality.noun}s are not finite numbers")
             results.append(out)
         return np.concatenate(results)
+
+
+def find_source(inputs: Mapping[str, Input]) -> Signal | None:
+    """Return the signal that a model translates: the input named ``source``, or the first signal.
+
+    Args:
+        inputs: inputs of the model by name.
+
+    Returns:
+        The input, or None if no input is a signal.
+    """
+    signals = {name: input for name, input in inputs.items() if isinstance(input, Signal)}
+    return signals.get("source") or next(iter(signals.values()), None)
 
 
 def _is_sound(source: Signal, generator: Any) -> bool:

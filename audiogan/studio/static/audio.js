@@ -1,6 +1,6 @@
 // Decoding, playback and encoding of sounds.
 
-export const MASTER = 0.8; // Gain of the whole page. It leaves room for simultaneous strokes of several pads.
+export const MASTER = 0.8; // Gain of all sounds of the page, below 1, so that simultaneous strokes of several pads do not clip.
 const CHOKE = 0.01; // Fade-out when a sound is cut, in seconds.
 
 /** Decode a WAV file with 32-bit floating-point samples, as the server sends it, to {rate, channels: [Float32Array]}. */
@@ -58,10 +58,10 @@ export class Voices {
     this.out = new GainNode(context, { gain: MASTER });
     this.out.connect(context.destination);
     this.playing = new Set();
-    this.ringing = new Map(); // Group -> sounds that the next one cuts, as [{level, when}].
+    this.ringing = new Map(); // Group -> sounds that the next one cuts, as [{level, gain, start}].
   }
 
-  /** Gain of the kit. With it, sounds of the server have the levels of the kit in files. */
+  /** Set the gain of the kit, see `api.balance`. With this gain, sounds have the same levels as in exported files. */
   set gain(gain) { this.out.gain.value = MASTER * gain; }
 
   /** Play a sound at a time in seconds. `choke` is "open" or "closed" for hi-hats, the name of another group, or empty. */
@@ -91,7 +91,7 @@ export class Voices {
   }
 }
 
-/** Live player. The audio context runs at the sample rate of the model, so that sounds are resampled only once, at the output of the browser. */
+/** Return an audio context for live playing. It runs at the sample rate of the model, so that sounds are resampled only once, at the output of the browser. */
 export function liveContext(rate) {
   try {
     return new AudioContext({ sampleRate: rate, latencyHint: "interactive" });

@@ -3,7 +3,6 @@
 import { wav24 } from "./audio.js";
 
 const HEADER = 12; // Number of bytes from which a format is recognised.
-const LONGEST = 10; // Part of a sound that is kept, in seconds. The server reads no more.
 
 /** Return whether the first bytes of a file are those of MP4 (M4A), Matroska (WebM) or AAC. */
 function isForeign(bytes) {
@@ -11,8 +10,8 @@ function isForeign(bytes) {
   return text.slice(4, 8) === "ftyp" || text.startsWith("\x1aE\xdf\xa3") || (bytes[0] === 0xff && (bytes[1] & 0xf6) === 0xf0);
 }
 
-/** Return the file, or a WAV file of its first ten seconds if only the browser can decode it. Throws an Error if it cannot. */
-export async function readable(file) {
+/** Return the file, or a WAV file of its first `seconds` if only the browser can decode it. Throws an Error if it cannot. */
+export async function readable(file, seconds = 10) {
   if (!isForeign(new Uint8Array(await file.slice(0, HEADER).arrayBuffer()))) return file;
   let sound;
   try {
@@ -20,12 +19,12 @@ export async function readable(file) {
   } catch {
     throw new Error(`${file.name}: neither the studio nor this browser can decode it; convert it to WAV`);
   }
-  return new File([wav24(beginning(sound)).blob], file.name, { type: "audio/wav" });
+  return new File([wav24(beginning(sound, seconds)).blob], file.name, { type: "audio/wav" });
 }
 
-/** Return the first ten seconds of an AudioBuffer. */
-function beginning(sound) {
-  const { numberOfChannels, sampleRate } = sound, length = Math.min(sound.length, LONGEST * sampleRate);
+/** Return the first `seconds` of an AudioBuffer. */
+function beginning(sound, seconds) {
+  const { numberOfChannels, sampleRate } = sound, length = Math.min(sound.length, seconds * sampleRate);
   const part = new AudioBuffer({ length, numberOfChannels, sampleRate });
   for (let c = 0; c < numberOfChannels; c++) part.copyToChannel(sound.getChannelData(c).subarray(0, length), c);
   return part;

@@ -3,8 +3,8 @@
 import { PAD_CODES } from "./pads.js";
 import { arrow } from "./looks.js";
 
-const PAD = "application/x-audiogan-pad"; // Type of a dragged pad. Its data are the index.
-const SOUND = "application/x-audiogan-sound"; // Type of another dragged sound. `dragged` holds the sound itself.
+const PAD = "application/x-audiogan-pad"; // Type of the drag data of a pad: its index.
+const SOUND = "application/x-audiogan-sound"; // Type of the drag data of any other sound. The data are empty; the variable `dragged` holds the sound.
 let dragged = null;
 
 /** Make an element draggable onto pads. `sound()` returns {recipe, what} or {file, what}, where `file` is a function that returns a Promise of a File. */
@@ -18,7 +18,7 @@ export function dragSound(root, sound) {
   root.addEventListener("dragend", () => { dragged = null; });
 }
 
-/** Swap two pads with all their settings. The patterns follow the sounds, so that they sound as before. */
+/** Swap two pads with all their settings. The rows of the patterns are swapped too, so that the patterns sound as before. */
 export function swapPads(studio, a, b) {
   const { pads, patterns } = studio.store.state;
   const swapped = (list) => list.with(a, list[b]).with(b, list[a]);

@@ -1,5 +1,5 @@
 // Panel *Find*: eight sounds around the sound of the chosen pad. A sound is heard when the pointer or the focus is on it, and
-// a click keeps it.
+// a click puts it on the pad.
 
 import { json } from "./api.js";
 import { dragSound } from "./drag.js";
@@ -7,10 +7,10 @@ import { arrow, draw, element, fill, hue, icon, mixture, percent, roving, visibl
 import { addPanel } from "./panels.js";
 
 const OTHERS = 8;
-const CENTRE = 4; // Place of the pad's own sound among the nine places.
+const CENTRE = 4; // Index of the pad's own sound among the nine tiles.
 const GAIN = 0.81; // Gain of a sound, equal to that of a pad that is played by a key.
 const COLUMNS = 40;
-const SETTLED = 250; // Time without changes of the pad after which new sounds are requested, in milliseconds.
+const REQUEST_DELAY = 250; // Time without changes of the pad after which new sounds are requested, in milliseconds.
 
 const KINDS = {
   around: { title: "Around", hint: "Variations in all directions", amount: { name: "How different", min: 5, max: 100, value: 35, unit: percentOf } },
@@ -98,11 +98,11 @@ class Find {
   changed() {
     if (this.root.hidden) return;
     const pad = this.studio.chosen, { recipe } = this.current;
-    if (pad !== this.pad || !this.sounds.some((sound) => sound?.recipe === recipe)) this.later(pad === this.pad ? SETTLED : 0);
+    if (pad !== this.pad || !this.sounds.some((sound) => sound?.recipe === recipe)) this.later(pad === this.pad ? REQUEST_DELAY : 0);
     else this.mark();
   }
 
-  later(wait = SETTLED) {
+  later(wait = REQUEST_DELAY) {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.draw(), wait);
   }

@@ -1,12 +1,12 @@
 // Storage of the state and its undo history in the tab (sessionStorage), so that they survive a reload.
 
 const KEY = "audiogan-studio";
-const MOST = 80; // Undo steps that are stored.
-const LARGEST = 2_000_000; // Characters that are stored.
+const MAX_STEPS = 80; // Maximum number of undo steps that are stored.
+const MAX_CHARACTERS = 2_000_000; // Maximum number of characters that are stored.
 
 /**
  * Pack states as JSON text. Pads and patterns that several states share are stored once.
- * `entries` are {state, what} from the oldest to the newest.
+ * Undo steps are {state, what}, from the oldest to the newest.
  */
 function pack(store, model, address) {
   const shared = [], places = new Map();
@@ -16,7 +16,7 @@ function pack(store, model, address) {
   };
   const flat = ({ pads, patterns, ...rest }) => ({ ...rest, pads: pads.map(place), patterns: patterns.map(place) });
   const entries = (list) => list.map(({ state, what }) => ({ state: flat(state), what }));
-  const content = { fingerprint: model.fingerprint, address, now: flat(store.state), past: entries(store.past.slice(-MOST)), future: entries(store.future.slice(-MOST)) };
+  const content = { fingerprint: model.fingerprint, address, now: flat(store.state), past: entries(store.past.slice(-MAX_STEPS)), future: entries(store.future.slice(-MAX_STEPS)) };
   return JSON.stringify({ ...content, shared });
 }
 
@@ -24,8 +24,8 @@ function pack(store, model, address) {
 export function keep(store, model, address) {
   try {
     let text = pack(store, model, address);
-    if (text.length > LARGEST) text = pack({ ...store, past: store.past.slice(-10), future: [] }, model, address);
-    if (text.length <= LARGEST) sessionStorage.setItem(KEY, text);
+    if (text.length > MAX_CHARACTERS) text = pack({ ...store, past: store.past.slice(-10), future: [] }, model, address);
+    if (text.length <= MAX_CHARACTERS) sessionStorage.setItem(KEY, text);
     else sessionStorage.removeItem(KEY);
   } catch { /* Without storage, the history lasts until the page is closed. */ }
 }

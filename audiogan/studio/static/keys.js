@@ -4,11 +4,11 @@
 import { PAD_CODES } from "./pads.js";
 
 const find = (id) => document.getElementById(id);
-const OPERATED = "button, a, summary, select, input[type=checkbox], input[type=radio]"; // Controls that the space key operates.
-const WRITTEN = "textarea, input:not([type]), input[type=text], input[type=search], [contenteditable]";
+const SPACE_CONTROLS = "button, a, summary, select, input[type=checkbox], input[type=radio]"; // Controls that the space key operates.
+const TEXT_FIELDS = "textarea, input:not([type]), input[type=text], input[type=search], [contenteditable]";
 const NUMBER = /^[0-9.,+-]$/;
 
-/** Return the letter of a key in lower case. On layouts without Latin letters, it is that of the key's place. */
+/** Return the letter of a key in lower case. On layouts without Latin letters, it is the letter at this place on a US keyboard. */
 const letter = ({ key, code }) => (/^[\x21-\x7e]$/.test(key) ? key.toLowerCase() : key.length === 1 ? code.replace(/^Key/, "").toLowerCase() : "");
 
 /** Connect the keys with `studio`: choose(i), hit(i), lock(i), toggle(), attempt(work), travel("undo" or "redo"), say(text). */
@@ -20,9 +20,9 @@ export function listenToKeys(studio) {
     studio.say(on ? "Keys play the pads" : "Keys are off");
   });
 
-  const writes = ({ target, key }) => target.matches?.(WRITTEN) || (target.matches?.("input[type=number]") && NUMBER.test(key));
+  const writes = ({ target, key }) => target.matches?.(TEXT_FIELDS) || (target.matches?.("input[type=number]") && NUMBER.test(key));
   // Space starts the transport, unless the focus was moved to a button or a similar control by a key.
-  const isTransport = (event) => event.code === "Space" && !(tabbed && document.activeElement.matches(OPERATED));
+  const isTransport = (event) => event.code === "Space" && !(tabbed && document.activeElement.matches(SPACE_CONTROLS));
 
   const press = (event) => {
     const pad = PAD_CODES.indexOf(event.code), word = letter(event);
@@ -41,7 +41,7 @@ export function listenToKeys(studio) {
     if (["Tab", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"].includes(event.key)) tabbed = true;
     if (document.querySelector("dialog[open]") || event.isComposing || event.defaultPrevented) return;
     const command = (event.ctrlKey || event.metaKey) && !event.altKey, word = letter(event);
-    if (command && (word === "z" || word === "y") && !event.target.matches?.(WRITTEN)) {
+    if (command && (word === "z" || word === "y") && !event.target.matches?.(TEXT_FIELDS)) {
       studio.travel(word === "y" || event.shiftKey ? "redo" : "undo");
       event.preventDefault();
       return;
@@ -51,6 +51,6 @@ export function listenToKeys(studio) {
     if (press(event)) event.preventDefault();
   });
   addEventListener("keyup", (event) => {
-    if (isTransport(event) && document.activeElement.matches(OPERATED)) event.preventDefault(); // Otherwise, Firefox would click the button.
+    if (isTransport(event) && document.activeElement.matches(SPACE_CONTROLS)) event.preventDefault(); // Otherwise, Firefox would click the button.
   });
 }

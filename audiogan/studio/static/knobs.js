@@ -1,8 +1,8 @@
 // Meaning of knob settings. A setting is the share of training sounds with a smaller value. The scale of a knob lists these
 // values at evenly spaced shares from 0 to 1, with their unit.
 
-const FEW = 3; // Significant digits.
-const rounded = (x) => Number(x.toPrecision(FEW)).toLocaleString("en");
+const DIGITS = 3; // Significant digits.
+const rounded = (x) => Number(x.toPrecision(DIGITS)).toLocaleString("en");
 
 /** Return a value as text in Hz, ms or dB, for example “1,230 Hz” for 10.26 in the unit “log2 Hz”. */
 export function withUnit(value, unit) {

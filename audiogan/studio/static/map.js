@@ -9,9 +9,9 @@ import { addPanel } from "./panels.js";
 import { addRecordings, chosenFiles, droppedFiles, recordingBytes, recordingFile, recordings } from "./recordings.js";
 
 const COUNT = 240; // Number of generated sounds.
-const REACH = 40; // Largest distance of a click from the point that it plays, in pixels.
+const MAX_DISTANCE = 40; // Largest distance of a click from the point that it plays, in pixels.
 const GAIN = 0.81;
-const STEEP = 2.2; // Weight of the distance at right angles to the direction of an arrow key.
+const ACROSS_WEIGHT = 2.2; // Weight of the distance at right angles to the direction of an arrow key.
 const AXES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export function connectMap(studio) {
@@ -128,7 +128,7 @@ class SoundMap {
   press(event) {
     if (event.button) return;
     const box = this.plane.getBoundingClientRect();
-    let best = REACH, near = -1;
+    let best = MAX_DISTANCE, near = -1;
     this.buttons.forEach((button, i) => {
       const far = Math.hypot(box.left + (button.offsetLeft + button.offsetWidth / 2) - event.clientX, box.top + (button.offsetTop + button.offsetHeight / 2) - event.clientY);
       if (far < best) [best, near] = [far, i];
@@ -168,7 +168,7 @@ class SoundMap {
     let best = Infinity, found;
     this.points.forEach(({ x, y }, at) => {
       const ahead = (x - from.x) * axis[0] + (y - from.y) * axis[1], across = Math.abs((x - from.x) * axis[1]) + Math.abs((y - from.y) * axis[0]);
-      const far = ahead + STEEP * across;
+      const far = ahead + ACROSS_WEIGHT * across;
       if (ahead > 1e-6 && across < 2 * ahead && far < best) [best, found] = [far, at];
     });
     return found;

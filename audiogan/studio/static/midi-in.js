@@ -1,14 +1,14 @@
 // MIDI input. Notes of the kit play their pads. Other notes from 36 to 51, which pad controllers send, play pads 1 to 16.
 
 const find = (id) => document.getElementById(id);
-const FIRST = 36;
+const FIRST_NOTE = 36;
 const NOTE_ON = 0x90;
-const CHOSEN = "audiogan-midi"; // Key in localStorage: whether MIDI was on at the last visit.
+const STORAGE_KEY = "audiogan-midi"; // Key in localStorage: whether MIDI was on at the last visit.
 
 /** Return the index of the pad that a note plays, or -1. */
 export function padOfNote(note, pads) {
   const own = pads.findIndex((pad) => pad.note === note);
-  return own >= 0 ? own : note >= FIRST && note < FIRST + pads.length ? note - FIRST : -1;
+  return own >= 0 ? own : note >= FIRST_NOTE && note < FIRST_NOTE + pads.length ? note - FIRST_NOTE : -1;
 }
 
 /** Return {note, velocity} of a note-on message, or null for other messages. */
@@ -36,7 +36,7 @@ export function listenToMidi(studio) {
   };
   const remember = (on) => {
     button.setAttribute("aria-pressed", on);
-    try { localStorage.setItem(CHOSEN, on ? "on" : ""); } catch { /* Without storage, MIDI is off at the next visit. */ }
+    try { localStorage.setItem(STORAGE_KEY, on ? "on" : ""); } catch { /* Without storage, MIDI is off at the next visit. */ }
   };
   const start = async (tell) => {
     try {
@@ -58,7 +58,7 @@ export function listenToMidi(studio) {
   button.addEventListener("click", () => studio.attempt(() => (access ? stop() : start(true))));
   studio.attempt(async () => { // If the permission was given earlier, MIDI starts without a question.
     let chosen = "";
-    try { chosen = localStorage.getItem(CHOSEN); } catch { return; }
+    try { chosen = localStorage.getItem(STORAGE_KEY); } catch { return; }
     if (!chosen || !navigator.requestMIDIAccess) return;
     const permission = await navigator.permissions.query({ name: "midi" }).catch(() => null);
     if (permission?.state === "granted") await start(false);

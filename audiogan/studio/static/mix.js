@@ -1,4 +1,4 @@
-// Controls of the chosen pad beside its sound: level, pan and tune.
+// Controls for the level, pan and tune of the chosen pad.
 
 import { element, fill } from "./looks.js";
 

@@ -22,7 +22,7 @@ function showLayers(layers) {
   find("layers").value = (options.find(({ value }) => Number(value) >= layers) ?? options.at(-1)).value;
 }
 
-/** Open a kit. */
+/** Open a file that contains a kit, or a sound with its recipe. */
 async function openKit(studio, file) {
   const kit = await fetchOpened(studio, file);
   if (kit.recipe !== undefined) return openSound(studio, kit, file);

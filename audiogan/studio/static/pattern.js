@@ -1,4 +1,4 @@
-// Patterns: four of 8 to 64 steps. A pattern is {steps, grid}, where grid[pad][step] is a MIDI velocity, or 0 for silence.
+// The four patterns, each of 8 to 64 steps. A pattern is {steps, grid}, where grid[pad][step] is a MIDI velocity, or 0 for silence.
 // Every row of a grid has 64 entries. Entries after the last step are kept but not played.
 
 import { label } from "./looks.js";
@@ -59,7 +59,7 @@ export function soundingPattern({ pads, patterns }, i) {
   return { steps, grid: grid.map((row, pad) => (heard[pad] ? row.slice(0, steps) : Array(steps).fill(0))) };
 }
 
-/** Settings of a pad beside its sound: level in dB, position from -1 (left) to 1, and transposition in semitones. */
+/** Default settings of a pad: level in dB, pan from -1 (left) to 1 (right), transposition in semitones, mute and solo. */
 export const MIX = { level: 0, pan: 0, tune: 0, mute: false, solo: false };
 
 // --- links

@@ -1,7 +1,8 @@
 // Recording with the microphone, and comparison of an imitation with its source.
 
-import { toBuffer, wav24 } from "./audio.js";
+import { toBuffer } from "./audio.js";
 import { element, hatGroup } from "./looks.js";
+import { Microphone, wavFile } from "./microphone.js";
 
 const find = (id) => document.getElementById(id);
 const LONGEST = 10; // Longest recording, in seconds. The server reads no more.
@@ -12,7 +13,7 @@ const LEAD = 0.25; // Time that is kept before the sound, in seconds.
 const GAIN = 0.81;
 
 export function connectRecorder(studio) {
-  const recorder = new MicrophoneButton(studio), comparison = new Comparison(studio);
+  const recorder = new RecordButton(studio), comparison = new Comparison(studio);
   find("imitate").after(recorder.button);
   find("imitate").closest(".field").append(comparison.root);
 }
@@ -42,57 +43,25 @@ export class SoundTake {
   }
 }
 
-class MicrophoneButton {
+class RecordButton {
   constructor(studio) {
-    Object.assign(this, { studio, stop: null });
-    this.label = element("span", {}, "Record");
-    this.button = element("button", { id: "record", "aria-pressed": "false", title: "Record a sound with the microphone and imitate it" }, element("i", { class: "dot", "aria-hidden": "true" }), this.label);
-    this.button.addEventListener("click", () => (this.stop ? this.stop() : studio.attempt(() => this.record())));
+    this.studio = studio;
+    const label = element("span", {}, "Record");
+    this.button = element("button", { id: "record", "aria-pressed": "false", title: "Record a sound with the microphone and imitate it" }, element("i", { class: "dot", "aria-hidden": "true" }), label);
+    this.microphone = new Microphone(this.button, label);
+    this.button.addEventListener("click", () => (this.microphone.stop ? this.microphone.stop() : studio.attempt(() => this.record())));
   }
 
   async record() {
-    const { studio, button } = this, pad = studio.chosen;
-    if (!navigator.mediaDevices?.getUserMedia) throw new Error("Browsers allow the microphone only at http://127.0.0.1 or https:// addresses");
-    let stream;
-    try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false } });
-    } catch (error) {
-      throw new Error(error.name === "NotAllowedError" ? "The browser does not allow the microphone on this page" : `No microphone: ${error.message}`);
-    }
-    const context = new AudioContext();
-    try {
-      await context.audioWorklet.addModule("/static/record-worklet.js");
-      const node = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0 }), take = new SoundTake(context.sampleRate);
-      button.setAttribute("aria-pressed", "true");
-      this.label.textContent = "Stop";
+    const { studio } = this, pad = studio.chosen;
+    const take = await this.microphone.record((rate) => new SoundTake(rate), () => {
       find("imitate-says").textContent = "listening …";
       studio.say("Recording: make a sound");
-      await new Promise((done) => {
-        this.stop = done;
-        node.port.onmessage = ({ data }) => {
-          take.add(data);
-          button.style.setProperty("--level", Math.min(1, Math.sqrt(take.level)));
-          if (take.done) done();
-        };
-        context.createMediaStreamSource(stream).connect(node);
-      });
-      this.finish(take.sound(), context.sampleRate, pad);
-    } finally {
-      this.stop = null;
-      stream.getTracks().forEach((track) => track.stop());
-      context.close();
-      button.setAttribute("aria-pressed", "false");
-      button.style.removeProperty("--level");
-      this.label.textContent = "Record";
-    }
-  }
-
-  finish(samples, sampleRate, pad) {
+    });
     find("imitate-says").textContent = "or drop one on a pad";
+    const samples = take.sound();
     if (!samples) throw new Error("Nothing was heard; the sound must exceed −34 dB of full scale");
-    const buffer = new AudioBuffer({ length: samples.length, sampleRate });
-    buffer.copyToChannel(samples, 0);
-    this.studio.imitate(pad, new File([wav24(buffer).blob], "recording.wav", { type: "audio/wav" }));
+    studio.imitate(pad, wavFile(samples, take.rate));
   }
 }
 

@@ -4,8 +4,8 @@ import { complaint, post } from "./api.js";
 import { readable } from "./decode.js";
 
 const POLL = 400; // Time between two requests while the server reads its folder, in milliseconds.
-const AT_ONCE = 3; // Number of uploads at the same time.
-const MOST = 1000; // Largest number of files that are added at once.
+const MAX_UPLOADS = 3; // Number of uploads at the same time.
+const MAX_FILES = 1000; // Largest number of files that are added at once.
 const SOUND = /\.(wav|wave|bwf|flac|ogg|oga|opus|mp3|aif|aiff|aifc|au|snd|caf|m4a|mp4|aac|webm)$/i;
 
 async function request(path, options) {
@@ -34,7 +34,7 @@ export async function recordingFile({ id, name }) {
 
 /** Add files, given as [{path, file}]. Returns {added, problems}, where problems are one-line messages. `progress(done, total)` is called after each file. */
 export async function addRecordings(found, progress = () => {}) {
-  const sounds = found.filter(({ file }) => SOUND.test(file.name) || file.type.startsWith("audio/")).slice(0, MOST);
+  const sounds = found.filter(({ file }) => SOUND.test(file.name) || file.type.startsWith("audio/")).slice(0, MAX_FILES);
   const problems = sounds.length ? [] : ["There is no sound file among these files"];
   let added = 0, done = 0;
   const waiting = [...sounds];
@@ -49,7 +49,7 @@ export async function addRecordings(found, progress = () => {}) {
       }
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await Promise.all(Array.from({ length: MAX_UPLOADS }, worker));
   return { added, problems };
 }
 
@@ -62,7 +62,7 @@ export async function droppedFiles(dataTransfer) {
   if (!entries.length) return [...dataTransfer.files].map((file) => ({ path: file.name, file }));
   const found = [];
   const visit = async (entry, depth) => {
-    if (found.length >= MOST || depth > 8) return;
+    if (found.length >= MAX_FILES || depth > 8) return;
     if (entry.isFile) {
       const file = await new Promise((done, failed) => entry.file(done, failed));
       found.push({ path: entry.fullPath.replace(/^\//, ""), file });

@@ -73,7 +73,7 @@ export class Curves {
     const words = [];
     if (more) words.push(`Reading the log: ${Math.floor(100 * share)} %.`);
     else if (!this.plots.size) words.push("Nothing is logged yet.");
-    else words.push("Lines are means; the shade spans the smallest to the largest value.");
+    else words.push("A line shows the mean of a few steps; the band around it reaches from the smallest to the largest value.");
     if (this.each > 1) words.push(`The log is long: a value is the mean of up to ${this.each.toLocaleString("en")} lines.`);
     if (broken) words.push(`${broken.toLocaleString("en")} ${broken === 1 ? "line" : "lines"} could not be read.`);
     if (this.words.textContent !== words.join(" ")) this.words.textContent = words.join(" ");

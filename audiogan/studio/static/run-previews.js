@@ -3,8 +3,8 @@
 import { liveContext, Voices } from "./audio.js";
 import { arrow, draw, element, hue, plain, roving } from "./looks.js";
 
-const KEPT = 6; // Number of decoded previews in memory.
-const COLUMNS = 44, PATIENCE = 120; // Columns of a waveform; time in milliseconds after the last slider move before a preview loads.
+const MAX_PREVIEWS = 6; // Maximum number of decoded previews in memory.
+const COLUMNS = 44, LOAD_DELAY = 120; // Columns of a waveform; time in milliseconds after the last slider move before a preview loads.
 const sleep = (time) => new Promise((done) => setTimeout(done, time));
 
 /** Return the sample rate of a WAV file from its format chunk. */
@@ -70,7 +70,7 @@ export class Previews {
 
   get sounds() {
     const one = this.all[this.at];
-    return this.layouts[one?.layout] ?? { titles: one?.wav ? ["all of it"] : [], seconds: Infinity, every: 0 };
+    return this.layouts[one?.layout] ?? { titles: one?.wav ? ["all sounds"] : [], seconds: Infinity, every: 0 };
   }
 
   address(file) {
@@ -85,7 +85,7 @@ export class Previews {
     this.cache.delete(file);
     this.cache.set(file, known);
     known.catch(() => this.cache.delete(file));
-    if (this.cache.size > KEPT) this.cache.delete(this.cache.keys().next().value);
+    if (this.cache.size > MAX_PREVIEWS) this.cache.delete(this.cache.keys().next().value);
     return known;
   }
 
@@ -104,7 +104,7 @@ export class Previews {
     this.find("sheet-fold").hidden = !heard || !one.png;
     this.find("listen-hint").textContent = heard ? "The same inputs at every step." : "The same inputs at every step: move the slider.";
     this.build();
-    if (!now) await sleep(PATIENCE);
+    if (!now) await sleep(LOAD_DELAY);
     if (this.all[this.at] !== one) return;
     this.sheet();
     if (heard) await this.load(index).then((audio) => this.all[this.at] === one && this.draw(audio), (error) => this.say(error.message));

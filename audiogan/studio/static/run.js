@@ -4,7 +4,7 @@ import { element, icon } from "./looks.js";
 import { Curves } from "./run-curves.js";
 import { Previews } from "./run-previews.js";
 
-const EVERY = 2000, LIST_EVERY = 10000, SLOWEST = 15000; // milliseconds
+const POLL = 2000, LIST_POLL = 10000, MAX_POLL = 15000; // Time in milliseconds between two requests: for the run, for the list of runs, and at most after errors.
 const PARTS = ["curves", "findings", "previews"];
 const STATES = {
   preparing: "getting ready", training: "training", finished: "finished", stopped: "stopped", interrupted: "interrupted",
@@ -53,7 +53,7 @@ class RunPage {
     this.previews = new Previews(find, say);
     this.run = null; // Id of the run that is shown.
     this.listed = -Infinity;
-    this.wait = EVERY;
+    this.wait = POLL;
     addEventListener("hashchange", () => this.choose(location.hash.slice(1)));
     document.addEventListener("visibilitychange", () => this.wake());
   }
@@ -78,15 +78,15 @@ class RunPage {
 
   async poll() {
     const { signal } = (this.asking = new AbortController());
-    let next = EVERY;
+    let next = POLL;
     try {
-      if (performance.now() - this.listed > LIST_EVERY || !this.run) await this.list(signal);
-      if (this.run) next = (await this.look(signal)) ? 100 : EVERY;
+      if (performance.now() - this.listed > LIST_POLL || !this.run) await this.list(signal);
+      if (this.run) next = (await this.look(signal)) ? 100 : POLL;
       notice("");
-      this.wait = EVERY;
+      this.wait = POLL;
     } catch (error) {
       if (signal.aborted) return;
-      next = this.wait = error.status === 404 ? EVERY : Math.min(SLOWEST, 1.5 * this.wait);
+      next = this.wait = error.status === 404 ? POLL : Math.min(MAX_POLL, 1.5 * this.wait);
       this.missed(error);
     }
     if (!document.hidden) this.timer = setTimeout(() => this.poll(), next);

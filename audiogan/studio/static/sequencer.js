@@ -1,8 +1,8 @@
 // Timing of the sequencer. The server renders files of patterns.
 
 const AHEAD = 0.15; // Time for which steps are scheduled in advance, in seconds.
-const HIDDEN = 1.6; // The same while the page is in the background, where timers run only once per second.
-const LATE = 0.03; // Steps later than this are skipped, in seconds.
+const AHEAD_HIDDEN = 1.6; // The same time for a page in the background, where timers run only once per second.
+const MAX_LATENESS = 0.03; // Steps later than this are skipped, in seconds.
 const TICK = 25; // Interval of the scheduler in milliseconds.
 
 export const stepSeconds = (tempo) => 15 / tempo;
@@ -16,7 +16,7 @@ export function hits(grid, step) {
   return grid.flatMap((row, pad) => (row[step] ? [{ pad, velocity: row[step] }] : []));
 }
 
-/** Return the notes of one round in order, as {pad, velocity, time} with the time in seconds. */
+/** Return the notes of one pass through a pattern in order, as {pad, velocity, time} with the time in seconds. */
 export function notes({ grid, steps = grid[0].length, tempo, swing }) {
   return Array.from({ length: steps }, (_, step) => step).flatMap((step) => hits(grid, step).map((hit) => (
     { ...hit, time: step * stepSeconds(tempo) + delay(step, tempo, swing) })));
@@ -47,13 +47,13 @@ export class Sequencer {
   }
 
   tick() {
-    const now = this.context.currentTime, until = now + (document.hidden ? HIDDEN : AHEAD), { clock } = this;
+    const now = this.context.currentTime, until = now + (document.hidden ? AHEAD_HIDDEN : AHEAD), { clock } = this;
     const { pattern, tempo, swing, sounding } = this.current();
     while (clock.time < until) {
       if (clock.step >= sounding(clock.index).steps) clock.step = 0;
       if (clock.step === 0) clock.index = pattern; // A chosen pattern begins when the current one ends.
       const time = clock.time + delay(clock.step, tempo, swing);
-      if (time >= now - LATE) { // A late step is skipped, because playing it would shift the beat.
+      if (time >= now - MAX_LATENESS) { // A late step is skipped, because playing it would shift the beat.
         this.shown(clock.index, clock.step, time);
         for (const { pad, velocity } of hits(sounding(clock.index).grid, clock.step)) this.play(pad, time, velocity);
       }

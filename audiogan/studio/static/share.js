@@ -4,7 +4,7 @@
 import { packPatterns, unpackPatterns } from "./pattern.js";
 import { expand } from "./short.js";
 
-const LARGEST = 1 << 20; // Largest size of an unpacked fragment, in bytes.
+const MAX_BYTES = 1 << 20; // Largest size of an unpacked fragment, in bytes.
 
 /** Return the content of a link: [model, fingerprint, tempo, swing, patterns, pads]. */
 export function content(state, model) {
@@ -106,7 +106,7 @@ async function through(bytes, stream) {
     if (done) break;
     parts.push(value);
     size += value.length;
-    if (size > LARGEST) { reader.cancel().catch(() => {}); throw new Error("too large"); }
+    if (size > MAX_BYTES) { reader.cancel().catch(() => {}); throw new Error("too large"); }
   }
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }

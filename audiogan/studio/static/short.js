@@ -1,5 +1,5 @@
 // Short links. A pad is stored as its differences from a pad of the kit that `/api/kit` makes of a seed. A kit without
-// changes therefore needs no latents. Latents of changed pads are stored with as many bits as fit.
+// changes therefore needs no latents. Latents of changed pads are stored with the largest number of bits that fits.
 
 import * as api from "./api.js";
 import { content, pack } from "./share.js";

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { toBuffer } from "./audio.js";
 
-const KEPT = 400; // Number of sounds in memory.
+const MAX_SOUNDS = 400; // Maximum number of sounds in memory.
 
 const key = ({ recipe: { latent, classes, knobs, truncation }, level, pan, tune }) => JSON.stringify([latent, classes, knobs, truncation, level, pan, tune]);
 export const soundOf = ({ recipe, level, pan, tune }) => ({ recipe, level, pan, tune });
@@ -24,7 +24,7 @@ export class Sounds {
       if (!loading.has(name)) loading.set(name, api.padSound(soundOf(pad)).finally(() => loading.delete(name)));
       const bytes = await loading.get(name);
       if (!buffers.has(name)) buffers.set(name, toBuffer(this.context, bytes));
-      if (buffers.size > KEPT) buffers.delete(buffers.keys().next().value);
+      if (buffers.size > MAX_SOUNDS) buffers.delete(buffers.keys().next().value);
     }
     return buffers.get(name);
   }

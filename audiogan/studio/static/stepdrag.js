@@ -4,9 +4,9 @@
 
 import { ACCENT, ON } from "./pattern.js";
 
-const FAR = 5; // Distance in pixels at which a drag begins.
-const SCROLL = 10; // Movement of a finger in pixels after which a press is a scroll.
-const LONG = 350; // Duration of a long press in milliseconds.
+const DRAG_DISTANCE = 5; // Distance in pixels at which a drag begins.
+const SCROLL_DISTANCE = 10; // Movement of a finger in pixels after which a press is a scroll.
+const LONG_PRESS = 350; // Duration of a long press in milliseconds.
 
 export const cycled = (velocity) => (velocity === 0 ? ON : velocity < ACCENT ? ACCENT : 0);
 export const clamped = (velocity) => Math.max(1, Math.min(127, Math.round(velocity)));
@@ -36,7 +36,7 @@ export class StepGestures {
     const from = this.on.get(...at(cell)), touch = event.pointerType !== "mouse";
     const value = event.shiftKey ? (from === ACCENT ? ON : ACCENT) : cycled(from);
     this.drag = { cell, last: cell, from, value, touch, id: event.pointerId, x: event.clientX, y: event.clientY, mode: "" };
-    if (touch) this.timer = setTimeout(() => this.press(), LONG);
+    if (touch) this.timer = setTimeout(() => this.press(), LONG_PRESS);
     else if (!from || event.shiftKey) { this.set(cell, value); this.handled = true; }
   }
 
@@ -51,10 +51,10 @@ export class StepGestures {
     if (!drag || event.pointerId !== drag.id) return;
     const dx = event.clientX - drag.x, dy = event.clientY - drag.y;
     if (drag.touch && !drag.mode) {
-      if (Math.hypot(dx, dy) > SCROLL) this.up();
+      if (Math.hypot(dx, dy) > SCROLL_DISTANCE) this.up();
       return;
     }
-    if (!drag.mode && Math.abs(dy) > FAR && Math.abs(dy) > Math.abs(dx)) drag.mode = "velocity";
+    if (!drag.mode && Math.abs(dy) > DRAG_DISTANCE && Math.abs(dy) > Math.abs(dx)) drag.mode = "velocity";
     if (drag.mode === "velocity") { this.velocity(dy); return; }
     const cell = document.elementFromPoint(event.clientX, event.clientY)?.closest(".cell");
     if (!cell || !this.root.contains(cell) || cell === drag.last) return;

@@ -3,8 +3,8 @@
 // A state is {tempo, swing, pads, patterns, pattern}: tempo in BPM, swing in percent, sixteen pads {name, note, recipe,
 // locked, level, pan, tune, mute, solo}, the patterns A to D (see pattern.js), and the index of the chosen pattern.
 
-const MOST = 300;
-const TOGETHER = 900; // Time in milliseconds within which moves of one slider form one undo step.
+const MAX_STEPS = 300; // Maximum number of undo steps.
+const JOIN_TIME = 900; // Time in milliseconds within which moves of one slider form one undo step.
 
 export class Store {
   constructor(state, past = [], future = []) {
@@ -15,10 +15,10 @@ export class Store {
 
   /** Replace parts of the state. `what` describes the change. Consecutive changes of one `kind` form one undo step. */
   change(parts, what, kind = "") {
-    const now = Date.now(), joined = kind && kind === this.last.kind && now - this.last.time < TOGETHER;
+    const now = Date.now(), joined = kind && kind === this.last.kind && now - this.last.time < JOIN_TIME;
     if (!joined) {
       this.past.push({ state: this.state, what });
-      if (this.past.length > MOST) this.past.shift();
+      if (this.past.length > MAX_STEPS) this.past.shift();
     }
     this.last = { kind, time: now };
     this.future = [];
@@ -34,7 +34,7 @@ export class Store {
     this.change({ patterns: this.state.patterns.with(i, pattern) }, what, kind);
   }
 
-  /** Show a state without an undo step, for example the chosen pattern. */
+  /** Replace parts of the state without an undo step, for example to choose a pattern. */
   turn(parts) { this.become({ ...this.state, ...parts }); }
 
   undo() { return this.travel(this.past, this.future); }
