@@ -208,7 +208,7 @@ def mel_cepstra(wave: Wave, sample_rate: int) -> tuple[Wave, Wave]:
     """
     from scipy.fft import dct
 
-    world = _import("pyworld", "pyworld-prebuilt")
+    world = import_speech_package("pyworld", "pyworld-prebuilt")
 
     times = FRAME_MS / 1000 * np.arange(int(1000 * len(wave) / sample_rate / FRAME_MS) + 1)
     pitch = _pitch(world, wave, sample_rate)

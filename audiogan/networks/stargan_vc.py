@@ -163,7 +163,7 @@ class StarGANVC(nn.Module):
             voiced: 1 in voiced frames, 0 in the others, ``[B, frames]``. The result is 0 in unvoiced frames.
         """
         frames, rate = torch.arange(octaves.shape[1], device=octaves.device), self.mel.sample_rate
-        # Unvoiced frames repeat the last pitch. ONNX has no cumulative maximum, so voiced frames are sorted and counted.
+        # Unvoiced frames repeat the last pitch. Voiced frames are sorted, because ONNX has no cumulative maximum.
         places, count = torch.where(voiced > 0, frames, len(frames)).sort(1).values, (voiced > 0).cumsum(1)
         last = torch.where(count > 0, places.gather(1, (count - 1).clamp_min(0)), 0)
         hertz = (REFERENCE_HZ * 2 ** octaves.gather(1, last)).clamp(LOWEST_HZ, HIGHEST_HZ)
