@@ -1,6 +1,7 @@
-"""An extension of Griffe: attributes without an annotation have no type in the API reference.
+"""Extension of Griffe that removes wrong types of attributes from the API reference.
 
-Griffe's parser of Google style docstrings shows the type of the attribute before instead.
+For an attribute without an annotation, Griffe's parser of Google-style docstrings shows the type of the previous
+attribute.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import griffe
 
 
 class AttributeTypes(griffe.Extension):
-    """Removes types that Griffe takes from another attribute."""
+    """Remove the types that Griffe takes from another attribute."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
-        """Correct the docstrings of all classes of a package."""
+        """Set the types in the docstrings of all classes of a package to the annotations in the code."""
         waiting: list[Any] = [pkg]
         while waiting:
             node = waiting.pop()

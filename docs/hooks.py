@@ -11,7 +11,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(\]\(|(?:src|href)=\")([^)\s\"#]+)")
-"""A relative link or picture in Markdown or HTML: what stands before the address, and the address."""
+"""Pattern for links and pictures in Markdown or HTML. Its groups are the text before the address, and the address."""
 
 
 def on_config(config: Any) -> Any:
@@ -40,15 +40,15 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Point links to the places that files have in the site: without `docs/`."""
+    """Change the addresses of links to the paths of the files in the site, which lack `docs/`."""
 
-    def moved(match: re.Match[str]) -> str:
+    def with_site_path(match: re.Match[str]) -> str:
         path = target(page.file.src_uri, match[2])
         if path is None:
             return match[0]
         return match[1] + posixpath.relpath(path.removeprefix("docs/"), posixpath.dirname(page.file.src_uri) or ".")
 
-    return LINK.sub(moved, markdown)
+    return LINK.sub(with_site_path, markdown)
 
 
 def target(source: str, address: str) -> str | None:
@@ -60,10 +60,10 @@ def target(source: str, address: str) -> str | None:
     """
     if ":" in address or address.startswith("/"):
         return None
-    folder = posixpath.dirname(source if outside(source) else f"docs/{source}")
+    folder = posixpath.dirname(source if is_outside_docs(source) else f"docs/{source}")
     return posixpath.normpath(posixpath.join(folder, address))
 
 
-def outside(source: str) -> bool:
+def is_outside_docs(source: str) -> bool:
     """Return whether a page of the site is a file of the repository outside `docs/`."""
     return not (ROOT / "docs" / source).is_file() and (ROOT / source).is_file()

@@ -14,7 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # Tests run in parallel processes
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return one test process more than there are cores, because tests of pages and of commands often wait."""
+    """Return the number of test processes: one more than the number of cores, because tests of pages and of commands
+    often wait."""
     return (os.cpu_count() or 1) + 1
 
 
@@ -83,6 +84,23 @@ def tiny_sounds(tmp_path_factory: pytest.TempPathFactory) -> Path:
         label = ("kick", "snare")[i % 2]
         wave = render(label, sample_rate=16000, length=2048, rng=np.random.default_rng(i))
         save_wav(root / label / f"{i}.wav", wave, 16000)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of 48 short sounds with texts, of an English and a German speaker. The sounds are no speech."""
+    import numpy as np
+
+    from audiogan.modalities.wav import save_wav
+
+    root, lines = tmp_path_factory.mktemp("speech"), ["path,text,speaker,language"]
+    for i in range(48):
+        rng, language = np.random.default_rng(i), ("en", "de")[i % 2]
+        wave = 0.3 * np.sin(0.08 * np.arange(6000)) + 0.02 * rng.standard_normal(6000)
+        save_wav(root / f"{i}.wav", wave[None].astype(np.float32), 16000)
+        lines.append(f"{i}.wav,{'an ' * (i % 3)}on{'n' * (i // 12)},{('anna', 'otto')[i % 2]},{language}")
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
     return root
 
 

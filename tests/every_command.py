@@ -17,7 +17,7 @@ from states import assert_same, state_at
 import audiogan
 from audiogan.cli import main
 from audiogan.core import load_newest_checkpoint
-from audiogan.inputs import Signal, Text
+from audiogan.inputs import Signal, SpokenText, Text
 from audiogan.modalities.wav import save_wav
 from audiogan.model.generator import Generator
 from audiogan.model.sample_inputs import has_random_inputs
@@ -77,6 +77,8 @@ class Run:
         for name, each in self.generator.game.required_inputs.items():
             if isinstance(each, Text):
                 values[name] = each.alphabet[:1]
+            if isinstance(each, SpokenText):
+                values[name] = "Yes, 2!"
             if isinstance(each, Signal):
                 values[name] = str(_signal(self.folder / f"{name}{'-odd' * odd}", each, odd))
         return values
@@ -129,7 +131,7 @@ def resumed(run: Run) -> None:
 
 
 def sampled(run: Run) -> None:
-    """``sample`` writes the files of two samples, from given signals if the model needs them."""
+    """``sample`` writes the files of two samples. If the model requires signals, they are given as files."""
     out, values = run.folder / "samples", run.given()
     flags = [f"--input={name}={value}" for name, value in values.items() for _ in range(2)]
     if len(run.generator.routes) > 1:
@@ -146,8 +148,12 @@ def applied(run: Run) -> None:
     values = run.given(odd=True)
     signals = {name: value for name, value in values.items() if isinstance(run.generator.inputs[name], Signal)}
     if not signals:
-        out = run.command("apply", "picture.png", run.folder / "out.png", "--run", run.path, code=2)
+        flags = [f"--input={key}={value}" for key, value in values.items()]
+        out = run.command("apply", "picture.png", run.folder / "out.png", "--run", run.path, *flags, code=2)
         assert "no signal as an input" in out
+        if values and run.generator.modality.sample_rate:
+            run.command("apply", run.folder / "spoken.wav", "--run", run.path, *flags)
+            assert (run.folder / "spoken.wav").is_file()
         return
     name = "source" if "source" in signals else next(iter(signals))
     source, modality = run.generator.inputs[name], run.generator.modality
@@ -167,8 +173,8 @@ def applied(run: Run) -> None:
 
 
 def walked(run: Run) -> None:
-    """``walk`` writes an animation, from given signals if the model needs them. Without random inputs, it prints an
-    error."""
+    """``walk`` writes an animation. If the model requires signals, they are given as files. For a model without random
+    inputs, it prints an error."""
     out = run.folder / "walk.gif"
     flags = [f"--input={name}={value}" for name, value in run.given().items()]
     if not has_random_inputs(run.generator):
@@ -208,9 +214,10 @@ def exported_audiogan(run: Run) -> None:
 
 
 def exported_onnx(run: Run) -> None:
-    """The command compares the exported model with the run. Models of points cannot be exported."""
+    """The command compares the exported model with the run. Models of points and of speech cannot be exported."""
     file = run.folder / "model.onnx"
-    if run.generator.modality.output_name is None:
+    spoken = any(isinstance(each, SpokenText) for each in run.generator.inputs.values())
+    if run.generator.modality.output_name is None or spoken:
         assert "cannot be exported" in run.command("export", run.path, file, code=2)
         return
     printed = run.command("export", run.path, file)
@@ -223,7 +230,7 @@ def doctored(run: Run) -> None:
 
 
 def fine_tuned(run: Run) -> None:
-    """A run that starts from a trained one has all its weights, and trains on."""
+    """A run that starts from a trained model has all its weights and continues training."""
     folder = run.folder / "fine-tuned"
     start = ["trainer.steps=0", f"run_dir={folder}", "callbacks.previews=null"]
     printed = run.command("train", run.config, *run.overrides, f"init={run.path}", *start)

@@ -1,4 +1,4 @@
-"""The examples of CONTRIBUTING.md: files and commands of each section."""
+"""Reader of the examples in CONTRIBUTING.md: the files and commands of each section."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Example:
 
     @property
     def modules(self) -> list[str]:
-        """Names of the Python modules among the files."""
+        """Names of the files that are Python modules."""
         return [name.removesuffix(".py") for name in self.files if name.endswith(".py") and "/" not in name]
 
 
 def examples() -> dict[str, Example]:
-    """Return the sections of the guide that have an example to run, by their title."""
+    """Return the examples of the guide by the title of their section. Sections without an example are omitted."""
     found = {}
     for section in GUIDE.read_text(encoding="utf-8").split("\n## ")[1:]:
         example = Example()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def room(size: int) -> Iterator[None]:
-    """Limit the size of files inside the block. Programs then fail as on a full disk."""
+    """Limit the size of files inside the block, so that programs fail as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -13,8 +13,8 @@ from audiogan.model.recipe import Recipe
 
 
 class Stub:
-    """Stub with the attributes that `write_samples` and `write_morph` use. Classes alternate. The level encodes the
-    seed."""
+    """Stub with the attributes that `write_samples` and `write_morph` use. Classes alternate. The level of a sound
+    encodes its seed."""
 
     def __init__(self, labels: Sequence[str] = ("kick", "snare"), name: str = "stub", modality: Any = None) -> None:
         self.labels, self.name, self.step, self.shape = labels, name, 1, (1, 64)

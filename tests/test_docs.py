@@ -153,7 +153,7 @@ def settings() -> set[str]:
     """Return the names of all settings of the shipped configurations."""
     sounds = [("drums", f"network={name}") for name in ("wavegan", "specgan", "stftgan")]
     pictures = [("handwriting", f"network={name}") for name in ("biggan", "r3gan", "stylegan", "mlp")]
-    others = [("handwriting", "loss=wgan-gp"), ("handwriting", "+augment=ada")]
+    others = [("handwriting", "loss=wgan-gp"), ("handwriting", "+augment=ada"), ("enhance", "+critic=metric")]
     found: set[str] = set()
     for name, *overrides in [*((name,) for name in shipped_configs()), *sounds, *pictures, *others]:
         found.update(keys(OmegaConf.to_container(config.compose(name, overrides), resolve=False)))

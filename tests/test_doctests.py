@@ -33,6 +33,7 @@ EXCEPTIONS = {
         games.generative.Generative
         games.multi.MultiCritic
         games.semi.SemiSupervised
+        games.voice_conversion.VoiceConversion
         inputs.knobs.Knobs
         losses.auxiliary_targets.PartialTracks
         losses.auxiliary_targets.Pitch
@@ -43,7 +44,7 @@ EXCEPTIONS = {
         networks.multiresolution.MidSideMelView
         networks.multiresolution.CropSTFTView
         networks.multiresolution.MidBeginningView
-        networks.multiresolution.LineView
+        networks.multiresolution.SpectralLineView
         representations.partials.Partials
         metrics.gain.augmentation_gain
         metrics.labelled.evaluate_labelled

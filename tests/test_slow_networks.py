@@ -27,8 +27,8 @@ pytestmark = pytest.mark.slow
 def test_training_beats_the_untrained_self(
     overrides: list[str], steps: int, share: float, real_drums: Path, tmp_path: Path
 ) -> None:
-    """The Fréchet distance to held-out drums falls to ``share`` of that of the untrained network, and samples stay
-    diverse."""
+    """The Fréchet distance to held-out drums falls below ``share`` times that of the untrained network, and samples
+    stay diverse."""
     found = []
     for budget in (0, steps):
         settings = [f"data.root={real_drums}", f"run_dir={tmp_path / str(budget)}", f"trainer.steps={budget}"]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SUFFIXES = {".audiogan", ".css", ".csv", ".html", ".js", ".jinja", ".md", ".py", ".svg", ".typed", ".yaml"}
+SUFFIXES = {".audiogan", ".css", ".csv", ".html", ".js", ".jinja", ".md", ".py", ".svg", ".typed", ".xz", ".yaml"}
 UNUSED_HERE = {
     *("build", "hatchling", "import_linter", "ipykernel", "mypy", "nbclient", "nbformat", "pre_commit", "ruff"),
     *("jiwer", "mkdocs", "mkdocs_material", "mkdocstrings", "pysfizz", "pytest_cov", "pytest_xdist"),

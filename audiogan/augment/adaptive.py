@@ -84,7 +84,7 @@ class AdaptiveAugment(Callback):
         p: Tensor = trainer.game.augment.p  # type: ignore[union-attr, assignment]
         signs = (move.recorded_values["real_logits"].float() - self.real_fake_threshold).sign()
         counts = torch.stack([signs.sum(), torch.full_like(signs.sum(), signs.numel())])
-        if trainer.engine.world > 1:
+        if trainer.engine.world_size > 1:
             dist.all_reduce(counts)
         self.counts += counts
         self.moves += 1

@@ -43,7 +43,7 @@ class Cutout(nn.Module):
         for size in x.shape[-2:]:
             width = round(self.ratio * size)
             centre = (size * rand_per_sample(x, rand)).floor()
-            sides.append(_between(size, centre - width // 2, torch.full_like(centre, width), x))
+            sides.append(_interval_mask(size, centre - width // 2, torch.full_like(centre, width), x))
         return x.masked_fill(sides[0].unsqueeze(-1) & sides[1].unsqueeze(-2), self.fill)
 
 
@@ -335,7 +335,7 @@ def _reflect(indices: Tensor, size: int) -> Tensor:
     return (last - (last - indices.remainder(2 * last)).abs()).clamp_max(size - 1)
 
 
-def _between(size: int, first: Tensor, width: Tensor, x: Tensor) -> Tensor:
+def _interval_mask(size: int, first: Tensor, width: Tensor, x: Tensor) -> Tensor:
     """Return a mask `[B, 1, size]` that is true from index `first` to index `first + width - 1`."""
     indices = torch.arange(size, device=x.device)
     first, width = first.squeeze(-1), width.squeeze(-1)

@@ -15,10 +15,13 @@ from audiogan.errors import UserError
 def add_parser(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "apply",
-        help="translate images or sounds of any size with a model",
-        description="Translate images or sounds of any size with a model that takes an image or sound as input.",
+        help="translate images or sounds of any size with a model, or make speech from a text",
+        description="Translate images or sounds of any size with a model that takes an image or sound as input. Models "
+        "that take no signal, such as text to speech, need no IN: audiogan apply --run tts --input text='Hello.' OUT",
     )
-    parser.add_argument("source", type=Path, metavar="IN", help="input file or folder, or - for standard input")
+    parser.add_argument(
+        "source", type=Path, nargs="?", metavar="IN", help="input file or folder, or - for standard input"
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="output file or folder, or - for standard output")
     parser.add_argument("--run", required=True, help="run folder, checkpoint or model")
     parser.add_argument(
@@ -61,6 +64,7 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
     from audiogan.model.loading import load
     from audiogan.model.translation.files import apply_files
     from audiogan.model.translation.pipes import parse_raw
+    from audiogan.model.translation.spoken import generate_file
 
     raw = None if args.raw is None else parse_raw(args.raw)
     generator = load(args.run, strength=args.strength)
@@ -69,16 +73,12 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
             why = "--input classes sets it too" if "classes" in values else "the model was trained without classes"
             raise UserError(f"--class {args.label}: {why}; remove --class")
         values["classes"] = args.label if args.label in generator.labels else parse_class(args.label)
-    done = apply_files(
-        generator,
-        args.source,
-        args.out,
-        mask=args.mask,
-        raw=raw,
-        route=args.generator,
-        inputs=values,
-        seed=seed,
-        overwrite=args.overwrite,
-        echo=partial(print, file=sys.stderr) if str(args.out) == "-" else print,
-    )
+    options: dict[str, Any] = {"route": args.generator, "inputs": values, "seed": seed, "overwrite": args.overwrite}
+    options["echo"] = partial(print, file=sys.stderr) if str(args.out) == "-" else print
+    if args.source is None:
+        if args.mask is not None or raw is not None:
+            raise UserError("--mask and --raw: they need an input file; name it before the output file")
+        generate_file(generator, args.out, **options)
+        return 0
+    done = apply_files(generator, args.source, args.out, mask=args.mask, raw=raw, **options)
     return 2 if done.failed else 0

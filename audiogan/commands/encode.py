@@ -27,10 +27,10 @@ MAX_RANDOM_SAMPLES = 100_000
 """Largest number of random samples."""
 RANDOM_BLOCK = 64
 """Number of random samples that are generated and compared at a time."""
-BAR = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
+BAR_FORMAT = "{desc}: {percentage:3.0f}% |{bar}| {elapsed}"
 
 
-class Kind(NamedTuple):
+class SignalKind(NamedTuple):
     """Names of one kind of signal.
 
     Attributes:
@@ -52,8 +52,8 @@ class Kind(NamedTuple):
         return [out / f"{stem}{ending}" for ending in self.results]
 
 
-SOUND = Kind("sound", "recording", "audio", ".wav", ("-imitation.wav", "-recording.wav"))
-PICTURE = Kind("picture", "picture", "image", ".png", ("-imitation.png", "-picture.png", "-recipe.json"))
+SOUND = SignalKind("sound", "recording", "audio", ".wav", ("-imitation.wav", "-recording.wav"))
+PICTURE = SignalKind("picture", "picture", "image", ".png", ("-imitation.png", "-picture.png", "-recipe.json"))
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -105,12 +105,12 @@ def run(args: argparse.Namespace, argv: list[str]) -> None:
         print(f"skipped: {line}")
     if not done:
         raise UserError(f"{printable(args.source)}: none of its {len(files)} {kind.noun}s can be imitated")
-    from audiogan.modalities.drawing.sheets import NAME as SHEET
+    from audiogan.modalities.drawing.sheets import SHEET_NAME as SHEET
 
     shown = done[:32]
     columns = {kind.source: [found.target for _, found in shown], "imitation": [found.signal for _, found in shown]}
     titles = [f"{stem}: {_distance(found.distance, kind)}" for stem, found in shown]
-    _draw(generator, args.out / SHEET, columns, titles)
+    _draw_sheet(generator, args.out / SHEET, columns, titles)
     plural = "s"[: len(done) > 1]
     print(f"{len(done)} {kind.source}{plural}, imitated by {generator.name}, and {SHEET}: {args.out}")
 
@@ -122,7 +122,7 @@ def _encode_files(
     args: argparse.Namespace,
     label: Any,
     compared: int,
-    kind: Kind,
+    kind: SignalKind,
 ) -> list[tuple[str, Encoding]]:
     """Imitate and save each file. Return stem and result of each, and append skipped files to ``left``."""
     from tqdm import tqdm
@@ -132,9 +132,14 @@ def _encode_files(
     done = []
     for path, stem in tqdm(files, unit=kind.noun, disable=None if len(files) > 1 else True):
         try:
-            with tqdm(total=1, bar_format=BAR, desc=stem, leave=False, disable=None) as bar:
+            with tqdm(total=1, bar_format=BAR_FORMAT, desc=stem, leave=False, disable=None) as bar:
                 found = encode(
-                    generator, path, label=label, seconds=args.seconds, seed=args.seed, progress=partial(_show, bar)
+                    generator,
+                    path,
+                    label=label,
+                    seconds=args.seconds,
+                    seed=args.seed,
+                    progress=partial(_show_progress, bar),
                 )
         except UserError as error:
             if path == args.source or not str(error).startswith(printable(path)):
@@ -162,11 +167,11 @@ def _random_distances(generator: Generator, found: Encoding, compared: int, seed
         yield nearest_distance(random, found.target, rate)
 
 
-def _distance(value: float, kind: Kind) -> str:
+def _distance(value: float, kind: SignalKind) -> str:
     return f"{value:.1f} dB" if kind is SOUND else f"{value:.3f} rms"
 
 
-def _draw(generator: Generator, path: Path, columns: dict[str, Any], titles: list[str]) -> None:
+def _draw_sheet(generator: Generator, path: Path, columns: dict[str, Any], titles: list[str]) -> None:
     """Draw the contact sheet: each source beside its imitation."""
     import numpy as np
 
@@ -190,11 +195,11 @@ def _save(generator: Generator, paths: list[Path], found: Encoding) -> None:
             raise
 
 
-def _show(bar: Any, share: float) -> None:
+def _show_progress(bar: Any, share: float) -> None:
     bar.update(share - bar.n)
 
 
-def _guess_kind(source: Path, out: Path) -> Kind:
+def _guess_kind(source: Path, out: Path) -> SignalKind:
     """Return the kind of signal in a file or folder. A folder with pictures and without sounds has the kind picture."""
     from audiogan.data.images.scan import SUFFIXES
     from audiogan.model.translation.folders import list_signals
@@ -209,7 +214,7 @@ def _guess_kind(source: Path, out: Path) -> Kind:
     return PICTURE if has_pictures and not has_sounds else SOUND
 
 
-def _files(source: Path, out: Path, kind: Kind) -> tuple[list[tuple[Path, str]], list[str]]:
+def _files(source: Path, out: Path, kind: SignalKind) -> tuple[list[tuple[Path, str]], list[str]]:
     """Return files, each with a unique stem for the names of its results, and messages about skipped files."""
     if not source.is_dir():
         return [(source, source.stem)], []
@@ -218,12 +223,12 @@ def _files(source: Path, out: Path, kind: Kind) -> tuple[list[tuple[Path, str]],
         raise UserError(
             f"{printable(source)}: the {kind.source}s and the imitations are in the same folder; choose another OUT"
         )
-    from audiogan.data.images.scan import image_entries
+    from audiogan.data.images.scan import classify_image_entries
     from audiogan.data.walk import walk
 
     endings = tuple(Path(ending).stem for ending in kind.results)
     paths, skipped, others, inside = [], [], [], 0
-    for entry in image_entries(source) if kind is PICTURE else walk(source):
+    for entry in classify_image_entries(source) if kind is PICTURE else walk(source):
         path = source / entry.rel
         if _inside(path, out) and not _inside(source, out):
             inside += entry.kind == kind.entry and not path.stem.endswith(endings)
@@ -249,19 +254,19 @@ def _files(source: Path, out: Path, kind: Kind) -> tuple[list[tuple[Path, str]],
     return [(path, stem) for stem, path in named.items()], skipped
 
 
-def _check_out(out: Path, stems: list[str], kind: Kind) -> None:
+def _check_out(out: Path, stems: list[str], kind: SignalKind) -> None:
     """Raise `UserError` if ``out`` cannot be written, or if a file would be replaced that is not an earlier result.
 
     An imitation is recognized by the recipe inside the file, and the other results by the imitation next to them.
     """
     from audiogan.files import check_writable_folder
-    from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
+    from audiogan.modalities.drawing.sheets import SHEET_NAME, check_sheet_overwritable
     from audiogan.model.sampling import read_recipe
 
     check_writable_folder(out)
     if not out.is_dir():
         return
-    check_sheet_overwritable(out / NAME)
+    check_sheet_overwritable(out / SHEET_NAME)
     for stem in stems:
         imitation, *others = kind.paths(out, stem)
         if os.path.lexists(imitation):

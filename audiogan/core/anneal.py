@@ -66,12 +66,14 @@ class Anneal(Callback):
         players: Sequence[str] | Mapping[str, Mapping[str, Any] | None] | None = None,
     ) -> None:
         common = {"start": start, "shape": shape, "min_factor": min_factor}
-        self._common = _checked(common, "")
+        self._common = _to_schedule(common, "")
         self._own: dict[str, _Schedule] | None = None
         if isinstance(players, str):
             raise ValueError(f"players={players!r} must be a list of names, or a mapping from names to settings")
         if isinstance(players, Mapping):
-            self._own = {name: _checked(common | dict(own or {}), f"players.{name}.") for name, own in players.items()}
+            self._own = {
+                name: _to_schedule(common | dict(own or {}), f"players.{name}.") for name, own in players.items()
+            }
         elif players is not None:
             self._own = dict.fromkeys(players, self._common)
 
@@ -96,15 +98,15 @@ class Anneal(Callback):
                 group["lr"] = group["initial_lr"] * factor
 
 
-def _checked(options: Mapping[str, Any], where: str) -> _Schedule:
+def _to_schedule(options: Mapping[str, Any], prefix: str) -> _Schedule:
     unknown = [key for key in options if key not in _Schedule._fields]
     if unknown:
-        raise ValueError(f"{where}{unknown[0]} is no setting; the settings are {', '.join(_Schedule._fields)}")
+        raise ValueError(f"{prefix}{unknown[0]} is not a setting; the settings are {', '.join(_Schedule._fields)}")
     schedule = _Schedule(**options)
     for name in ("start", "min_factor"):
         value = getattr(schedule, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise ValueError(f"{where}{name}={value} must be from 0 to 1")
+            raise ValueError(f"{prefix}{name}={value} must be from 0 to 1")
     if schedule.shape not in SHAPES:
-        raise ValueError(f"{where}shape={schedule.shape!r} must be one of {', '.join(SHAPES)}")
+        raise ValueError(f"{prefix}shape={schedule.shape!r} must be one of {', '.join(SHAPES)}")
     return schedule

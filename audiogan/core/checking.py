@@ -48,7 +48,7 @@ def check_count(value: Any, name: str, minimum: int = 0) -> int:
         CheckpointError: `value` is not such an integer.
     """
     if not is_count(value, minimum):
-        raise CheckpointError(f"{name} is {_short(value)}; it must be an integer of at least {minimum}")
+        raise CheckpointError(f"{name} is {_shortened(value)}; it must be an integer of at least {minimum}")
     return value
 
 
@@ -63,7 +63,7 @@ def check_duration(value: Any, name: str) -> float:
         CheckpointError: `value` is not such a number.
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_COUNT:
-        raise CheckpointError(f"{name} is {_short(value)}; it must be a number of at least 0")
+        raise CheckpointError(f"{name} is {_shortened(value)}; it must be a number of at least 0")
     return value
 
 
@@ -78,12 +78,12 @@ def check_running_sums(value: Any, name: str) -> dict[str, tuple[Tensor, int]]:
         CheckpointError: `value` is not such a mapping.
     """
     if not isinstance(value, Mapping):
-        raise CheckpointError(f"{name}: {_short(value)} is not a mapping")
+        raise CheckpointError(f"{name}: {_shortened(value)} is not a mapping")
     for key, pair in value.items():
         pair_fits = isinstance(pair, tuple | list) and len(pair) == 2
         if not (isinstance(key, str) and pair_fits and isinstance(pair[0], Tensor) and pair[0].numel() == 1):
-            raise CheckpointError(f"{name}: {_short(key)} must be a sum and the number of its values")
-        check_count(pair[1], f"{name}: the number of values of {_short(key)}", 1)
+            raise CheckpointError(f"{name}: {_shortened(key)} must be a sum and the number of its values")
+        check_count(pair[1], f"{name}: the number of values of {_shortened(key)}", 1)
     return {key: (total, number) for key, (total, number) in value.items()}
 
 
@@ -98,7 +98,7 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
             raise CheckpointError(f"the weights {name} are not finite")
 
 
-def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
+def check_optimizer_state(player: Player, optimizer: Optimizer, step: int) -> str:
     """Check the state of a player's optimizer after it has been loaded from a checkpoint.
 
     The check takes one step with a new optimizer of the same class on a parameter of shape ``[2, 3]``. The state of
@@ -116,14 +116,14 @@ def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
     Raises:
         CheckpointError: the state of a parameter is incomplete or has the wrong shape.
     """
-    expected = _trial(player, optimizer)
+    expected = _example_optimizer_state(player, optimizer)
     params = [p for group in optimizer.param_groups for p in group["params"]]
     missing = 0
     for param in params:
         found = optimizer.state.get(param)
         missing += not found
         for name, example in expected.items():
-            if found and not _alike(found.get(name), example, param):
+            if found and not _is_valid_state(found.get(name), example, param):
                 raise CheckpointError(f"the optimizer of player {player.name!r} lacks a valid {name!r} of a parameter")
     first = -(-player.active[0] // player.every) * player.every
     moved = first < step and player.is_due(first)
@@ -133,7 +133,7 @@ def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
     return f"the optimizer of player {player.name!r} has no state in the checkpoint{part}; it starts empty"
 
 
-def _trial(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
+def _example_optimizer_state(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
     """Return the state that the player's kind of optimizer keeps for a parameter of shape ``[2, 3]``; empty if a
     step fails."""
     param = nn.Parameter(torch.zeros(2, 3, device=optimizer.param_groups[0]["params"][0].device))
@@ -146,7 +146,7 @@ def _trial(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
     return dict(trial.state.get(param) or {})
 
 
-def _alike(value: Any, example: Any, param: Tensor) -> bool:
+def _is_valid_state(value: Any, example: Any, param: Tensor) -> bool:
     if not isinstance(example, Tensor):
         return isinstance(value, type(example))
     if not isinstance(value, Tensor):
@@ -159,7 +159,7 @@ def _alike(value: Any, example: Any, param: Tensor) -> bool:
     return True
 
 
-def _short(value: Any) -> str:
+def _shortened(value: Any) -> str:
     return shorten_text(ascii(value), 60)
 
 
@@ -167,7 +167,7 @@ def describe_differences(expected: Mapping[str, Tensor], found: Mapping[str, Ten
     """Return one line that lists how two state dicts differ in names and shapes.
 
     Args:
-        expected: state dict of the present networks.
+        expected: state dict of the current networks.
         found: state dict from a checkpoint.
         max_differences: largest number of differences in the line.
 

@@ -22,7 +22,7 @@ from audiogan.core.checking import CheckpointError, is_count
 from audiogan.core.trainer import Callback, Trainer
 from audiogan.files import atomic_write, is_regular_file
 
-FORMAT = 1
+FORMAT_VERSION = 1
 """Version of the checkpoint format. It is stored in the header of each checkpoint."""
 TEMPORARY_NAME = re.compile(r"\.step-.*\.tmp|\.tmp[A-Za-z0-9]{6}")
 """Pattern for the names of temporary files that `atomic_write` and safetensors create while they write a checkpoint."""
@@ -30,7 +30,7 @@ FILE_NAME = re.compile(r"step-(\d{8,})\.ckpt")
 """Pattern for the file names of checkpoints. Its group matches the step."""
 
 
-DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+DISK_FULL_ERRORS = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 """Error numbers of a full disk or an exceeded quota. Deleting an older checkpoint can make room."""
 
 
@@ -78,7 +78,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     path = Path(path)
     tensors: dict[str, Tensor] = {}
     tree = json.dumps(_pack(state, tensors))
-    save_tensors(path, tensors, {"format": str(FORMAT), "tree": tree, "sha256": _digest(tree, tensors)})
+    save_tensors(path, tensors, {"format": str(FORMAT_VERSION), "tree": tree, "sha256": _digest(tree, tensors)})
     if os.name == "posix":  # Sync the folder, so that a power failure does not lose the new file.
         folder = os.open(path.parent, os.O_RDONLY)
         try:
@@ -110,8 +110,8 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  (not a dict)
-        if metadata.get("format") != str(FORMAT):
-            raise CheckpointError(f"{path}: the file is not an audiogan checkpoint of format {FORMAT}")
+        if metadata.get("format") != str(FORMAT_VERSION):
+            raise CheckpointError(f"{path}: the file is not an audiogan checkpoint of format {FORMAT_VERSION}")
         if _digest(metadata["tree"], tensors) != metadata["sha256"]:
             raise CheckpointError(f"{path}: the file is damaged: its SHA-256 is wrong")
         state = _unpack(json.loads(metadata["tree"]), tensors)
@@ -128,15 +128,16 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     """Return the paths of all checkpoints in a folder. The checkpoint with the largest step comes first."""
-    return [path for path in _named(folder) if is_regular_file(path)]
+    return [path for path in _named_checkpoints(folder) if is_regular_file(path)]
 
 
-def _named(folder: str | os.PathLike[str]) -> list[Path]:
+def _named_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     """Return all paths in `folder` that have a checkpoint's name, sorted by step from largest to smallest."""
-    return sorted((p for p in Path(folder).glob("step-*.ckpt") if FILE_NAME.fullmatch(p.name)), key=_step, reverse=True)
+    named = (p for p in Path(folder).glob("step-*.ckpt") if FILE_NAME.fullmatch(p.name))
+    return sorted(named, key=_step_in_name, reverse=True)
 
 
-def _step(path: Path) -> int:
+def _step_in_name(path: Path) -> int:
     """Return the step in the file name of a checkpoint."""
     match = FILE_NAME.fullmatch(path.name)
     assert match is not None
@@ -153,7 +154,7 @@ def load_newest_checkpoint(
 
     Args:
         folder: folder with checkpoints.
-        rename_damaged: whether to rename files that cannot be loaded to ``NAME.damaged``.
+        rename_damaged: whether to rename each file that cannot be loaded, to ``NAME.damaged``.
 
     Returns:
         A tuple of the path, the state, and one error message for each file that could not be loaded. Without an intact
@@ -168,23 +169,24 @@ def load_newest_checkpoint(
     """
     best: tuple[int, Path | None, dict[str, Any]] = (-1, None, {})
     damaged: list[str] = []
-    for path in _named(folder):
-        if best[0] >= _step(path):
+    for path in _named_checkpoints(folder):
+        if best[0] >= _step_in_name(path):
             break
         try:
             state = load_state(path)
         except CheckpointError as error:
-            damaged.append(f"{error}{_moved_aside(path) if rename_damaged else ''}")
+            damaged.append(f"{error}{_rename_damaged(path) if rename_damaged else ''}")
             continue
         inside = state["trainer"].get("step") if isinstance(state.get("trainer"), dict) else None
-        step = inside if is_count(inside) else _step(path)
+        step = inside if is_count(inside) else _step_in_name(path)
         if step > best[0]:
             best = step, path, state
     return best[1], best[2], damaged
 
 
-def _moved_aside(path: Path) -> str:
-    """Rename a damaged checkpoint to ``NAME.damaged`` and return the end of the error message."""
+def _rename_damaged(path: Path) -> str:
+    """Rename a damaged checkpoint to ``NAME.damaged``. Return the part of the error message that states the new
+    name."""
     name, number = f"{path.name}.damaged", 1
     while os.path.lexists(path.with_name(name)):
         number += 1
@@ -212,7 +214,8 @@ class Checkpoints(Callback):
         every_minutes: time between two checkpoints, in minutes. ``None`` disables saving by time.
         every_steps: number of steps between two checkpoints. ``None`` disables saving by steps.
         keep: number of checkpoints to keep, at least 1. After each save, older ones are deleted.
-        extra_values: values that each checkpoint stores next to the trainer's state, by name, such as ``config``.
+        extra_values: values that each checkpoint stores in addition to the trainer's state, by name, such as
+            ``config``.
         echo: function that receives each message for the user.
 
     Examples:
@@ -252,14 +255,14 @@ class Checkpoints(Callback):
     def on_step(self, trainer: Trainer) -> None:
         by_steps = self.every_steps is not None and trainer.step % self.every_steps == 0
         by_time = self.every_minutes is not None and trainer.seconds - self._saved_at >= 60 * self.every_minutes
-        if not (by_steps or by_time or self._beyond(trainer)):
+        if not (by_steps or by_time or self._later_checkpoints(trainer)):
             return
         try:
             self.save(trainer)
             self._failing = False
         except OSError as error:
             if not self._failing:
-                self._echo(f"{_reason(error)}; {self._last()}; the run continues and will try again")
+                self._echo(f"{_write_error(error)}; {self._describe_newest()}; the run continues and will try again")
             self._failing = True
 
     def on_resume(self, trainer: Trainer) -> None:
@@ -269,8 +272,8 @@ class Checkpoints(Callback):
         try:
             self.save(trainer)
         except OSError as error:
-            text = f"{_reason(error)}; {self._last()}"
-            if self._path(trainer) in self._written and is_regular_file(self._path(trainer)):
+            text = f"{_write_error(error)}; {self._describe_newest()}"
+            if self._checkpoint_path(trainer) in self._written and is_regular_file(self._checkpoint_path(trainer)):
                 self._echo(text)  # A checkpoint of this step exists already, so nothing is lost.
             else:
                 trainer.stop(text)
@@ -293,46 +296,46 @@ class Checkpoints(Callback):
         state = trainer.state_dict()
         bad = [n for n, w in state["game"].items() if w.is_floating_point() and not bool(torch.isfinite(w).all())]
         if bad:
-            trainer.stop(f"the weights {bad[0]} are no longer finite; {self._last()}")
+            trainer.stop(f"the weights {bad[0]} are no longer finite; {self._describe_newest()}")
             return
-        path = self._path(trainer)
+        path = self._checkpoint_path(trainer)
         self._write(path, {**self.extra_values, "trainer": state})
         self._written.add(path)
-        for old in [*self._beyond(trainer), *self._older(path)[self.keep - 1 :]]:
+        for old in [*self._later_checkpoints(trainer), *self._earlier_checkpoints(path)[self.keep - 1 :]]:
             self._written.discard(old)
             with contextlib.suppress(OSError):
                 old.unlink(missing_ok=True)
 
     def _write(self, path: Path, state: Mapping[str, Any]) -> None:
         """Write a checkpoint. On a full disk, delete older checkpoints until it fits, but keep the newest of them."""
-        older = self._older(path)
+        older = self._earlier_checkpoints(path)
         while True:
             try:
                 save_state(path, state)
                 return
             except OSError as error:
-                if error.errno not in DISK_FULL or len(older) < 2:
+                if error.errno not in DISK_FULL_ERRORS or len(older) < 2:
                     raise
                 older.pop().unlink(missing_ok=True)
 
-    def _path(self, trainer: Trainer) -> Path:
+    def _checkpoint_path(self, trainer: Trainer) -> Path:
         return self.folder / f"step-{trainer.step:08d}.ckpt"
 
-    def _older(self, path: Path) -> list[Path]:
+    def _earlier_checkpoints(self, path: Path) -> list[Path]:
         """Return the checkpoints of earlier steps. The newest comes first."""
-        return [other for other in list_checkpoints(self.folder) if _step(other) < _step(path)]
+        return [other for other in list_checkpoints(self.folder) if _step_in_name(other) < _step_in_name(path)]
 
-    def _beyond(self, trainer: Trainer) -> list[Path]:
+    def _later_checkpoints(self, trainer: Trainer) -> list[Path]:
         """Return the checkpoints with later steps that this run wrote before a callback returned it to an earlier
         step."""
-        return [path for path in self._written if _step(path) > trainer.step]
+        return [path for path in self._written if _step_in_name(path) > trainer.step]
 
-    def _last(self) -> str:
+    def _describe_newest(self) -> str:
         good = list_checkpoints(self.folder)
         return f"the last checkpoint is {good[0]}" if good else "there is no checkpoint yet"
 
 
-def _reason(error: OSError) -> str:
+def _write_error(error: OSError) -> str:
     return f"{error.filename}: the checkpoint cannot be written ({error.strerror or error})"
 
 

@@ -16,20 +16,20 @@ from audiogan.core.trainer import Callback, Move, Trainer
 class EMA(Callback):
     """Callback that keeps an exponential moving average of the weights of networks, for sampling.
 
-    The average is updated after each optimizer update of the network. The running mean and variance of
+    The average of a network is updated after each optimizer update of the network. The running mean and variance of
     normalisation layers are averaged as well. Other buffers are copied. After ``t`` updates, the decay is ``min(decay,
     (1 + t) / (ramp + t))``. Early in a run, the average therefore covers about the last ``t / ramp`` updates, so that
     the initial weights soon lose their influence.
 
     Args:
         nets: names of the networks in `Game.nets`.
-        decay: largest decay, from 0 up to but excluding 1.
-        ramp: limit for the averaging period early in a run, at least 1: about ``t / ramp`` updates. A larger value
-            averages over fewer updates.
+        decay: largest decay per update, 0 to below 1.
+        ramp: divisor that shortens the averaging period early in a run, at least 1: after ``t`` updates, the average
+            covers about the last ``t / ramp`` updates.
 
     Attributes:
         nets: averaged copies of the networks by name.
-        moves: number of updates.
+        moves: number of updates of the average.
 
     Examples:
         >>> from audiogan.core import EMA

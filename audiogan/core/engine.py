@@ -65,12 +65,12 @@ class Engine:
             raise ValueError(f"threads={threads} must be from 1 to {MAX_THREADS}, or null for PyTorch's default")
         if threads:
             torch.set_num_threads(threads)
-        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+        self.rank, self.world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self.device = self._device(device)
         self.precision, self.accumulate = precision, accumulate
         self._dtype = PRECISIONS[precision]
         self._scalers: dict[str, torch.amp.GradScaler] = {}
-        self._control: Any = None
+        self._flag_group: Any = None
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
             torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -78,15 +78,15 @@ class Engine:
             torch.backends.cudnn.benchmark = not deterministic
         if deterministic:
             torch.use_deterministic_algorithms(True)
-        if self.world > 1:
+        if self.world_size > 1:
             if not dist.is_initialized():
                 dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
-            # Processes exchange flags over the CPU. On the GPU, they would wait for queued kernels.
-            self._control = dist.new_group(backend="gloo")
+            # Processes exchange flags through the CPU. Through the GPU, they would wait for queued kernels.
+            self._flag_group = dist.new_group(backend="gloo")
 
     def _device(self, name: str) -> torch.device:
         if name == "auto":
-            mps = self.world == 1 and torch.backends.mps.is_available()
+            mps = self.world_size == 1 and torch.backends.mps.is_available()
             name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
         if name == "cuda":
             name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
@@ -97,8 +97,8 @@ class Engine:
             raise ValueError(f"device={name!r}: PyTorch finds no CUDA device; use device=cpu")
         if device.type == "mps" and not torch.backends.mps.is_available():
             raise ValueError(f"device={name!r}: PyTorch finds no Apple GPU; use device=cpu")
-        if device.type == "mps" and self.world > 1:
-            raise ValueError(f"device={name!r} supports one process, not {self.world}; start without torchrun")
+        if device.type == "mps" and self.world_size > 1:
+            raise ValueError(f"device={name!r} supports one process, not {self.world_size}; start without torchrun")
         return device
 
     @property
@@ -108,18 +108,18 @@ class Engine:
 
     @property
     def micro_batch_indices(self) -> range:
-        """Indices of the micro-batches of this process among those of all processes."""
+        """Indices of this process's micro-batches in the sequence of the micro-batches of all processes."""
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
     def micro_batch_count(self) -> int:
         """Number of micro-batches of one update, summed over all processes."""
-        return self.world * self.accumulate
+        return self.world_size * self.accumulate
 
     def prepare(self, game: Game) -> None:
         """Move a game to the device and copy the weights of the first process to all others."""
         game.to(self.device)
-        if self.world > 1:
+        if self.world_size > 1:
             for tensor in game.state_dict().values():
                 dist.broadcast(tensor, 0)
 
@@ -157,7 +157,7 @@ class Engine:
         Returns:
             The norm before clipping, a scalar on the device.
         """
-        self._average([p.grad for p in params if p.grad is not None])
+        self._average_over_processes([p.grad for p in params if p.grad is not None])
         self._scaler(player).unscale_(optimizer)
         norm = nn.utils.get_total_norm([p.grad for p in params if p.grad is not None])
         if clip is not None:
@@ -182,31 +182,31 @@ class Engine:
             self._scalers[player] = torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
         return self._scalers[player]
 
-    def _average(self, grads: list[Tensor]) -> None:
-        if self.world == 1 or not grads:
+    def _average_over_processes(self, grads: list[Tensor]) -> None:
+        if self.world_size == 1 or not grads:
             return
         flat = torch.cat([g.reshape(-1) for g in grads])
         dist.all_reduce(flat)
-        flat /= self.world
+        flat /= self.world_size
         for grad, mean in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
             grad.copy_(mean.view_as(grad))
 
     def any_process(self, flag: bool) -> bool:
         """Return whether ``flag`` is true in at least one process."""
-        if self._control is None:
+        if self._flag_group is None:
             return flag
         votes = torch.tensor(int(flag))
-        dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._control)
+        dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._flag_group)
         return bool(votes)
 
     def barrier(self) -> None:
         """Wait until all processes have called this method."""
-        if self._control is not None:
-            dist.barrier(group=self._control)
+        if self._flag_group is not None:
+            dist.barrier(group=self._flag_group)
 
     def close(self) -> None:
         """Leave the process group."""
-        if self.world > 1 and dist.is_initialized():
+        if self.world_size > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
     def state_dict(self) -> dict[str, Any]:

@@ -22,9 +22,9 @@ class Game(nn.Module):
         nets: networks by name.
 
     Attributes:
-        single_process: reason why the game cannot run in several processes, for an error message. Empty if it can. A
-            game needs a reason if its buffers differ between processes, because a checkpoint stores only the buffers of
-            the first process.
+        single_process: text for an error message: the reason why the game must run in a single process. Empty if it can
+            run in several. A game whose buffers differ between processes must set it, because a checkpoint stores only
+            the buffers of the first process.
     """
 
     single_process: str = ""
@@ -46,6 +46,12 @@ class Game(nn.Module):
             Scalars by name. The names appear in the log.
         """
         raise NotImplementedError
+
+    @property
+    def background_seconds(self) -> float:
+        """CPU time in seconds that other processes have spent for the game since this process started. The clock
+        ``cpu`` of a run includes it."""
+        return 0.0
 
     def after_step(self, player: str, context: Play) -> None:
         """Change weights after the optimizer step of a player, for example to clip them. By default, do nothing."""
@@ -118,8 +124,8 @@ class Play:
         self.player, self.repeat = "", 0
         self.recorded_values: dict[str, Tensor] = {}
         self._seed = seed
-        self._once: dict[str, Any] = {}
-        self._kept: dict[str, Any] = {}
+        self._results: dict[str, Any] = {}
+        self._stored: dict[str, Any] = {}
         self._rng = torch.Generator(device=device)
 
     def begin_move(self, player: str, repeat: int = 0) -> None:
@@ -130,7 +136,7 @@ class Play:
             repeat: index of this update among the player's updates in this step, from 0.
         """
         self.player, self.repeat = player, repeat
-        self._once.clear()
+        self._results.clear()
         self.recorded_values = {}
         words = [self._seed, self.step, zlib.crc32(player.encode()), repeat]
         shared, own = np.random.SeedSequence(words, spawn_key=()).generate_state(2, np.uint64)
@@ -141,13 +147,13 @@ class Play:
     def compute_once(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return ``compute()``. Later calls with the same name in this update return the same result without computing
         it again."""
-        if name not in self._once:
-            self._once[name] = compute()
-        return self._once[name]
+        if name not in self._results:
+            self._results[name] = compute()
+        return self._results[name]
 
     def store(self, name: str, x: Tensor) -> None:
         """Store ``x``, detached from the graph, for a later update in this step. `get_stored` returns it."""
-        self._kept[name] = x.detach()
+        self._stored[name] = x.detach()
 
     def get_stored(self, name: str) -> Tensor:
         """Return the tensor that `store` stored under a name earlier in this step.
@@ -155,14 +161,14 @@ class Play:
         Raises:
             KeyError: no tensor has this name.
         """
-        if name not in self._kept:
-            kept = sorted(self._kept)
+        if name not in self._stored:
+            kept = sorted(self._stored)
             raise KeyError(f"no tensor was stored as {name!r} before the update of {self.player!r}; tensors: {kept}")
-        return self._kept[name]
+        return self._stored[name]
 
     def has_stored(self, name: str) -> bool:
         """Return whether a tensor was stored under a name earlier in this step."""
-        return name in self._kept
+        return name in self._stored
 
     def record(self, **values: Tensor | float) -> None:
         """Record values of this update for monitors and logs. Tensors stay on their device, so that the CPU need not

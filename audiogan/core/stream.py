@@ -57,7 +57,7 @@ class Stream:
         self.pin_memory = False
         self._orders: dict[int, np.ndarray] = {}
         self._pool: ThreadPoolExecutor | None = None
-        self._ahead: tuple[Any, Future[list[Batch]]] | None = None
+        self._prefetched: tuple[Any, Future[list[Batch]]] | None = None
 
     def next(self, micro_batch_indices: Iterable[int] = (0,), micro_batch_count: int = 1) -> list[Batch]:
         """Return micro-batches of the next batch, and advance the position by one batch.
@@ -67,15 +67,15 @@ class Stream:
             micro_batch_count: number of micro-batches in a batch. Each has ``batch_size`` examples.
         """
         key = (self.position, tuple(micro_batch_indices), micro_batch_count)
-        if self._ahead is not None and self._ahead[0] == key:
-            batches = self._ahead[1].result()
+        if self._prefetched is not None and self._prefetched[0] == key:
+            batches = self._prefetched[1].result()
         else:
             batches = self._read(*key)
         self.position += 1
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix="stream")
         key = (self.position, key[1], micro_batch_count)
-        self._ahead = (key, self._pool.submit(self._read, *key))
+        self._prefetched = (key, self._pool.submit(self._read, *key))
         return batches
 
     def _read(self, position: int, micro_batch_indices: tuple[int, ...], micro_batch_count: int) -> list[Batch]:
@@ -88,14 +88,14 @@ class Stream:
             batches.append({k: v.pin_memory() for k, v in batch.items()} if self.pin_memory else batch)
         return batches
 
-    def _indices(self, places: np.ndarray) -> np.ndarray:
+    def _indices(self, positions: np.ndarray) -> np.ndarray:
         """Return the dataset indices for positions in the endless sequence of epochs."""
         n = len(self.dataset)
         if not self.shuffle:
-            return places % n
-        return np.array([self._order(int(p) // n)[int(p) % n] for p in places])
+            return positions % n
+        return np.array([self._epoch_order(int(p) // n)[int(p) % n] for p in positions])
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def _epoch_order(self, epoch: int) -> np.ndarray:
         order = self._orders.get(epoch)
         if order is None:
             order = np.random.default_rng([self.seed, 0, epoch]).permutation(len(self.dataset))
@@ -110,4 +110,4 @@ class Stream:
         """Continue from a saved position. If the length of the dataset has changed, the order of examples changes as
         well."""
         self.position = check_count(state["position"], "the position of a stream")
-        self._ahead = None
+        self._prefetched = None

@@ -14,7 +14,7 @@ from audiogan.core.checking import (
     CheckpointError,
     check_count,
     check_duration,
-    check_optimizer,
+    check_optimizer_state,
     check_weights,
     describe_differences,
 )
@@ -164,7 +164,9 @@ class Trainer:
         self.engine = engine or Engine()
         self.steps, self.minutes, self.seed, self.clock = steps, minutes, seed, clock
         self._check()
-        self._judges = [c for c in self.callbacks.values() if type(c).on_gradients is not Callback.on_gradients]
+        self._gradient_callbacks = [
+            c for c in self.callbacks.values() if type(c).on_gradients is not Callback.on_gradients
+        ]
         self.step = 0
         self.examples = 0
         self.real_examples = 0
@@ -187,10 +189,10 @@ class Trainer:
     def _check(self) -> None:
         names = [p.name for p in self.players]
         if len(set(names)) < len(names):
-            raise ValueError(f"two players share a name: {names}; give each its own")
-        if self.game.single_process and self.engine.world > 1:
+            raise ValueError(f"two players have the same name: {', '.join(names)}; give each its own name")
+        if self.game.single_process and self.engine.world_size > 1:
             raise ValueError(
-                f"{type(self.game).__name__} must run in one process, not {self.engine.world}: "
+                f"{type(self.game).__name__} must run in one process, not {self.engine.world_size}: "
                 f"{self.game.single_process}; start it without torchrun"
             )
         for p in self.players:
@@ -213,8 +215,8 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """Fraction of the budget that is used up, 0 to 1. If both steps and minutes are limited, the larger
-        fraction."""
+        """Fraction of the budget that is used up, 0 to 1. If both steps and minutes are limited, it is the
+        larger of the two fractions."""
         shares = [0.0]
         if self.steps is not None:
             shares.append(self.step / max(self.steps, 1))
@@ -300,8 +302,8 @@ class Trainer:
                 terms.append({name: term.detach() for name, term in losses.items()})
             norm = engine.average_and_clip_gradients(player.name, optimizer, params, player.clip)
             examples = engine.micro_batch_count * sum(self.streams[name].batch_size for name in player.streams)
-            notes = _joined([p.recorded_values for p in contexts])
-            move = Move(player, self.step, repeat, _mean(terms), norm, notes, examples)
+            recorded = _concatenate_values([p.recorded_values for p in contexts])
+            move = Move(player, self.step, repeat, _mean_terms(terms), norm, recorded, examples)
             move.applied = not self._refused(move)
             engine.step(player.name, optimizer, move.applied)
         if move.applied:
@@ -311,9 +313,9 @@ class Trainer:
 
     def _refused(self, move: Move) -> bool:
         """Return whether a callback of any process refuses the optimizer step."""
-        if not self._judges:
+        if not self._gradient_callbacks:
             return False
-        answers = [judge.on_gradients(self, move) for judge in self._judges]  # Every callback must be called.
+        answers = [callback.on_gradients(self, move) for callback in self._gradient_callbacks]  # Call all of them.
         return self.engine.any_process(any(answer is False for answer in answers))
 
     def state_dict(self) -> dict[str, Any]:
@@ -363,7 +365,7 @@ class Trainer:
             optimizer.load_state_dict(state["optimizers"][player.name])
             for group, options in zip(optimizer.param_groups, configured, strict=True):
                 group.update(options)
-            missing.append(check_optimizer(player, optimizer, step))
+            missing.append(check_optimizer_state(player, optimizer, step))
         for kind, parts in (("stream", self.streams), ("callback", self.callbacks)):
             saved = state[f"{kind}s"]
             for name, part in parts.items():
@@ -380,9 +382,11 @@ class Trainer:
         return [line for line in missing if line]
 
 
-def _mean(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+def _mean_terms(terms: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return terms[0] if len(terms) == 1 else {k: torch.stack([t[k] for t in terms]).mean(0) for k in terms[0]}
 
 
-def _joined(notes: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return notes[0] if len(notes) == 1 else {k: torch.cat([n[k].reshape(-1) for n in notes]) for k in notes[0]}
+def _concatenate_values(recorded: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    if len(recorded) == 1:
+        return recorded[0]
+    return {name: torch.cat([values[name].reshape(-1) for values in recorded]) for name in recorded[0]}

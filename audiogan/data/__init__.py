@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from audiogan.data.sounds.folder import open_audio_folder
     from audiogan.data.sounds.sources import open_sounds
     from audiogan.data.sounds.speech import open_speech
+    from audiogan.data.sounds.transcripts import open_transcribed
     from audiogan.data.table import Table
     from audiogan.data.toys.points import open_points
     from audiogan.data.toys.shapes import open_shapes
@@ -32,6 +33,7 @@ __all__ = [
     "open_sounds",
     "open_speech",
     "open_stacked_digits",
+    "open_transcribed",
 ]
 
 _MODULES = {
@@ -46,6 +48,7 @@ _MODULES = {
     "open_sounds": "sounds.sources",
     "open_speech": "sounds.speech",
     "open_stacked_digits": "images.stacked",
+    "open_transcribed": "sounds.transcripts",
 }
 
 

@@ -23,10 +23,11 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 
 log = logging.getLogger("audiogan.data")
-SEAL = "sealed.json"
-CHECKED = 1 << 24  # Size in bytes above which only some blocks of an unmodified file are checked.
+SEAL_FILE = "sealed.json"
+FULL_CHECK_LIMIT = 1 << 24  # Size in bytes above which only some blocks of an unmodified file are checked.
 BLOCK, BLOCKS = 1 << 18, 16  # Block size in bytes, and number of blocks checked in a large file.
-STALE = 7 * 24 * 3600  # Age in seconds after which an unfinished build of another machine is removed as abandoned.
+# Age in seconds after which an unfinished build of another machine is removed as abandoned.
+STALE_SECONDS = 7 * 24 * 3600
 
 
 def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> Path:
@@ -48,19 +49,21 @@ def open_or_build(cache_dir: Path, key: str, build: Callable[[Path], None]) -> P
         log.warning("the cache %s is damaged: building it again", final)
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
-        _sweep(cache_dir)
+        _remove_abandoned_builds(cache_dir)
         temporary = cache_dir / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
         temporary.mkdir()
         try:
             build(temporary)
             _seal(temporary)
-            _place(temporary, final)
+            _move_into_place(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        _forget_older(cache_dir, final)
+        _remove_outdated(cache_dir, final)
     except OSError as e:
         why = e.strerror or str(e)
-        raise UserError(f"cannot write the cache in {cache_dir} ({why}): make room there or set AUDIOGAN_CACHE") from e
+        raise UserError(
+            f"cannot write the cache in {cache_dir} ({why}): free disk space there or set AUDIOGAN_CACHE"
+        ) from e
     return final
 
 
@@ -71,7 +74,7 @@ def is_intact(folder: Path) -> bool:
     with the stored values. All other files are read completely.
     """
     try:
-        seal = json.loads((folder / SEAL).read_text())
+        seal = json.loads((folder / SEAL_FILE).read_text())
         return bool(seal) and all(_unchanged(folder / name, *was) for name, was in seal.items())
     except (OSError, ValueError, AttributeError, TypeError):
         return False
@@ -81,7 +84,7 @@ def _unchanged(path: Path, size: int, whole: int, sample: int, mtime_ns: int) ->
     info = path.stat()
     if info.st_size != size:
         return False
-    if size > CHECKED and info.st_mtime_ns == mtime_ns:
+    if size > FULL_CHECK_LIMIT and info.st_mtime_ns == mtime_ns:
         return _checksum(path, _blocks(size)) == sample
     return _checksum(path, range(0, size, BLOCK)) == whole
 
@@ -107,15 +110,15 @@ def _seal(folder: Path) -> None:
             os.fsync(f.fileno())
         info = path.stat()
         whole = _checksum(path, range(0, info.st_size, BLOCK))
-        sample = _checksum(path, _blocks(info.st_size)) if info.st_size > CHECKED else whole
+        sample = _checksum(path, _blocks(info.st_size)) if info.st_size > FULL_CHECK_LIMIT else whole
         seal[path.name] = [info.st_size, whole, sample, info.st_mtime_ns]
-    with open(folder / SEAL, "w") as f:
+    with open(folder / SEAL_FILE, "w") as f:
         json.dump(seal, f)
         f.flush()
         os.fsync(f.fileno())
 
 
-def _place(temporary: Path, final: Path) -> None:
+def _move_into_place(temporary: Path, final: Path) -> None:
     for _ in range(10):
         with contextlib.suppress(OSError):
             os.rename(temporary, final)  # Renaming fails if a folder `final` exists.
@@ -129,12 +132,16 @@ def _place(temporary: Path, final: Path) -> None:
     os.rename(temporary, final)
 
 
-def _sweep(cache_dir: Path) -> None:
-    """Remove temporary folders of processes that no longer run."""
+def _remove_abandoned_builds(cache_dir: Path) -> None:
+    """Remove the temporary folders of builds whose process no longer runs."""
     for path in cache_dir.glob(".tmp-*"):
         host, pid, _ = path.name[len(".tmp-") :].rsplit("-", 2)
         try:
-            dead = not _alive(int(pid)) if host == socket.gethostname() else time.time() - path.stat().st_mtime > STALE
+            dead = (
+                not _alive(int(pid))
+                if host == socket.gethostname()
+                else time.time() - path.stat().st_mtime > STALE_SECONDS
+            )
         except (OSError, ValueError):
             continue
         if dead:
@@ -151,7 +158,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _forget_older(cache_dir: Path, final: Path) -> None:
+def _remove_outdated(cache_dir: Path, final: Path) -> None:
     group = final.name.rpartition("-")[0]
     for path in cache_dir.glob(f"{group}-*"):
         if path != final:

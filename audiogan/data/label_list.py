@@ -16,7 +16,7 @@ from audiogan.data.kinds import FOREIGN, IMAGES, READABLE
 from audiogan.errors import UserError
 from audiogan.utils.text import detect_encoding, printable
 
-LARGEST = 1 << 28  # Maximum size of a list in bytes.
+MAX_LIST_BYTES = 1 << 28  # Maximum size of a list in bytes.
 DELIMITERS = ",;\t|"
 _PATH_NAMES = """
     path file filename name filepath fname slicefilename relativepath relpath wav wavfile wavpath wavname wavfilename
@@ -56,8 +56,8 @@ def read_text(path: Path, error_prefix: str) -> tuple[str, bytes, list[str]]:
         UserError: the file cannot be read, or is not a text file.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise UserError(f"{error_prefix}: larger than {LARGEST >> 20} MB; choose a list of labels")
+        if path.stat().st_size > MAX_LIST_BYTES:
+            raise UserError(f"{error_prefix}: larger than {MAX_LIST_BYTES >> 20} MB; choose a list of labels")
         data = path.read_bytes()
     except OSError as e:
         raise UserError(f"{error_prefix}: {e.strerror or e}") from e
@@ -175,7 +175,7 @@ def _stem(rel: str) -> str:
     return stem if suffix.lower() in READABLE or suffix.lower() in FOREIGN or suffix.lower() in IMAGES else rel
 
 
-WAYS: dict[str, Callable[[str], str]] = {
+NORMALISATIONS: dict[str, Callable[[str], str]] = {
     "by name, ignoring Unicode form": _composed,
     "by name, ignoring case": _folded,
     "by name, ignoring the extension": lambda rel: _stem(_composed(rel)),
@@ -189,9 +189,9 @@ class Matches:
     """Result of matching the rows of a list of labels to files.
 
     Attributes:
-        labels: label of each matched file, by path relative to the root.
+        labels: path of each matched file relative to the root -> its label.
         missing: rows without a file, each with the reason.
-        ways: number of inexactly matched files for each way in `WAYS`.
+        ways: number of inexactly matched files for each key of `NORMALISATIONS`.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
@@ -215,8 +215,8 @@ def match_rows(
 
     Args:
         rows: rows of the list.
-        files: real path of each file by its path relative to the root.
-        suffixes: extensions of the files that an inexact name may match.
+        files: path of each file relative to the root -> its real path.
+        suffixes: extensions of the files that a name may match inexactly.
         root: data folder.
         list_folder: folder of the list.
         error_prefix: beginning of error messages, such as ``data.labels=list.csv``.
@@ -249,7 +249,7 @@ def _match_unclear(
 ) -> None:
     """Add the labels of rows with names that match a file only inexactly."""
     indices: list[tuple[str, dict[str, set[str]], dict[str, set[str]]]] = []
-    for way, key in WAYS.items():
+    for way, key in NORMALISATIONS.items():
         whole, last = defaultdict(set), defaultdict(set)
         for rel, place in files.items():
             whole[key(rel)].add(place)
@@ -297,7 +297,7 @@ def _find(
         indices: for each normalisation, the files by normalised path and by normalised file name.
     """
     for way, whole, last in indices:
-        key = WAYS[way]
+        key = NORMALISATIONS[way]
         for start in range(min(common, len(parts) - 1) + 1):
             if places := whole.get(key("/".join(parts[start:]))):
                 return places, way if start == 0 else "in another folder"

@@ -32,7 +32,7 @@ class LabelRule:
         path: path of the CSV list.
         rows: rows of the CSV list.
         remarks: remarks on reading the list.
-        suffixes: extensions of the files that an inexact name in the list may match.
+        suffixes: extensions of the files that a name in the list may match inexactly.
     """
 
     mode: str
@@ -54,7 +54,7 @@ class LabelRule:
             labels: ``auto``, ``folders``, ``none``, or the path of a CSV list.
             root: data folder.
             follow_links: use links that lead out of the data folder.
-            suffixes: extensions of the files that an inexact name in the list may match.
+            suffixes: extensions of the files that a name in the list may match inexactly.
         """
         labels = NONE if labels is None else str(labels)
         if labels in (AUTO, FOLDERS, NONE):

@@ -56,7 +56,7 @@ def read_manifest(table: Table, name: str) -> NDArray[np.float32] | None:
     return found if np.isfinite(found[table.rows]).any() else None
 
 
-class WithListed(Values):
+class WithManifestValues(Values):
     """Column with the values of another column, followed by values from a manifest.
 
     Args:

@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from audiogan.data.cache import open_or_build
 from audiogan.data.columns import Rows, Values
-from audiogan.data.manifest import WithListed, read_manifest
+from audiogan.data.manifest import WithManifestValues, read_manifest
 from audiogan.data.scan import hash_texts
 from audiogan.data.sounds.knobs import LISTED_KNOBS, check_knob_names, chunk_size, chunk_slices, measure_knobs
-from audiogan.data.sounds.pitch import AT_A_TIME, measure_pitch
+from audiogan.data.sounds.pitch import CHUNK_SOUNDS, measure_pitch
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 
@@ -125,7 +125,7 @@ class KnobValues:
         listed = {name: read_manifest(table, name) for name in self.names if name in LISTED_KNOBS}
         measured = self._measured(table, [name for name in self.names if name not in listed])
         found = {name: values for name, values in listed.items() if values is not None}
-        return WithListed(measured, np.stack([*found.values()], axis=1), tuple(found)) if found else measured
+        return WithManifestValues(measured, np.stack([*found.values()], axis=1), tuple(found)) if found else measured
 
     def _measured(self, table: Table, wanted: Sequence[str]) -> Measured | None:
         if not wanted:
@@ -173,4 +173,4 @@ class PitchTrack:
             raise UserError(f"pitch is measured on sounds, but this is other data: {table.source}")
         rate, frames = modality.sample_rate, 1 + -(-table.shape[-1] // hop)
         key, function = repr((hop, rate)), lambda waves: measure_pitch(waves, rate, hop)[:, :frames]
-        return Measured(table, function, (frames,), AT_A_TIME, "pitch", key, progress=self.progress)
+        return Measured(table, function, (frames,), CHUNK_SOUNDS, "pitch", key, progress=self.progress)

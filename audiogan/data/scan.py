@@ -19,7 +19,7 @@ from tqdm import tqdm
 from audiogan.data.cache import open_or_build
 from audiogan.data.kinds import is_archive
 from audiogan.data.labels import LabelRule
-from audiogan.data.verdicts import TABLE, TEXT
+from audiogan.data.verdicts import CSV_OPTIONS, TABLE
 from audiogan.data.walk import Entry
 from audiogan.errors import UserError
 from audiogan.utils.text import printable
@@ -95,7 +95,7 @@ class Ledger:
         self._first: dict[bytes, str] = {}
 
     def __enter__(self) -> Ledger:
-        self._table = open(self.folder / TABLE, "w", **TEXT)
+        self._table = open(self.folder / TABLE, "w", **CSV_OPTIONS)
         self._rows = csv.writer(self._table)
         self._rows.writerow(self.columns)
         return self

@@ -26,7 +26,7 @@ def choose_held_out(
     """
     rng = np.random.default_rng(seed)
     if groups is not None:
-        units = groups if recordings is None else _joined(groups, recordings)
+        units = groups if recordings is None else _connected_components(groups, recordings)
         return _by_groups(units, strata, fraction, rng)
     units = np.arange(len(rows)) if recordings is None else recordings
     _, first, unit, counts = np.unique(units, return_index=True, return_inverse=True, return_counts=True)
@@ -37,18 +37,18 @@ def choose_held_out(
         chosen = order[: round(fraction * len(order))]
         held[chosen] = counts[chosen]
     distinct = len(np.unique(rows)) == len(rows)
-    if distinct and counts.max(initial=0) > 1 and not _about(int(held.sum()), fraction * len(rows), len(rows)):
+    if distinct and counts.max(initial=0) > 1 and not _is_close(int(held.sum()), fraction * len(rows), len(rows)):
         for order in orders:
-            held[order] = _shares(counts[order], fraction)
+            held[order] = _held_out_counts(counts[order], fraction)
     order = np.lexsort((rows, unit))
     # Position of each example, counted from the end of its recording. The last example has position 1.
     left = np.repeat(np.cumsum(counts), counts) - np.arange(len(rows))
     out = np.zeros(len(rows), bool)
     out[order] = left <= held[unit[order]]
-    return out, "" if recordings is None else _note(held, counts, fraction)
+    return out, "" if recordings is None else _describe_split(held, counts, fraction)
 
 
-def _joined(groups: Ints, recordings: Ints) -> Ints:
+def _connected_components(groups: Ints, recordings: Ints) -> Ints:
     """Return a component ID for each example. Examples that share a group or a recording have the same ID."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -78,12 +78,12 @@ def _by_groups(groups: Ints, strata: Ints, fraction: float, rng: np.random.Gener
     return held[group], f"no group is small enough to hold out {fraction:g} of the examples" if none else ""
 
 
-def _about(held: int, wanted: float, total: int) -> bool:
+def _is_close(held: int, wanted: float, total: int) -> bool:
     """Return ``True`` if the number of held-out examples is close to the requested number."""
     return abs(held - wanted) <= max(0.5, min(wanted, total - wanted) / 2)
 
 
-def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
+def _held_out_counts(counts: np.ndarray, fraction: float) -> np.ndarray:
     """Return the number of examples to hold out from each recording of a class.
 
     Args:
@@ -104,7 +104,7 @@ def _shares(counts: np.ndarray, fraction: float) -> np.ndarray:
     return held
 
 
-def _note(held: np.ndarray, counts: np.ndarray, fraction: float) -> str:
+def _describe_split(held: np.ndarray, counts: np.ndarray, fraction: float) -> str:
     """Return a remark if recordings were cut or if no clips are held out, otherwise an empty string."""
     cut = (held > 0) & (held < counts)
     if cut.any():

@@ -19,7 +19,7 @@ from audiogan.files import atomic_write
 from audiogan.utils.text import escape_cell, printable
 
 TABLE = "files.csv"
-TEXT: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+CSV_OPTIONS: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 REASONS = {
     "usable": "used for training",
     "silent": "range below -60 dBFS",
@@ -37,12 +37,12 @@ REASONS = {
 FLAGS = {
     "clipped": "used; 4 or more equal samples in a row at full scale",
     "truncated": "used as far as it can be decoded; cut off or damaged",
-    "unfinished": "used to the end of the file; no length in the header, as of a recording that was interrupted",
+    "unfinished": "used to the end of the file; no length in the header, as after an interrupted recording",
     "rescaled": "used; float samples in units of integers, scaled to full scale 1",
     "out of phase": "used; the channels cancel out when mixed, so the loudest is used alone",
     "offset": "used; a constant offset was removed",
 }
-MOST_NAMES, LONGEST_NAME = 30, 60
+MAX_NAMES, MAX_NAME_LENGTH = 30, 60
 """Limits of the summary in the terminal: number of class names, and number of characters of a class name."""
 
 
@@ -95,7 +95,7 @@ class Scan:
 
     def rows(self) -> Iterator[dict[str, str]]:
         """Yield the row of each file in scan order, as a dict with the columns of the CSV that `write_csv` writes."""
-        with open(self.folder / TABLE, **TEXT) as f:
+        with open(self.folder / TABLE, **CSV_OPTIONS) as f:
             yield from csv.DictReader(f)
 
     @property
@@ -135,7 +135,7 @@ class Scan:
         return [*self.notes, *layout_hints(self.root, self.naming, self.labels, paths), *self._about(rows)]
 
     def _about(self, rows: Sequence[dict[str, str]]) -> list[str]:
-        """Return hints if most usable sounds are mono although stereo is set, or have a lower sample rate than set."""
+        """Return hints if most usable sounds are mono or have a low sample rate, but the settings ask for more."""
         mono = sum(row["channels"] == "1" for row in rows)
         low = sum(int(row["sample_rate"]) < self.settings.sample_rate for row in rows)
         said = []
@@ -154,8 +154,8 @@ class Scan:
         try:
             with (
                 atomic_write(path) as temporary,
-                open(self.folder / TABLE, **TEXT) as table,
-                open(temporary, "w", **TEXT) as copy,
+                open(self.folder / TABLE, **CSV_OPTIONS) as table,
+                open(temporary, "w", **CSV_OPTIONS) as copy,
             ):
                 csv.writer(copy).writerows(map(_cell, row) for row in csv.reader(table))
         except OSError as e:
@@ -168,9 +168,9 @@ def _cell(text: str) -> object:
 
 def format_class_counts(labels: Sequence[str], counts: Sequence[int]) -> str:
     """Return the class counts as ``name count, name count, ...``. Long names and long lists are truncated."""
-    names = (name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in labels)
-    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:MOST_NAMES]
-    return ", ".join([*parts, *([f"and {len(labels) - MOST_NAMES:,} more"] if len(labels) > MOST_NAMES else [])])
+    names = (name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…" for name in labels)
+    parts = [f"{name} {count:,}" for name, count in zip(names, counts, strict=False)][:MAX_NAMES]
+    return ", ".join([*parts, *([f"and {len(labels) - MAX_NAMES:,} more"] if len(labels) > MAX_NAMES else [])])
 
 
 def require_usable_files(scan: Scan) -> None:

@@ -41,7 +41,7 @@ def check_comparable(generator: Generator, baseline: Generator, data: str | None
         return
     ours, theirs = _data_settings(generator), _data_settings(baseline)
     for name in dict.fromkeys([*ours, *theirs]):
-        advice = "give a run that was trained on the same data, or real data that neither has seen with --data FOLDER"
+        advice = "give a run that was trained on the same data, or give other real data with --data FOLDER"
         refuse(f"data.{name} is", ours.get(name), theirs.get(name), advice)
 
 

@@ -1,4 +1,4 @@
-"""Evaluation of a critic: accuracy of linear classifiers on its features, and of its own class predictions."""
+"""Evaluation of a critic: accuracy of linear classifiers on its features, and accuracy of its class predictions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def check_transfer(generator: Generator, data_sets: DataSets) -> None:
 def measure_critic_accuracy(
     generator: Generator, data_sets: DataSets, seed: int, transfer: bool, echo: Callable[[str], None]
 ) -> Report:
-    """Measure the accuracy of linear classifiers on the critic's features, and of its own class predictions, if any."""
+    """Measure the accuracy of linear classifiers on the critic's features, and that of the critic's class predictions,
+    if any."""
     game, report = generator.game, Report({}, {}, {}, {})
     if transfer:
         from audiogan.metrics.transfer import SmallPictures, evaluate_transfer
@@ -60,7 +61,7 @@ def _features(name: str, game: Any) -> Any:
 
 
 def _untrained(generator: Generator) -> Any:
-    """Return the run's game with new weights. Only the representation keeps its state."""
+    """Return the run's game with untrained weights. Only the representation keeps its state."""
     cfg = OmegaConf.create(generator.config)
     with torch.random.fork_rng(devices=[]), trust_modules(generator.trust):
         torch.manual_seed(0)

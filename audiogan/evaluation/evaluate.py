@@ -45,7 +45,7 @@ from audiogan.utils.text import printable
 MAX_GAIN_EXAMPLES = 10_000
 """Largest number of real examples, and of generated examples, on which `augmentation_gain` trains classifiers."""
 
-STORED = "evaluation.json"
+REPORT_FILE = "evaluation.json"
 """File name of the report in the run folder."""
 
 Echo = Callable[[str], None]
@@ -78,7 +78,7 @@ def evaluate_run(
         run: run folder, checkpoint or model. ``None``: the newest run.
         data: folder or file with real data; labels are not required. Default: the held-out data of the run. A model
             file contains no data, so it requires ``data``, which is split into training and held-out data.
-        count: largest number of samples. The number of real examples is a further limit.
+        count: largest number of samples. There are never more samples than real examples.
         seed: seed for the samples and for the choice of examples.
         classifier: if the training data has labels, also compute metrics on features of a classifier, see
             `train_classifier`. It is trained once, in about a minute, and cached.
@@ -89,8 +89,8 @@ def evaluate_run(
         sheet: PNG file to write, with samples next to real examples, see `side_by_side`.
         best_worst: PNG file to write, with the eight best and the eight worst outputs, see `draw_best_and_worst`. It
             requires a model that was trained on pairs.
-        rank_by: name of the full-reference metric that ranks these outputs, such as ``ssim``. ``None``: the first one
-            of `DEFAULT_METRICS` that the kind of signal has.
+        rank_by: name of the full-reference metric that ranks the outputs for ``best_worst``, such as ``ssim``.
+            ``None``: the first one of `DEFAULT_METRICS` that exists for the kind of signal.
         baseline: run folder, checkpoint or model to evaluate on the same data, such as the same network trained without
             a critic. Its values are in the report under ``baseline``.
         speech: also measure the quality and intelligibility of speech, for models that were trained on pairs of sounds.
@@ -125,9 +125,9 @@ def evaluate_run(
         raise UserError(f"-n {count}: expected at least one {noun}")
     folder = generator.checkpoint.parent.parent
     stored = (folder / "config.yaml").is_file()
-    closed = unwritable_reason(folder / STORED) if stored else ""
+    closed = unwritable_reason(folder / REPORT_FILE) if stored else ""
     if closed:
-        echo(f"{folder / STORED}: cannot be written: {closed}")
+        echo(f"{folder / REPORT_FILE}: cannot be written: {closed}")
     try:
         with trust_modules(generator.trust):
             sets = open_evaluation_data(generator, data)
@@ -159,7 +159,7 @@ def evaluate_run(
         if sheet is not None:
             _draw(sheet, generator, sets.real, seed)
         if gain:
-            report = report.merged(_gain(generator, sets, seed, echo))
+            report = report.merged(_measure_gain(generator, sets, seed, echo))
         if transfer or hasattr(generator.game, "classify"):
             report = report.merged(measure_critic_accuracy(generator, sets, seed, transfer, echo))
     except UserError:
@@ -185,19 +185,19 @@ def _measure(
 ) -> tuple[Report, dict[str, Translated]]:
     """Return the report of a model, and its outputs by the name of the generator if it translates sources."""
     if not generator.game.required_inputs:
-        return _sampled(generator, sets, embeddings, count, seed, classifier, echo), {}
+        return _measure_samples(generator, sets, embeddings, count, seed, classifier, echo), {}
     report, several, outputs = Report({}, {}, {}, {}), len(generator.routes) > 1, {}
     _check_enough(generator, sets.real, count)
     for route, words in generator.routes.descriptions.items():
         made = outputs[route] = translate(generator, sets.real, route, min(count, MAX_EXAMPLES), seed)
         noun = generator.modality.noun
         echo(f"{generator.name} (step {generator.step:,}){f', {words}' * bool(words)}: {len(made.outputs)} {noun}s")
-        part = _translated(generator, sets, embeddings, route, made, seed, classifier, echo, speech)
+        part = _measure_translations(generator, sets, embeddings, route, made, seed, classifier, echo, speech)
         report = report.merged(part.with_prefix(route) if several else part)
     return report, outputs
 
 
-def _sampled(
+def _measure_samples(
     generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
 ) -> Report:
     """Measure samples of random inputs against real examples."""
@@ -209,15 +209,17 @@ def _sampled(
     report = Report({}, {}, {}, {})
     for embedding in embeddings:
         report = report.merged(evaluate(fakes, reals, train=seen, embedding=embedding, seed=seed))
-    report = report.merged(measure_samples(fakes, reals, generator)).merged(_spacing(generator, fakes, reals, seen))
+    report = report.merged(measure_samples(fakes, reals, generator)).merged(
+        _measure_spacing(generator, fakes, reals, seen)
+    )
     if classifier and sets.train is not None and CHANNEL_LABELS in sets.train.columns:
-        report = report.merged(_stacked_modes(generator, sets.train, count, seed, echo))
+        report = report.merged(_measure_stacked_modes(generator, sets.train, count, seed, echo))
     if classifier and sets.train is not None and len(np.unique(sets.train.targets)) > 1:
-        report = report.merged(_by_classifier(sets.train, fakes, names, reals, truth, seed, echo))
+        report = report.merged(_measure_with_classifier(sets.train, fakes, names, reals, truth, seed, echo))
     return report
 
 
-def _translated(
+def _measure_translations(
     generator: Generator,
     sets: DataSets,
     embeddings: list[Any],
@@ -238,14 +240,14 @@ def _translated(
         report = report.merged(measure_distribution(made, generator, embedding, seen, seed))
     report = report.merged(measure_reference_metrics(made, generator, speech=speech))
     report = report.merged(measure_source_preservation(made, generator, route, seed)).merged(
-        _appearance(made, generator)
+        _measure_appearance(made, generator)
     )
     if classifier and train is not None and generator.routes[route].target is not None:
-        report = report.merged(_target_share(generator, train, route, made, echo))
+        report = report.merged(_measure_target_share(generator, train, route, made, echo))
     return report
 
 
-def _appearance(made: Translated, generator: Generator) -> Report:
+def _measure_appearance(made: Translated, generator: Generator) -> Report:
     """Measure the appearance of outputs, of targets (the floor) and of unchanged sources."""
     report = measure_samples(made.outputs, made.targets, generator)
     nothing = {} if made.sources is None else measure_samples(made.sources, made.targets, generator).values
@@ -255,22 +257,22 @@ def _appearance(made: Translated, generator: Generator) -> Report:
 def _check_enough(generator: Generator, real: Table, count: int) -> None:
     """Raise `UserError` unless there are enough sources and targets for each direction."""
     if count < MIN_SAMPLES:
-        raise UserError(f"-n {count}: the measures need at least {MIN_SAMPLES} examples")
+        raise UserError(f"-n {count}: the metrics need at least {MIN_SAMPLES} examples")
     for route, words in generator.routes.descriptions.items():
         for role, places in zip(
             ("sources", "targets"), generator.game.source_and_target_rows(real, route), strict=True
         ):
             if len(places) < MIN_SAMPLES:
                 direction = f" for {words}" if words else ""
-                need = f"the measures need at least {MIN_SAMPLES}"
+                need = f"the metrics need at least {MIN_SAMPLES}"
                 raise UserError(
                     f"{generator.name}: {len(places)} held-out {role}{direction}; {need}: "
                     "give real data with --data FOLDER, or train with more data or a larger data.holdout"
                 )
 
 
-def _target_share(generator: Generator, train: Table, route: str, made: Translated, echo: Echo) -> Report:
-    """Measure the share of outputs that a classifier of the domains assigns to the target domain."""
+def _measure_target_share(generator: Generator, train: Table, route: str, made: Translated, echo: Echo) -> Report:
+    """Measure the fraction of outputs that a classifier of the domains assigns to the target domain."""
     from audiogan.metrics.classifier import train_classifier
 
     echo(f"classifier of {len(train.labels)} domains (trained once, then cached)")
@@ -287,7 +289,7 @@ def _target_share(generator: Generator, train: Table, route: str, made: Translat
 def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[str]]:
     """Return samples and their labels. The class proportions are exactly those of the training data.
 
-    With randomly drawn classes, distances would vary by a third more.
+    With randomly drawn classes, distances would vary by a third more from seed to seed.
     """
     shares = {name: each.proportional_values(n) for name, each in generator.inputs.items()}
     recipes = []
@@ -297,7 +299,7 @@ def _samples(generator: Generator, n: int, seed: int) -> tuple[np.ndarray, list[
     return generator.render(recipes), [recipe.label for recipe in recipes]
 
 
-def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, echo: Echo) -> Report:
+def _measure_stacked_modes(generator: Generator, train: Table, count: int, seed: int, echo: Echo) -> Report:
     """Count the modes of stacked digits.
 
     Counting needs more samples than other metrics: 25,600, if ``count`` is 1000 or more.
@@ -318,7 +320,7 @@ def _stacked_modes(generator: Generator, train: Table, count: int, seed: int, ec
     return Report(values, floor, {f"modes/{name}": "higher", f"kl/{name}": "lower"}, {})
 
 
-def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
+def _measure_spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: np.ndarray | None) -> Report:
     """Measure distances to nearest neighbours, for sounds."""
     if generator.modality.image_settings_name(generator.shape) is None:
         return Report({}, {}, {}, {})
@@ -328,7 +330,7 @@ def _spacing(generator: Generator, fakes: np.ndarray, reals: np.ndarray, seen: n
     return evaluate_spacing(fakes, reals, seen, embedding)
 
 
-def _by_classifier(
+def _measure_with_classifier(
     train: Table,
     fakes: np.ndarray,
     names: list[str],
@@ -358,7 +360,7 @@ def _check_gain(generator: Generator, sets: DataSets) -> None:
     class_indices(train, generator.labels)
 
 
-def _gain(generator: Generator, sets: DataSets, seed: int, echo: Echo) -> Report:
+def _measure_gain(generator: Generator, sets: DataSets, seed: int, echo: Echo) -> Report:
     from audiogan.metrics.convnet import stratified_sample
     from audiogan.metrics.gain import augmentation_gain
 
@@ -378,7 +380,7 @@ def _draw(sheet: str, generator: Generator, real: Table, seed: int) -> None:
 def _write(report: Report, run_dir: Path) -> None:
     from audiogan.run.report import write_report
 
-    with wrap_os_errors(f"{run_dir / STORED}: cannot be written"):
-        with atomic_write(run_dir / STORED) as temporary:
+    with wrap_os_errors(f"{run_dir / REPORT_FILE}: cannot be written"):
+        with atomic_write(run_dir / REPORT_FILE) as temporary:
             temporary.write_text(report.to_json())
         write_report(run_dir)

@@ -15,11 +15,11 @@ from audiogan.utils.text import printable
 
 PER_CLASS = 2
 """Number of real examples per class. The number of generated samples per class is the same."""
-UNLABELLED = 16
+UNLABELLED_EXAMPLES = 16
 """Number of real examples in a picture without classes. The number of generated samples is the same."""
 
 
-RANKED = 8
+RANKED_COUNT = 8
 """Number of best outputs in the picture of `draw_best_and_worst`. The number of worst outputs is the same."""
 DEFAULT_METRICS = ("ssim", "si_sdr", "l1")
 """Names of metrics for ranking outputs, in order of preference. The first one that the modality supports is the
@@ -48,7 +48,7 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
         names = np.array(data.labels)[data.targets[order]]
         groups = {label: order[names == label][:PER_CLASS] for label in generator.labels}
     else:
-        groups = {"": order[:UNLABELLED]}
+        groups = {"": order[:UNLABELLED_EXAMPLES]}
     shown: list[np.ndarray] = []
     titles: list[str] = []
     for label, rows in groups.items():
@@ -67,7 +67,7 @@ def _translations(path: str | os.PathLike[str], generator: Generator, data: Tabl
     columns: dict[str, list[np.ndarray]] = {}
     titles: list[str] = []
     for route, words in generator.routes.descriptions.items():
-        made = translate(generator, data, route, UNLABELLED // len(generator.routes), seed)
+        made = translate(generator, data, route, UNLABELLED_EXAMPLES // len(generator.routes), seed)
         for name, part in _columns(made).items():
             columns.setdefault(name, []).append(part)
         titles += [words or route] * len(made.outputs)
@@ -103,7 +103,7 @@ def check_ranking(generator: Generator, metric: str | None) -> str:
 
 
 def check_speech(generator: Generator) -> None:
-    """Raise `UserError` unless speech can be measured: the model has targets of its own, and they are sounds."""
+    """Raise `UserError` unless the model was trained on pairs of sounds, which the speech metrics need."""
     if not _paired(generator):
         raise UserError(f"--speech: the outputs of {generator.name} have no targets of their own; omit --speech")
     x = np.zeros((1, *generator.shape), np.float32)
@@ -120,9 +120,10 @@ def _paired(generator: Generator) -> bool:
 
 
 def draw_best_and_worst(
-    path: str | os.PathLike[str], generator: Generator, translated: Translated, metric: str, count: int = RANKED
+    path: str | os.PathLike[str], generator: Generator, translated: Translated, metric: str, count: int = RANKED_COUNT
 ) -> None:
-    """Write a PNG with the outputs that are nearest to their targets, and those that are farthest from them.
+    """Write a PNG with the outputs that are nearest to their targets, and the outputs that are farthest from their
+    targets.
 
     Each row shows a source, the output and the target. The best output comes first, the worst output last.
 

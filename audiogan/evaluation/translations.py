@@ -60,7 +60,7 @@ def translate(generator: Generator, table: Table, route: str, max_examples: int,
     shown = {
         name: inputs[name].to_display(x).numpy() for name, x in columns.items() if _displayable(kind, inputs[name])
     }
-    return Translated(outputs, table.signals(targets).numpy(), _as_outputs(generator, columns), paired, shown)
+    return Translated(outputs, table.signals(targets).numpy(), _sources_as_outputs(generator, columns), paired, shown)
 
 
 def _apply(generator: Generator, route: str, columns: Mapping[str, torch.Tensor], seed: int) -> NDArray[np.float32]:
@@ -72,15 +72,21 @@ def _apply(generator: Generator, route: str, columns: Mapping[str, torch.Tensor]
             for name, value in columns.items()
         }
         recipes.append(generator.recipe_from_values(game.draw(1, Seeded(seed + i), **mine), seed + i))
-    return generator.render(recipes, generator=route)
+    return _fit_length(generator.render(recipes, generator=route), generator.shape[-1])
+
+
+def _fit_length(signals: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Return signals ``[n, ..., T]`` with the last size ``length``: shortened, or extended by zeros."""
+    missing = length - signals.shape[-1]
+    return np.pad(signals[..., :length], [(0, 0)] * (signals.ndim - 1) + [(0, max(0, missing))])
 
 
 def _displayable(kind: Modality, given: Any) -> bool:
     return isinstance(given, Signal) and kind.same_kind(given.modality)
 
 
-def _as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
-    """Return the first source of the output's modality in the output's shape.
+def _sources_as_outputs(generator: Generator, columns: dict[str, torch.Tensor]) -> NDArray[np.float32] | None:
+    """Return the first source that has the modality of the output, in the shape of the output.
 
     Grey images are converted to colour. Images of another size are resized by bicubic interpolation.
     """
@@ -120,7 +126,7 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
 def measure_reference_metrics(translated: Translated, generator: Generator, *, speech: bool = False) -> Report:
     """Measure the error of each output against its own target, e.g. SSIM. The report is empty for unpaired data.
 
-    ``match@16`` is the share of outputs whose own target is the nearest of 16 targets, see
+    ``match@16`` is the fraction of outputs whose own target is the nearest of 16 targets, see
     `audiogan.modalities.references.target_match_rate`.
 
     Args:

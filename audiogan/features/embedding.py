@@ -13,12 +13,19 @@ from torch import Tensor
 __all__ = ["Embedding", "LogMel", "embed"]
 
 WINDOW_SECONDS = 0.032
-SILENCE = 1e-3  # A clip with a peak below -60 dBFS counts as silence and is not normalised.
-ONSET = 10 ** (-30 / 20)  # The onset is the first sample above this fraction of the peak.
+"""Length of the STFT window, in seconds."""
+SILENCE = 1e-3
+"""A clip with a peak below this (-60 dBFS) counts as silence and is not normalised."""
+ONSET = 10 ** (-30 / 20)
+"""The onset is the first sample above this fraction of the peak."""
 LEAD_SECONDS = 0.02
+"""A clip is shifted to begin at its onset if the onset is within this time, in seconds."""
 FMIN = 20.0
+"""Lower edge of the lowest mel band, in Hz."""
 FLOOR_DB = -50.0
+"""Default level that is mapped to 0, in dB relative to the loudest band and frame."""
 SEGMENTS = 8
+"""Default number of time segments."""
 
 
 class Embedding(Protocol):
@@ -46,9 +53,10 @@ class LogMel:
     """Training-free features of short sounds: mean levels of mel bands in time segments.
 
     Each feature is the mean power of a band in a segment, in dB relative to the loudest band and frame of the clip. It
-    is mapped linearly to 0 ... 1: 0 is ``floor_db`` or less, 1 is the peak. The length of segments grows geometrically
-    from one hop (8 ms), because the attack of a one-shot changes faster than its tail. Pooling keeps D = bands *
-    segments small enough for covariances of a few hundred sounds.
+    is mapped linearly to 0 ... 1: 0 is ``floor_db`` or less, 1 is the level of the loudest band and frame. The length
+    of segments grows geometrically from one hop (8 ms), because the attack of a one-shot changes faster than its tail.
+    With few segments, the number of features (bands * segments) is small enough to estimate covariances from a few
+    hundred sounds.
 
     The level of a clip has no effect, because the floor is relative to its peak. A clip that never exceeds -60 dBFS
     counts as silence. The default floor of -50 dB is based on the table below. It shows Fréchet distances between 392
@@ -102,7 +110,7 @@ class LogMel:
         if frames < segments:
             raise ValueError(f"{seconds} s at {sample_rate} Hz are {frames} frames, too few for {segments} segments")
         self.lead = round(LEAD_SECONDS * sample_rate)
-        self.edges = _edges(frames, segments)
+        self.edges = _segment_edges(frames, segments)
         self.floor_db = floor_db
         self.name = f"logmel{bands}x{segments}-{sample_rate / 1000:g}k-{self.length / sample_rate:g}s"
         if floor_db != FLOOR_DB:
@@ -158,7 +166,7 @@ class LogMel:
         return x.gather(2, index.expand(*x.shape[:2], -1)) / peak.clamp_min(SILENCE), peak
 
 
-def _edges(frames: int, segments: int) -> list[int]:
+def _segment_edges(frames: int, segments: int) -> list[int]:
     """Return increasing frame numbers from 0 to ``frames`` that bound the segments, spaced geometrically where
     possible.
     """

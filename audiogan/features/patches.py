@@ -16,7 +16,7 @@ SIZE = 8
 """Height and width of a patch in cells. A cell is an average of 1 x 1 or 2 x 2 pixels."""
 SCALES = (1, 2)
 """Side lengths of a cell in pixels. Patches of cells are computed for each side length."""
-LOWEST = 0.5
+MEAN_FACTOR = 0.5
 """Factor for the DCT coefficient of frequency 0, which is the mean of a patch. Every other coefficient is multiplied by
 its frequency in half periods per patch.
 """
@@ -60,9 +60,9 @@ class Patches:
         rng = np.random.default_rng(seed)
         # The positions are corners of the largest patches. Smaller patches have the same centres.
         self._corners = rng.integers(0, (height - largest + 1, width - largest + 1), (count, 2)).tolist()
-        transform = _dct(SIZE)
+        transform = _dct_matrix(SIZE)
         frequency = torch.arange(SIZE, dtype=torch.float64)
-        weight = torch.hypot(frequency[:, None], frequency[None]).clamp_min(LOWEST)
+        weight = torch.hypot(frequency[:, None], frequency[None]).clamp_min(MEAN_FACTOR)
         self._transform, self._weight = transform, weight / SIZE
         scales = "+".join(map(str, SCALES))
         self.name = f"patches{count}of{SIZE}x{SIZE}-scales{scales}-of-{channels}x{height}x{width}"
@@ -94,7 +94,7 @@ class Patches:
         return torch.cat(parts, 1).unflatten(0, (len(x), -1)).numpy()
 
 
-def _dct(size: int) -> Tensor:
+def _dct_matrix(size: int) -> Tensor:
     """Return the orthonormal DCT-II matrix ``[frequency, cell]``."""
     at = torch.arange(size, dtype=torch.float64)
     matrix = torch.cos(torch.pi * at[:, None] * (at[None] + 0.5) / size) * (2 / size) ** 0.5

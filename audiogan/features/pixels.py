@@ -31,7 +31,7 @@ class Pixels:
             raise ValueError(f"shape={list(shape)} must be [C, H, W] and max_side={max_side} at least 1")
         self.shape = tuple(int(n) for n in shape)
         channels, height, width = self.shape
-        self._down = _areas(height, min(max_side, height)), _areas(width, min(max_side, width))
+        self._down = _averaging_matrix(height, min(max_side, height)), _averaging_matrix(width, min(max_side, width))
         self.name = f"pixels{channels}x{min(max_side, height)}x{min(max_side, width)}-of-{height}x{width}"
 
     @torch.no_grad()
@@ -50,7 +50,7 @@ class Pixels:
         return (rows @ x.double() @ columns.T).flatten(1).numpy()
 
 
-def _areas(size: int, cells: int) -> Tensor:
+def _averaging_matrix(size: int, cells: int) -> Tensor:
     """Return a matrix ``[cells, size]`` that averages ``size`` pixels over equally wide cells."""
     edges = torch.linspace(0, size, cells + 1, dtype=torch.float64)
     pixel = torch.arange(size, dtype=torch.float64)

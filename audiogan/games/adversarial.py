@@ -117,7 +117,7 @@ class Adversarial(Generative):
         """
         signal = batch["x"]
         if player == "critic":
-            real = self.critic_view(self._real(signal), context).detach()
+            real = self.critic_view(self._prepare_real(signal), context).detach()
             if self.reuse_samples and context.has_stored("samples"):
                 inputs = {name: context.get_stored(f"samples.{name}") for name in self.inputs}
                 fake = context.get_stored("samples")
@@ -125,7 +125,7 @@ class Adversarial(Generative):
                 return self._critic_losses(real, fake, inputs, given, context)
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
             made = call_network(self.nets["generator"], inputs)
-            fake = self.critic_view(self._decoded(made), context).detach()
+            fake = self.critic_view(self._prepare_generated(made), context).detach()
             return self._critic_losses(real, fake, inputs, self.inputs_for_real_examples(batch, inputs), context)
         if "critic" in context.paused or not (self.adversarial_weight or self.feature_matching_weight):
             inputs = self.add_drawn_inputs(len(signal), batch_inputs, context)
@@ -143,19 +143,18 @@ class Adversarial(Generative):
         """Return all inputs, the generator's output, and this output as the critic receives it."""
         inputs = self.add_drawn_inputs(n, batch_inputs, context)
         made = call_network(self.nets["generator"], inputs)
-        return inputs, made, self.critic_view(self._decoded(made), context)
+        return inputs, made, self.critic_view(self._prepare_generated(made), context)
 
     def _adversarial_terms(
         self, fake: Tensor, inputs: Inputs, batch: Inputs, context: Play
     ) -> tuple[dict[str, Tensor], CriticOutput]:
         """Return the terms of the generator's loss that depend on the critic, and the critic's output for generated
         samples."""
-        out = self._judge(fake, inputs)
+        out = self._apply_critic(fake, inputs)
         if getattr(self.loss, "relativistic", False) or self.feature_matching_weight:
             with torch.no_grad():
-                real = self._judge(
-                    self.critic_view(self._real(batch["x"]), context), self.inputs_for_real_examples(batch, inputs)
-                )
+                real_view = self.critic_view(self._prepare_real(batch["x"]), context)
+                real = self._apply_critic(real_view, self.inputs_for_real_examples(batch, inputs))
         if getattr(self.loss, "relativistic", False):
             losses = {"loss": self.adversarial_weight * sum_over_critics(self.loss.generator, out, real)}
         else:
@@ -202,19 +201,19 @@ class Adversarial(Generative):
     ) -> dict[str, Tensor]:
         terms, of_real, of_fake = critic_terms(
             self.loss,
-            lambda x: self._judge(x, inputs_for_real_examples),
+            lambda x: self._apply_critic(x, inputs_for_real_examples),
             real,
             fake,
             self.penalties,
             context,
-            lambda x: self._judge(x, inputs),
+            lambda x: self._apply_critic(x, inputs),
         )
         context.record(real_logits=logits_per_sample(of_real), fake_logits=logits_per_sample(of_fake))
         auxiliary = self._auxiliary(inputs_for_real_examples, real=of_real) | self._auxiliary(inputs, fake=of_fake)
         first = {"loss": terms.pop("loss")}
         return add_terms(first | auxiliary, terms)
 
-    def _judge(self, x: Tensor, inputs: Inputs) -> CriticOutput:
+    def _apply_critic(self, x: Tensor, inputs: Inputs) -> CriticOutput:
         return to_critic_output(call_network(self.critic, inputs, x))
 
     def _auxiliary(self, inputs: Inputs, **outputs: CriticOutput) -> dict[str, Tensor]:
@@ -225,10 +224,13 @@ class Adversarial(Generative):
             if out.classes is not None and "classes" in inputs
         }
 
-    def _real(self, signal: Tensor) -> Tensor:
+    def _prepare_real(self, signal: Tensor) -> Tensor:
+        """Return real signals in the form that `critic_view` takes: signals if the critic has a view, else encoded."""
         return signal if self._view else self.representation.encode(signal)
 
-    def _decoded(self, x: Tensor) -> Tensor:
+    def _prepare_generated(self, x: Tensor) -> Tensor:
+        """Return generator output in the form that `critic_view` takes: signals if the critic has a view, else
+        encoded."""
         return self.representation.decode(x) if self._view else x
 
     def critic_view(self, x: Tensor, context: Play) -> Tensor:
@@ -259,7 +261,7 @@ class Adversarial(Generative):
             batch: signals ``x``, and the columns that the critic's inputs need.
         """
         with eval_mode(self.critic):
-            return logits_per_sample(self._judge(*self._for_critic(batch)))
+            return logits_per_sample(self._apply_critic(*self._for_critic(batch)))
 
     @torch.no_grad()
     def features(self, batch: Inputs) -> Tensor:

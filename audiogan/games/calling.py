@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiogan.inputs import Classes, Input, Knobs, Latent, Scale
-from audiogan.inputs.scale import POINTS
+from audiogan.inputs.scale import QUANTILES
 from audiogan.representations import Representation
 
 
@@ -108,7 +108,7 @@ def inputs_from_attributes(generator: Any) -> dict[str, Input]:
     if "classes" in names and getattr(generator, "classes", None):
         found["classes"] = Classes(labels=[str(i) for i in range(generator.classes)])
     if "knobs" in names and getattr(generator, "knobs", None):
-        line = torch.linspace(0, 1, POINTS, dtype=torch.float64).numpy()
+        line = torch.linspace(0, 1, QUANTILES, dtype=torch.float64).numpy()
         scale = Scale(tuple(f"knob {i + 1}" for i in range(generator.knobs)), line[None].repeat(generator.knobs, 0))
         found["knobs"] = Knobs(scale=scale)
     return found

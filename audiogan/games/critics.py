@@ -82,19 +82,19 @@ def sum_over_critics(loss: Any, *outputs: CriticOutput) -> Tensor:
 def logits_per_sample(output: CriticOutput) -> Tensor:
     """Return one logit for each sample, ``[B]``: the mean over critics, positions and channels."""
     if isinstance(output.logits, Tensor):
-        return _mean(output.logits)
-    return torch.stack([_mean(part) for part in output.logits]).mean(0)
+        return _mean_per_sample(output.logits)
+    return torch.stack([_mean_per_sample(part) for part in output.logits]).mean(0)
 
 
 def logits_for_penalties(output: CriticOutput) -> Tensor:
     """Return the logits that gradient penalties differentiate: the mean over positions for each critic, ``[B]`` or
     ``[B, critics]``."""
     if isinstance(output.logits, Tensor):
-        return _mean(output.logits)
+        return _mean_per_sample(output.logits)
     if len(output.logits) == 1:
         return output.logits[0]
-    return torch.stack([_mean(part) for part in output.logits], dim=1)
+    return torch.stack([_mean_per_sample(part) for part in output.logits], dim=1)
 
 
-def _mean(logits: Tensor) -> Tensor:
+def _mean_per_sample(logits: Tensor) -> Tensor:
     return logits if logits.dim() == 1 else logits.flatten(1).mean(1)

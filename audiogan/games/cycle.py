@@ -40,8 +40,8 @@ class Cycle(Generative):
             such as ``audiogan.losses.L1(weight=10)``.
         identity: distance between a signal of a generator's target domain and its translation by that generator
             (section 5.2). ``None`` disables it.
-        pool: size of the buffer of earlier translations, one buffer in each direction. The critic receives some of
-            these instead of new ones (section 4). 0 disables the buffers. A game with buffers runs in one process only.
+        pool: number of earlier translations that are stored for each critic. The critic receives some of them instead
+            of new ones (section 4). With 0, none are stored. A game that stores translations runs in one process only.
         penalties: terms of the critics' loss. A term is added on steps that are multiples of its ``every``.
         constraint: function that is called with each critic after each of its optimizer steps.
 

@@ -26,9 +26,9 @@ from audiogan.inputs import Input, Latent, Random, Seeded
 from audiogan.representations import Representation
 
 Rows = NDArray[np.int64]
-FIRST = ("latent", "classes", "knobs")
+DRAWN_FIRST = ("latent", "classes", "knobs")
 """Names of the inputs that a game draws before all other inputs, in this order."""
-OLD_NAMES = {
+OLD_BUFFER_NAMES = {
     "conditions.class_counts": "inputs.classes.counts",
     "conditions.examples": "inputs.knobs.examples",
     "conditions.spread": "inputs.knobs.spread",
@@ -87,8 +87,8 @@ class Generative(Game):
         super().__init__(nets)
         self.representation = representation
         self.generators = {name: (routes or {}).get(name, Route()) for name in nets}
-        known = {**self._implied(), **(inputs or {})}
-        order = [*(name for name in FIRST if name in known), *(name for name in known if name not in FIRST)]
+        known = {**self._inputs_from_generators(), **(inputs or {})}
+        order = [*(name for name in DRAWN_FIRST if name in known), *(name for name in known if name not in DRAWN_FIRST)]
         wanted = frozenset().union(*(input_names(net) for net in nets.values()))
         self.inputs = nn.ModuleDict({name: known[name] for name in order if name in wanted})
         for given in self.inputs.values():
@@ -97,11 +97,11 @@ class Generative(Game):
             check_input_names(net, self.inputs)
             check_input_sizes(net, dict(self.inputs.items()))  # type: ignore[arg-type]
             check_shape(net, representation)
-        self._taken: dict[str, list[tuple[str, Any]]] = {
+        self._inputs_by_generator: dict[str, list[tuple[str, Any]]] = {
             name: [(key, self.inputs[key]) for key in input_names(net)] for name, net in nets.items()
         }
 
-    def _implied(self) -> dict[str, Input]:
+    def _inputs_from_generators(self) -> dict[str, Input]:
         return {
             name: given for net in self.generator_nets.values() for name, given in inputs_from_attributes(net).items()
         }
@@ -135,9 +135,9 @@ class Generative(Game):
         Args:
             state: state dict of this version or of an older version.
         """
-        renamed = {OLD_NAMES.get(name, name): value for name, value in state.items()}
+        renamed = {OLD_BUFFER_NAMES.get(name, name): value for name, value in state.items()}
         own = self.state_dict()
-        return {name: value for name, value in renamed.items() if name in own or name not in OLD_NAMES.values()}
+        return {name: value for name, value in renamed.items() if name in own or name not in OLD_BUFFER_NAMES.values()}
 
     # Methods that draw inputs.
 
@@ -289,14 +289,14 @@ class Generative(Game):
         own: Any = self.nets[name]
         net: Any = nets[name] if nets is not None and name in nets else own  # A ModuleDict has no `get`.
         device = next(own.parameters()).device
-        values = {key: given.encode(inputs[key].to(device)) for key, given in self._taken[name]}
+        values = {key: given.encode(inputs[key].to(device)) for key, given in self._inputs_by_generator[name]}
         with eval_mode(net):
             if truncation is None:
                 x = net(**values)
             elif hasattr(net, "forward_truncated"):
                 x = net.forward_truncated(truncation, **values)
             else:
-                latents = {key for key, given in self._taken[name] if isinstance(given, Latent)}
+                latents = {key for key, given in self._inputs_by_generator[name] if isinstance(given, Latent)}
                 x = net(**{key: value * truncation if key in latents else value for key, value in values.items()})
             return self.representation.decode(x.float() if x.is_floating_point() else x)
 

@@ -16,8 +16,8 @@ class UniformSource(Protocol):
 
 
 class ImagePool(nn.Module):
-    """Buffer of earlier generated samples. It replaces some new samples by earlier ones, because this makes the critic
-    oscillate less.
+    """Buffer of earlier generated samples. It replaces some new samples by earlier ones, so that training oscillates
+    less.
 
     Until the buffer is full, each new sample is stored and returned. Afterwards, each new sample is treated in one of
     two ways, with probability 1/2 each: it is returned and not stored, or it takes the place of a stored sample, which

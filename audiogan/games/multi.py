@@ -66,11 +66,11 @@ class MultiCritic(Adversarial):
                 raise ValueError(f"critic {name!r} differs in architecture from {next(iter(critics))!r}")
         self.nets = nn.ModuleDict({"generator": generator, **critics})
         self.critics, self.swap_every, self.seed = tuple(critics), swap_every, seed
-        self._facing = self.critics[0]
+        self._selected_critic = self.critics[0]
 
     def losses(self, player: str, batch: dict[str, Any], context: Play) -> dict[str, Tensor]:
         if player != "generator":
-            with self._against(player):
+            with self._select_critic(player):
                 return super().losses("critic", batch, context)
         batches = [batch] if isinstance(batch.get("x"), Tensor) else list(batch.values())
         made = [(*self._make(len(part["x"]), self.inputs_from_batch(part, context), context), part) for part in batches]
@@ -78,7 +78,7 @@ class MultiCritic(Adversarial):
         logits = []
         for i, name in enumerate(self.critics):
             inputs, _, fake, part = made[i % len(made)]
-            with self._against(name):
+            with self._select_critic(name):
                 losses, out = self._adversarial_terms(fake, inputs, part, context)
             logits.append(logits_per_sample(out))
             for term, value in losses.items():
@@ -90,18 +90,18 @@ class MultiCritic(Adversarial):
 
     @property
     def critic(self) -> nn.Module:
-        return self.nets[self._facing]
+        return self.nets[self._selected_critic]
 
     @contextlib.contextmanager
-    def _against(self, critic: str) -> Iterator[None]:
+    def _select_critic(self, critic: str) -> Iterator[None]:
         """Select the critic that methods of `Adversarial` use while the block runs."""
         if critic not in self.critics:
             raise ValueError(f"there is no critic {critic!r}; the players are generator, {', '.join(self.critics)}")
-        before, self._facing = self._facing, critic
+        before, self._selected_critic = self._selected_critic, critic
         try:
             yield
         finally:
-            self._facing = before
+            self._selected_critic = before
 
     def after_step(self, player: str, context: Play) -> None:
         if player in self.critics and self.constraint is not None:
@@ -140,7 +140,7 @@ class MultiCritic(Adversarial):
         """
         logits = []
         for name in self.critics:
-            with self._against(name):
+            with self._select_critic(name):
                 logits.append(super().real_logits(batch))
         return torch.stack(logits).mean(0)
 

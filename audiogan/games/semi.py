@@ -85,7 +85,7 @@ class SemiSupervised(Adversarial):
         terms = {}
         if self.feature_matching_weight:
             with torch.no_grad():
-                real = critic.features(self.critic_view(self._real(signal), context)).mean(0)  # type: ignore[operator]
+                real = critic.features(self.critic_view(self._prepare_real(signal), context)).mean(0)  # type: ignore[operator]
             mean = critic.features(fake).mean(0)  # type: ignore[operator]
             terms["features"] = self.feature_matching_weight * (mean - real).square().mean()
         if self.adversarial_weight:
@@ -98,15 +98,15 @@ class SemiSupervised(Adversarial):
         def critic(x: Tensor) -> Tensor:
             return real_example_logits(self.nets["critic"](x))
 
-        class_logits = self.nets["critic"](self.critic_view(self._real(labelled["x"]), context))
+        class_logits = self.nets["critic"](self.critic_view(self._prepare_real(labelled["x"]), context))
         context.record(labelled_accuracy=(class_logits.argmax(1) == labelled["label"]).float())
         terms = {"labels": self.supervised_weight * F.cross_entropy(class_logits, labelled["label"])}
         if not self.unsupervised_weight:
             return terms
         signal = unlabelled["x"]
-        real = self.critic_view(self._real(signal), context).detach()
+        real = self.critic_view(self._prepare_real(signal), context).detach()
         inputs = self.add_drawn_inputs(len(real), self.inputs_from_batch(unlabelled, context), context)
-        fake = self.critic_view(self._decoded(call_network(self.nets["generator"], inputs)), context).detach()
+        fake = self.critic_view(self._prepare_generated(call_network(self.nets["generator"], inputs)), context).detach()
         real_logits, fake_logits = critic(real), critic(fake)
         context.record(real_logits=real_logits, fake_logits=fake_logits)
         terms["loss"] = self.unsupervised_weight * self.loss.critic(real_logits, fake_logits)

@@ -12,7 +12,7 @@ from audiogan.core import Play
 from audiogan.games.adversarial import Adversarial
 from audiogan.games.calling import call_network, check_input_names
 from audiogan.games.terms import add_terms, name_terms
-from audiogan.inputs import LIMIT, Knobs, Latent
+from audiogan.inputs import MAX_NORMAL_SCORE, Knobs, Latent
 from audiogan.representations import Representation
 
 
@@ -28,9 +28,9 @@ class VAEGAN(Adversarial):
     The players are ``generator``, ``critic`` and ``autoencoder``. ``autoencoder`` minimises only the reconstruction
     loss. It trains the same networks as ``generator``: the generator and the encoder. The optional player ``listener``
     trains an auxiliary network of the same name, which estimates class and knobs of real signals. The generator then
-    also minimises the error of these estimates for its samples, relative to the requested class and knobs. Knobs are
-    normal scores: measured properties of sounds, mapped to a standard normal distribution by their rank in the training
-    data.
+    also minimises the errors of the estimates for its samples: their differences from the requested class and knobs.
+    Knobs are normal scores: measured properties of sounds, mapped to a standard normal distribution by their rank in
+    the training data.
 
     Args:
         generator: network from named inputs, including a normal `Latent`, to ``[B, *representation.shape]``.
@@ -105,7 +105,7 @@ class VAEGAN(Adversarial):
     def losses(self, player: str, batch: dict[str, Tensor], context: Play) -> dict[str, Tensor]:
         given = self.inputs_from_batch(batch, context)
         if player == "autoencoder" or (player == "generator" and "generator" in context.frozen):
-            return self._autoencoder(batch, given, context)
+            return self._autoencoder_terms(batch, given, context)
         if player == "listener":
             signal = batch["x"] if self.augment is None else self.augment(batch["x"], context.rand)
             # Knobs without a measured value are NaN in this column.
@@ -114,12 +114,12 @@ class VAEGAN(Adversarial):
         requested = given
         if "knobs" in given and self.knob_noise_std:
             noise = self.knob_noise_std * context.randn(*given["knobs"].shape)
-            requested = {**given, "knobs": (given["knobs"] + noise).clamp(-LIMIT, LIMIT)}
+            requested = {**given, "knobs": (given["knobs"] + noise).clamp(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE)}
         losses = self.player_losses(player, batch, requested, context)
         n = round(self.share * len(batch["x"]))
         if player == "generator" and n:
             first, some = ({name: value[:n] for name, value in part.items()} for part in (batch, given))
-            losses = add_terms(losses, self._autoencoder(first, some, context))
+            losses = add_terms(losses, self._autoencoder_terms(first, some, context))
         return losses
 
     def output_terms(self, output: Tensor, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -155,7 +155,7 @@ class VAEGAN(Adversarial):
             terms["knobs"] = knobs * F.mse_loss(estimates, inputs["knobs"])
         return terms
 
-    def _autoencoder(
+    def _autoencoder_terms(
         self, batch: Mapping[str, Tensor], given: Mapping[str, Tensor], context: Play
     ) -> dict[str, Tensor]:
         signal = batch["x"]

@@ -18,8 +18,8 @@ class Vocoding(Adversarial):
     """Adversarial game with a distance between the magnitudes that the generator predicts and those of the target.
 
     The distance is the mean absolute difference of log magnitudes plus half the relative error of magnitudes. It does
-    not depend on phases. While the critic is paused (see `audiogan.core.FirstStage`), it is the only loss, so that no
-    phases are computed.
+    not depend on phases. While the critic is paused (see `audiogan.core.FirstStage`), this distance is the only loss,
+    which saves the time to compute phases and sounds.
 
     Args:
         magnitude_weight: factor on the distance of magnitudes, 0 or more. With 0, this game equals `Adversarial`.
@@ -50,7 +50,7 @@ class Vocoding(Adversarial):
         super().__init__(generator, **options)
         if magnitude_weight < 0:
             raise ValueError(f"magnitude_weight={magnitude_weight} must not be negative")
-        if magnitude_weight and not hasattr(generator, "spectrum"):
+        if magnitude_weight and not hasattr(generator, "predict_magnitude_and_phase"):
             name = type(generator).__name__
             raise ValueError(f"{name} predicts no magnitudes; set game.magnitude_weight=0")
         self.magnitude_weight = float(magnitude_weight)
@@ -61,7 +61,7 @@ class Vocoding(Adversarial):
         if player != "generator" or not self.magnitude_weight:
             return super().player_losses(player, batch, batch_inputs, context)
         generator: Any = self.nets["generator"]
-        output, target = generator.spectrum(batch_inputs["mel"])[0], generator.magnitudes(batch["x"])
+        output, target = generator.predict_magnitude_and_phase(batch_inputs["mel"])[0], generator.magnitudes(batch["x"])
         logs = ((output + FLOOR).log() - (target + FLOOR).log()).abs().mean()
         relative = (output - target).norm() / target.norm().clamp_min(1e-3)
         terms = {"magnitude": self.magnitude_weight * (logs + 0.5 * relative)}

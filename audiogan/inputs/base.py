@@ -115,15 +115,16 @@ class Input(nn.Module):
 
     Attributes:
         drawable: whether `draw` can create values. If not, the user or a data set must give them.
-        modality: kind of signal, such as an image, for inputs that can be displayed. ``None`` for other inputs.
-        rate: learning rate for optimising values by gradient descent, as in `audiogan.latents.encode`.
+        modality: `audiogan.modalities.Modality` of the values, such as images. ``None`` for inputs that are not
+            signals.
+        learning_rate: learning rate for optimising values by gradient descent, as in `audiogan.latents.encode`.
         default_column: name of the column that is used if none is configured.
     """
 
     default_column: ClassVar[str | None] = None
     drawable: bool = True
     modality: Any = None
-    rate: float = 0.1
+    learning_rate: float = 0.1
 
     def __init__(self, name: str, shape: Sequence[int | None] = (), column: str | None = None) -> None:
         super().__init__()
@@ -139,7 +140,7 @@ class Input(nn.Module):
         as ``${facts.inputs.NAME.KEY}``.
 
         Args:
-            table: training data. ``None`` if the data has not been opened yet. The result then has the same keys with
+            table: training data. ``None`` if the data has not been opened yet. The result then has the same keys, with
                 placeholder values.
             column: name of the column with the values.
             options: other settings of the input in the configuration.
@@ -220,12 +221,13 @@ class Input(nn.Module):
         return {}
 
     def balanced_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values with equally frequent kinds, such as classes. ``None`` if this input has no kinds."""
+        """Return ``n`` values in which all classes or other kinds are equally frequent. ``None`` if there are no
+        kinds."""
         return None
 
     def proportional_values(self, n: int) -> Tensor | None:
-        """Return ``n`` values with kinds, such as classes, as frequent as in the training data. ``None`` if this input
-        has no kinds."""
+        """Return ``n`` values in which classes or other kinds are as frequent as in the training data. ``None`` if
+        there are no kinds."""
         return None
 
     def neutral_values(self, n: int) -> Tensor | None:

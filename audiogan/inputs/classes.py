@@ -12,15 +12,15 @@ from torch.nn import functional as F
 
 from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
-from audiogan.utils.names import match_name, unknown_name
+from audiogan.utils.names import describe_unknown_name, match_name
 
-LOGIT = 5.0
+INITIAL_LOGIT = 5.0
 """Initial logit of a class with weight 1, when class weights are optimised by gradient descent."""
-LARGEST = 1e9
+MAX_WEIGHT = 1e9
 """Largest class weight that a user can request, before weights are divided by their sum."""
-MIXTURE = "class {!r}: write NAME or NAME:NUMBER"
+MIXTURE_ERROR = "class {!r}: write NAME or NAME:NUMBER"
 """Error message for an invalid mixture of classes."""
-LEAST = 0.02
+MIN_STORED_WEIGHT = 0.02
 """Smallest class weight that a recipe stores. Smaller weights are set to 0."""
 
 
@@ -45,7 +45,7 @@ class Classes(Input):
     """
 
     default_column = "label"
-    rate = 0.2
+    learning_rate = 0.2
     counts: Tensor
 
     def __init__(
@@ -147,7 +147,8 @@ class Classes(Input):
         if isinstance(value, Tensor | np.ndarray):
             value = self.values_by_name(value, self.labels)
         if isinstance(value, str):
-            value = {value: 1.0} if value in self.labels or ":" not in value else parse_numbers(value, ":", MIXTURE)
+            is_name = value in self.labels or ":" not in value
+            value = {value: 1.0} if is_name else parse_numbers(value, ":", MIXTURE_ERROR)
         if not isinstance(value, Mapping):
             raise UserError(f"class {value!r:.60}: give a name, or a mapping of names to weights")
         return self._weights(value)
@@ -158,16 +159,16 @@ class Classes(Input):
         for text, weight in value.items():
             name = match_name(str(text), self.labels)
             if name is None:
-                raise UserError(f"the model has no class {unknown_name(str(text), self.labels)}")
+                raise UserError(f"the model has no class {describe_unknown_name(str(text), self.labels)}")
             if name in seen:
                 raise UserError(f"classes {dict(value)}: {name!r} is given twice; remove one of them")
             seen.add(name)
             if (
                 isinstance(weight, bool)
                 or not isinstance(weight, int | float | np.number)
-                or not 0 <= weight <= LARGEST
+                or not 0 <= weight <= MAX_WEIGHT
             ):
-                raise UserError(f"class {name!r}: its weight {weight!r:.60} must be from 0 to {LARGEST:g}")
+                raise UserError(f"class {name!r}: its weight {weight!r:.60} must be from 0 to {MAX_WEIGHT:g}")
             weights[self.labels.index(name)] = weight
         if not weights.sum() > 0:
             raise UserError(f"classes {dict(value)}: the weights of a mixture must not all be 0")
@@ -184,13 +185,13 @@ class Classes(Input):
         return x / x.sum(1, keepdim=True).clamp_min(1e-6)
 
     def to_parameter(self, x: Tensor) -> Tensor:
-        return LOGIT * x
+        return INITIAL_LOGIT * x
 
     def from_parameter(self, parameter: Tensor) -> Tensor:
         return parameter.softmax(1)
 
     def drop_negligible(self, x: Tensor) -> Tensor:
-        kept = torch.where(x >= min(LEAST, float(x.max())), x, 0.0)
+        kept = torch.where(x >= min(MIN_STORED_WEIGHT, float(x.max())), x, 0.0)
         return kept / kept.sum()
 
     def example_values(self, n: int) -> Tensor:

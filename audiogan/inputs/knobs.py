@@ -12,15 +12,15 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs.base import ByName, Input, Random, find_column, parse_numbers
-from audiogan.inputs.scale import LIMIT, Scale, quantile_levels_to_normal_scores
+from audiogan.inputs.scale import MAX_NORMAL_SCORE, Scale, quantile_levels_to_normal_scores
 from audiogan.utils.text import printable
 
 Floats = NDArray[np.floating]
-EXAMPLES = 256
+EXAMPLES_PER_CLASS = 256
 """Number of training examples with knob values that `Knobs` stores for each class."""
-MISSING = ("median", "mask")
+MISSING_TREATMENTS = ("median", "mask")
 """Treatments of training examples without a measured value, see `Knobs`."""
-NEAR = 0.1
+MIN_KERNEL_STD = 0.1
 """Smallest width of the Gaussian kernel that compares stored examples with requested knobs: a standard deviation in
 normal scores."""
 
@@ -48,8 +48,8 @@ class Knobs(Input):
     Attributes:
         names: names of the knobs.
         examples: stored normal scores, ``[classes, 256, knobs]``.
-        spread: standard deviation of the noise that is added to copied knobs, in normal scores. It is 0
-            unless a game sets it.
+        spread: standard deviation of the noise that is added to copied knobs, in normal scores. It is 0 unless a game
+            sets it.
     """
 
     default_column = "knobs"
@@ -65,24 +65,24 @@ class Knobs(Input):
         size: int | None = None,
         missing: str = "median",
     ) -> None:
-        if missing not in MISSING:
-            raise ValueError(f"{name}: missing={missing!r} must be one of {', '.join(MISSING)}")
+        if missing not in MISSING_TREATMENTS:
+            raise ValueError(f"{name}: missing={missing!r} must be one of {', '.join(MISSING_TREATMENTS)}")
         self.missing = missing
         if scale is None:
             raise ValueError(f"{name}: the scale of the knobs is missing")
-        self_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
-        super().__init__(name, (len(self_scale.names),), column)
-        self.scale, self.class_input, self.groups, self.names = self_scale, class_input, 0, self_scale.names
-        self.register_buffer("examples", self._normal())
+        own_scale = scale if isinstance(scale, Scale) else Scale.from_dict(dict(scale))
+        super().__init__(name, (len(own_scale.names),), column)
+        self.scale, self.class_input, self.class_count, self.names = own_scale, class_input, 0, own_scale.names
+        self.register_buffer("examples", self._random_examples())
         self.register_buffer("spread", torch.tensor(0.0))
 
-    def _normal(self) -> Tensor:
-        size = (max(self.groups, 1), EXAMPLES, len(self.scale.names))
-        return torch.randn(*size, generator=torch.Generator().manual_seed(0)).clamp(-LIMIT, LIMIT)
+    def _random_examples(self) -> Tensor:
+        size = (max(self.class_count, 1), EXAMPLES_PER_CLASS, len(self.scale.names))
+        return torch.randn(*size, generator=torch.Generator().manual_seed(0)).clamp(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE)
 
     def connect(self, inputs: Mapping[str, Input]) -> None:
-        self.groups = len(getattr(inputs.get(self.class_input), "labels", ()))
-        self.examples = self._normal()
+        self.class_count = len(getattr(inputs.get(self.class_input), "labels", ()))
+        self.examples = self._random_examples()
 
     @classmethod
     def data_facts(cls, table: Any, column: str | None = "knobs", **options: Any) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Knobs(Input):
         Because of this order, equal random numbers select examples with a similar first knob in every class.
         """
         knobs, targets = torch.from_numpy(table.columns[self.column].values(table.rows)), None
-        if self.groups:
+        if self.class_count:
             targets = torch.from_numpy(table.targets)
         if self.missing == "mask":
             knobs = _fill_missing(knobs, targets)
@@ -117,7 +117,7 @@ class Knobs(Input):
             mine = knobs if targets is None else knobs[targets == k]
             mine = mine if len(mine) else knobs
             order = torch.randperm(len(mine), generator=torch.Generator().manual_seed(k))
-            mine = mine[order[torch.arange(EXAMPLES) % len(mine)]]
+            mine = mine[order[torch.arange(EXAMPLES_PER_CLASS) % len(mine)]]
             examples.copy_(mine[mine[:, 0].argsort(stable=True)])
 
     def from_batch(self, batch: Mapping[str, Tensor], random: Random) -> Tensor:
@@ -129,7 +129,7 @@ class Knobs(Input):
         self, n: int, random: Random, requested: Tensor | None = None, drawn: ByName = None, odds: ByName = None
     ) -> Tensor:
         # NumPy is faster than PyTorch for small arrays, which keeps the latency low when a model is played live.
-        weights = drawn.get(self.class_input) if drawn and self.groups else None
+        weights = drawn.get(self.class_input) if drawn and self.class_count else None
         shares = np.ones((n, 1), np.float32) if weights is None else weights.cpu().numpy()
         size = len(self.names)
         places, noise = random.rand(n).cpu().numpy(), random.randn(n, size).cpu().numpy()
@@ -149,38 +149,38 @@ class Knobs(Input):
         A class has a large factor if many of its stored examples are close to the requested knobs.
         """
         rows = requested.cpu().numpy().reshape(-1, len(self.names))
-        if not self.groups or np.isnan(rows).all():
+        if not self.class_count or np.isnan(rows).all():
             return {}
         if (np.isnan(rows) | (rows == rows[:1])).all() and (np.isnan(rows) == np.isnan(rows[:1])).all():
-            return {self.class_input: self._likely(rows[0])}
-        return {self.class_input: torch.stack([self._likely(row) for row in rows])}
+            return {self.class_input: self._class_odds(rows[0])}
+        return {self.class_input: torch.stack([self._class_odds(row) for row in rows])}
 
-    def _likely(self, wanted: Floats) -> Tensor:
-        near = self._nearness(wanted)
+    def _class_odds(self, wanted: Floats) -> Tensor:
+        near = self._log_kernel(wanted)
         return torch.from_numpy(np.exp(near - near.max()).mean(1)) + 1e-9
 
-    def _nearness(self, wanted: Floats) -> Floats:
-        """Return the log of a Gaussian kernel between stored examples and requested knobs, ``[classes, EXAMPLES]``."""
+    def _log_kernel(self, wanted: Floats) -> Floats:
+        """Return the log of a Gaussian kernel between stored examples and requested knobs, ``[classes, 256]``."""
         known = np.flatnonzero(~np.isnan(wanted)).tolist()
         apart = self.examples.cpu().numpy()[:, :, known] - wanted[known].astype(np.float32)
-        return -0.5 * np.square(apart / max(self.spread.item(), NEAR)).sum(2)
+        return -0.5 * np.square(apart / max(self.spread.item(), MIN_KERNEL_STD)).sum(2)
 
     def _draw(self, weights: Floats, wanted: Floats | None, places: Floats, noise: Floats) -> Floats:
         """Return knobs ``[n, knobs]`` for class weights ``[n, classes]``. A mixture of classes averages one example
         of each class."""
         known = [] if wanted is None else np.flatnonzero(~np.isnan(wanted)).tolist()
         examples, out = self.examples.cpu().numpy(), self.spread.item() * noise
-        near = None if wanted is None or not known else self._nearness(wanted)
+        near = None if wanted is None or not known else self._log_kernel(wanted)
         for k in np.flatnonzero(weights.any(0)).tolist():
             rows = np.flatnonzero(weights[:, k])
-            which = (places[rows] * EXAMPLES).astype(np.int64)
+            which = (places[rows] * EXAMPLES_PER_CLASS).astype(np.int64)
             if near is not None:
                 up_to = np.exp(near[k] - near[k].max()).cumsum()
-                which = np.searchsorted(up_to / up_to[-1], places[rows], side="right").clip(max=EXAMPLES - 1)
+                which = np.searchsorted(up_to / up_to[-1], places[rows], side="right").clip(max=EXAMPLES_PER_CLASS - 1)
             out[rows] += weights[rows, k : k + 1] * examples[k][which]
         if wanted is not None:
             out[:, known] = wanted[known]
-        return out.clip(-LIMIT, LIMIT)
+        return out.clip(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE)
 
     def parse(self, value: Any) -> Tensor:
         """Return normal scores for quantile levels by knob, such as ``{"brightness": 0.9}``. Missing knobs become NaN,
@@ -225,14 +225,14 @@ class Knobs(Input):
         return x.clone()
 
     def clip_parameter(self, parameter: Tensor) -> None:
-        parameter.clamp_(-LIMIT, LIMIT)
+        parameter.clamp_(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE)
 
     def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
         shares = torch.special.ndtr(first.double()).lerp(torch.special.ndtr(second.double()), fraction)
         return torch.from_numpy(self.scale.quantile_levels_to_normal_scores(shares.numpy()))
 
     def describe(self) -> str:
-        return f"shares of the training data, 0 to 1: {', '.join(self.names)}"
+        return f"ranks in the training data, 0 (lowest) to 1 (highest): {', '.join(self.names)}"
 
 
 def _fill_missing(knobs: Tensor, targets: Tensor | None) -> Tensor:

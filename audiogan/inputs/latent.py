@@ -17,9 +17,9 @@ from audiogan.inputs.base import ByName, Input, Random
 
 DISTRIBUTIONS = ("normal", "uniform")
 """Names of the available distributions."""
-TYPICAL = 0.99
-"""Probability that the norm of a random latent is below `Latent.max_norm`."""
-LARGEST = 1 << 20
+NORM_PROBABILITY = 0.99
+"""Probability that the norm of a random latent is at most `Latent.max_norm`."""
+MAX_ELEMENTS = 1 << 20
 """Largest number of elements of a latent that a recipe may contain."""
 
 
@@ -87,7 +87,7 @@ class Latent(Input):
 
     def from_json(self, json_value: Any) -> Tensor:
         try:
-            if not isinstance(json_value, str) or len(json_value) > 8 * LARGEST:
+            if not isinstance(json_value, str) or len(json_value) > 8 * MAX_ELEMENTS:
                 raise ValueError
             values = np.frombuffer(base64.b64decode(json_value, validate=True), "<f4")
         except (ValueError, binascii.Error):
@@ -110,7 +110,7 @@ class Latent(Input):
         """Norm that 99 % of standard normal latents of this shape do not exceed."""
         from scipy.stats import chi2
 
-        return float(chi2.ppf(TYPICAL, math.prod(self.sizes))) ** 0.5
+        return float(chi2.ppf(NORM_PROBABILITY, math.prod(self.sizes))) ** 0.5
 
     def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
         """Return the spherical interpolation of two latents (White, "Sampling Generative Networks", 2016, section
@@ -130,13 +130,12 @@ def slerp(start: np.ndarray, end: np.ndarray, fraction: float) -> np.ndarray:
         end: array at ``fraction=1``.
         fraction: position between the arrays, 0 to 1.
     """
-    la, lb = float(np.linalg.norm(start)), float(np.linalg.norm(end))
-    if not la or not lb:
+    start_norm, end_norm = float(np.linalg.norm(start)), float(np.linalg.norm(end))
+    if not start_norm or not end_norm:
         return (1 - fraction) * start + fraction * end
-    angle = math.acos(float(np.clip(start.ravel() @ end.ravel() / (la * lb), -1, 1)))
+    angle = math.acos(float(np.clip(start.ravel() @ end.ravel() / (start_norm * end_norm), -1, 1)))
     if math.sin(angle) < 1e-6:
         return (1 - fraction) * start + fraction * end
-    direction = (math.sin((1 - fraction) * angle) * start / la + math.sin(fraction * angle) * end / lb) / math.sin(
-        angle
-    )
-    return ((1 - fraction) * la + fraction * lb) * direction
+    parts = math.sin((1 - fraction) * angle) * start / start_norm, math.sin(fraction * angle) * end / end_norm
+    direction = (parts[0] + parts[1]) / math.sin(angle)
+    return ((1 - fraction) * start_norm + fraction * end_norm) * direction

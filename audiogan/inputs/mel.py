@@ -15,9 +15,9 @@ from audiogan.errors import UserError
 from audiogan.inputs.signal import Signal
 from audiogan.representations import MelSpectrogram
 
-LARGEST = 15.0
+MAX_LOG_MEL = 15.0
 """Largest log-mel value that is accepted. A full-scale sine has about 2."""
-ROUNDING = 0.01
+ROUNDING_TOLERANCE = 0.01
 """Largest difference below the logarithm of ``clamp`` that counts as rounding error."""
 
 
@@ -26,8 +26,8 @@ class MelSignal(Signal):
 
     A sound ``[1, T]`` becomes a spectrogram by `MelSpectrogram`, so a vocoder can be trained on sounds, and
     ``audiogan apply`` makes a sound from the spectrogram of a sound (copy synthesis). A spectrogram is a float array
-    ``[n_mels, frames]`` or an ``.npy`` file. It must be made by the same `MelSpectrogram`. An array with another number
-    of bands, or with values that this function cannot return, is refused.
+    ``[n_mels, frames]`` or an ``.npy`` file. It must come from a `MelSpectrogram` with the same settings. An array with
+    another number of bands, or with values that `MelSpectrogram` cannot return, is refused.
 
     Args:
         name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
@@ -97,7 +97,8 @@ class MelSignal(Signal):
             any_size: whether to accept other lengths than `shape`. Spectrograms can always have any length.
 
         Raises:
-            UserError: the file cannot be read, the array is not a spectrogram by `mel`, or a value is not finite.
+            UserError: the file cannot be read, the array is not a spectrogram that `mel` can return, or a value is not
+                finite.
         """
         if isinstance(value, str | os.PathLike):
             if Path(value).suffix.lower() != ".npy":
@@ -123,22 +124,22 @@ class MelSignal(Signal):
         bands, low = self.mel.n_mels, float(np.log(self.mel.clamp))
         made = "log-mel spectrogram of this model: " + ", ".join(f"{k}={v:g}" for k, v in self.mel.settings.items())
         if array.ndim != 2 or array.shape[0] != bands or not array.shape[1] or array.dtype.kind != "f":
-            kind = f"{array.dtype} {_shown(array.shape)}"
+            kind = f"{array.dtype} {_format_shape(array.shape)}"
             raise UserError(f"{self.name}: expected floats [{bands}, frames], got {kind}; make a {made}")
         if not np.isfinite(array).all():
             raise UserError(f"{self.name}: the spectrogram contains NaN or infinity")
-        if array.min() < low - ROUNDING or array.max() > LARGEST:
-            span = f"values from {array.min():.3g} to {array.max():.3g}, possible are {low:.3g} to {LARGEST:g}"
+        if array.min() < low - ROUNDING_TOLERANCE or array.max() > MAX_LOG_MEL:
+            span = f"values from {array.min():.3g} to {array.max():.3g}, expected {low:.3g} to {MAX_LOG_MEL:g}"
             raise UserError(f"{self.name}: {span}; make a {made}")
         return torch.from_numpy(np.ascontiguousarray(array, np.float32))
 
     def describe(self) -> str:
         rate = self.mel.sample_rate
         return (
-            f"sound [1, any] at {rate} Hz, or its log-mel spectrogram [{self.mel.n_mels}, frames]: a file or .npy "
-            "file; or an array in Python"
+            f"sound [1, any] at {rate} Hz, or its log-mel spectrogram [{self.mel.n_mels}, frames]: a sound file, an "
+            ".npy file, or an array in Python"
         )
 
 
-def _shown(shape: Sequence[int]) -> str:
+def _format_shape(shape: Sequence[int]) -> str:
     return f"[{', '.join(map(str, shape))}]"

@@ -14,17 +14,20 @@ from torch import Tensor
 from audiogan.errors import UserError
 
 Array = NDArray[np.float64]
-LIMIT = 2.3263478
+MAX_NORMAL_SCORE = 2.3263478
 """Largest normal score (quantile of the standard normal distribution). It clips the scores of 2 % of the examples."""
-POINTS = 65
+QUANTILES = 65
 """Number of quantiles that a scale stores, at evenly spaced levels from 0 to 1."""
-EXTREME = 0.01
-"""Fraction of training examples at each end of the scale whose normal scores are clipped to ±LIMIT."""
+CLIPPED_FRACTION = 0.01
+"""Fraction of training examples at each end of the scale whose normal scores are clipped to ±MAX_NORMAL_SCORE."""
 
-MIDDLE = (59.109374720, 159.29113202, 50.434271938, 3.3871327179), (67.187563600, 78.757757664, 17.895169469, 1.0)
+MEDIAN_COEFFICIENTS = (
+    (59.109374720, 159.29113202, 50.434271938, 3.3871327179),
+    (67.187563600, 78.757757664, 17.895169469, 1.0),
+)
 """Coefficients of a rational approximation of the normal quantile function near the median: numerator, denominator. The
 highest power comes first."""
-TAIL = (0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777), (0.12021132975, 0.73700164250, 1.0)
+TAIL_COEFFICIENTS = (0.17023821103, 1.3067284816, 2.7568153900, 1.4234372777), (0.12021132975, 0.73700164250, 1.0)
 """Coefficients of a rational approximation of the normal quantile function in the tails: numerator, denominator. The
 highest power comes first."""
 
@@ -53,7 +56,7 @@ class Scale:
     quantiles: Array
 
     def __post_init__(self) -> None:
-        want = (len(self.names), POINTS)
+        want = (len(self.names), QUANTILES)
         if self.quantiles.shape != want:
             raise ValueError(f"quantiles {self.quantiles.shape}: must be {want} for knobs {', '.join(self.names)}")
         if not (np.isfinite(self.quantiles).all() and (np.diff(self.quantiles) > 0).all()):
@@ -76,8 +79,10 @@ class Scale:
             raise ValueError(f"values {values.shape}: must be finite or NaN, [N, {len(names)}] with N at least 1")
         for name, missing in zip(names, np.isnan(values).all(axis=0), strict=True):
             if missing:
-                raise UserError(f"knobs: none of the {len(values)} training sounds has a {name}; leave {name!r} out")
-        return cls(tuple(names), _apart(np.nanquantile(values, np.linspace(0, 1, POINTS), axis=0).T))
+                raise UserError(
+                    f"knobs: none of the {len(values)} training sounds has a {name}; leave {name!r} out of the knobs"
+                )
+        return cls(tuple(names), _separate_ties(np.nanquantile(values, np.linspace(0, 1, QUANTILES), axis=0).T))
 
     def to_quantile_levels(self, values: ArrayLike) -> Array:
         """Return the quantile levels of measured values `[N, K]`: the fractions of training examples with a smaller
@@ -94,7 +99,7 @@ class Scale:
 
     def quantile_levels_to_normal_scores(self, quantile_levels: ArrayLike) -> NDArray[np.float32]:
         """Return normal scores for quantile levels of any shape, which are clipped to 0.01 to 0.99."""
-        inside = np.clip(np.asarray(quantile_levels, np.float64), EXTREME, 1 - EXTREME)
+        inside = np.clip(np.asarray(quantile_levels, np.float64), CLIPPED_FRACTION, 1 - CLIPPED_FRACTION)
         return torch.special.ndtri(torch.as_tensor(inside)).float().numpy()
 
     def to_dict(self) -> dict[str, Any]:
@@ -111,15 +116,15 @@ class Scale:
         return cls(tuple(state["names"]), np.array(state["quantiles"], np.float64).reshape(len(state["names"]), -1))
 
     def _map(self, x: ArrayLike, f: Callable[[Array, Array, Array], Array]) -> Array:
-        x, grid = np.asarray(x, np.float64), np.linspace(0, 1, POINTS)
+        x, grid = np.asarray(x, np.float64), np.linspace(0, 1, QUANTILES)
         if x.ndim != 2 or x.shape[1] != len(self.names):
             raise ValueError(f"{x.shape}: the shape must be [N, {len(self.names)}], for {', '.join(self.names)}")
         return np.stack([f(column, q, grid) for column, q in zip(x.T, self.quantiles, strict=True)], axis=1)
 
 
-def _apart(quantiles: Array) -> Array:
-    """Return quantiles `[K, P]`, rounded to six digits, with ties moved apart by one unit of the last digit. Without
-    ties, the scale is invertible."""
+def _separate_ties(quantiles: Array) -> Array:
+    """Return quantiles `[K, P]`, rounded to six digits, with equal ones moved apart by one unit of the last digit, so
+    that the scale is invertible."""
     # Separating equal quantiles can raise the maximum. The factor 1.001 leaves room for this.
     largest = np.abs(quantiles).max(axis=1, initial=1e-9) * 1.001
     out = np.empty_like(quantiles)
@@ -137,14 +142,14 @@ def quantile_levels_to_normal_scores(quantile_levels: Tensor) -> Tensor:
         Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 1988, routine
         PPND7.
     """
-    p = quantile_levels.clamp(EXTREME, 1 - EXTREME)
+    p = quantile_levels.clamp(CLIPPED_FRACTION, 1 - CLIPPED_FRACTION)
     q = p - 0.5
     r = (-torch.minimum(p, 1 - p).log()).sqrt() - 1.6
-    middle = q * _quotient(MIDDLE, 0.180625 - q * q)
-    return torch.where(q.abs() <= 0.425, middle, torch.sign(q) * _quotient(TAIL, r))
+    near_median = q * _rational(MEDIAN_COEFFICIENTS, 0.180625 - q * q)
+    return torch.where(q.abs() <= 0.425, near_median, torch.sign(q) * _rational(TAIL_COEFFICIENTS, r))
 
 
-def _quotient(coefficients: tuple[Sequence[float], Sequence[float]], x: Tensor) -> Tensor:
+def _rational(coefficients: tuple[Sequence[float], Sequence[float]], x: Tensor) -> Tensor:
     above, below = (_polynomial(row, x) for row in coefficients)
     return above / below
 

@@ -21,11 +21,14 @@ class Signal(Input):
     Args:
         name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         shape: shape of one signal, such as ``[C, H, W]``. A dimension of ``None`` can have any size.
-        modality: kind of signal, which reads files and displays signals.
+        modality: `audiogan.modalities.Modality` of the signals. It reads files and draws signals.
         column: name of the data column with the signals.
         representation: invertible transform between signals and the tensors that networks receive. ``None`` passes
             signals unchanged.
         size: number of channels. It is ignored, because the number follows from ``shape``.
+
+    Attributes:
+        whole: whether `encode` needs the whole signal. Such signals are not divided into tiles.
 
     Examples:
         >>> import numpy as np
@@ -37,6 +40,7 @@ class Signal(Input):
 
     default_column = "source"
     drawable = False
+    whole = False
 
     def __init__(
         self,
@@ -84,7 +88,8 @@ class Signal(Input):
         if x.dim() != len(wanted) or any(w not in (None, size) for w, size in zip(wanted, x.shape, strict=True)):
             where = f" ({os.fspath(value)})" if is_path else ""
             hint = "; `audiogan apply` takes other sizes" if not any_size else ""
-            raise UserError(f"{self.name}{where}: expected shape {_shown(wanted)}, got {_shown(x.shape)}{hint}")
+            shapes = f"expected shape {_format_shape(wanted)}, got {_format_shape(x.shape)}"
+            raise UserError(f"{self.name}{where}: {shapes}{hint}")
         if not bool(torch.isfinite(x).all()):
             raise UserError(f"{self.name}: the signal contains NaN or infinity")
         return x
@@ -112,14 +117,13 @@ class Signal(Input):
 
     def mix(self, first: Tensor, second: Tensor, fraction: float) -> Tensor:
         if first.shape != second.shape:
-            raise UserError(
-                f"{self.name}: signals of shapes {_shown(first.shape)} and {_shown(second.shape)} cannot be mixed"
-            )
+            shapes = f"{_format_shape(first.shape)} and {_format_shape(second.shape)}"
+            raise UserError(f"{self.name}: signals of shapes {shapes} cannot be mixed")
         return super().mix(first, second, fraction)
 
     def describe(self) -> str:
         noun = getattr(self.modality, "noun", "signal")
-        return f"{noun} {_shown(self.shape)}: a file; or an array in Python"
+        return f"{noun} {_format_shape(self.shape)}: a file; or an array in Python"
 
 
 class MaskSignal(Signal):
@@ -149,10 +153,11 @@ class MaskSignal(Signal):
         return 2 * x - 1
 
     def describe(self) -> str:
-        return f"mask {_shown(self.shape)}: an image with white for missing pixels; or an array of 0 and 1 in Python"
+        kinds = "an image with white for missing pixels; or an array of 0 and 1 in Python"
+        return f"mask {_format_shape(self.shape)}: {kinds}"
 
 
-def _shown(shape: Sequence[int | None]) -> str:
+def _format_shape(shape: Sequence[int | None]) -> str:
     return f"[{', '.join('any' if size is None else str(size) for size in shape)}]"
 
 

@@ -21,7 +21,7 @@ MAX_CLASSES, MAX_KNOBS = 1000, 100
 """Maximum numbers of classes and of knobs in one recipe."""
 MAX_NAME_LENGTH, MAX_MODEL_LENGTH = 100, 4096
 """Maximum numbers of characters of a pad name, and of a model name or path."""
-LEVELS, PANS, TUNES = (-24.0, 12.0), (-1.0, 1.0), (-24.0, 24.0)
+LEVEL_RANGE, PAN_RANGE, TUNE_RANGE = (-24.0, 12.0), (-1.0, 1.0), (-24.0, 24.0)
 """Smallest and largest level of a pad in dB, pan, and tune in semitones."""
 
 
@@ -63,7 +63,7 @@ class Pad:
             raise ValueError(f"pad {self.name!r}: {len(self.layers)} layers; the number must be from 1 to {MAX_LAYERS}")
         if any(len(recipe.classes) > MAX_CLASSES or len(recipe.knobs) > MAX_KNOBS for recipe in self.layers):
             raise ValueError(f"pad {self.name!r}: more than {MAX_CLASSES} classes or {MAX_KNOBS} knobs")
-        for key, (low, high) in (("level", LEVELS), ("pan", PANS), ("tune", TUNES)):
+        for key, (low, high) in (("level", LEVEL_RANGE), ("pan", PAN_RANGE), ("tune", TUNE_RANGE)):
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"pad {self.name!r}: {key}={value!r:.40} must be from {low:g} to {high:g}")

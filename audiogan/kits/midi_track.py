@@ -50,8 +50,9 @@ class Track:
         xg: whether the track contains the message `XG_ON`, so that drum banks of XG apply to the whole file.
         general_midi: whether the track selects General MIDI, General MIDI 2, Roland GS or Yamaha XG.
         ended: whether the track contains the end-of-track event.
-        repairs: number of damaged places after which the reader tried to continue.
-        problems: one line of text for each defect of the track, with the events that were left out.
+        repairs: number of times that the reader tried to resume after damaged data.
+        problems: one line of text for each defect of the track. For damaged data, it states the position and the number
+            of bytes that were left out.
     """
 
     notes: list[tuple[int, int, int, int]] = field(default_factory=list)
@@ -77,7 +78,7 @@ class TrackReader:
     Args:
         data: content of the chunk. It may be longer than the chunk if the length of the chunk is unknown.
         size: length of the chunk according to its header, in bytes.
-        max_repairs: maximum number of damaged places after which the reader tries to continue.
+        max_repairs: largest number of times that the reader tries to resume after damaged data.
     """
 
     def __init__(self, data: bytes, size: int, max_repairs: int = 0) -> None:

@@ -12,7 +12,7 @@ from audiogan.errors import UserError
 from audiogan.files import read_small_file
 from audiogan.kits.drums import drum_role
 from audiogan.kits.kit import Kit
-from audiogan.utils.names import match_name, unknown_name
+from audiogan.utils.names import describe_unknown_name, match_name
 from audiogan.utils.text import printable
 
 MAX_MAP_BYTES = 1 << 20
@@ -96,7 +96,8 @@ def _target(note: int, target: int | str | None, names: dict[str, int], notes: s
     if isinstance(target, str):
         name = match_name(target, list(names))
         if name is None:
-            raise UserError(f"map of notes, note {note}: the kit has no pad {unknown_name(target, list(names))}")
+            unknown = describe_unknown_name(target, list(names))
+            raise UserError(f"map of notes, note {note}: the kit has no pad {unknown}")
         return names[name]
     if target not in notes:
         listed = ", ".join(map(str, sorted(notes)))

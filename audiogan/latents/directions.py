@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from audiogan.errors import UserError
 from audiogan.features.embedding import embed
-from audiogan.inputs import LIMIT, Knobs, Latent
+from audiogan.inputs import MAX_NORMAL_SCORE, Knobs, Latent
 from audiogan.latents.properties import IMAGE_PROPERTIES, SOUND_PROPERTIES, list_properties, measure_properties
 from audiogan.model.recipe import Recipe
 from audiogan.model.recipe_inputs import parse_inputs
@@ -66,7 +66,7 @@ class Direction:
     strength: float
 
     @property
-    def opposite(self) -> str:
+    def opposite_name(self) -> str:
         """Changes for a negative amount, in words, such as "darker, longer". "other timbre" if `name` is "other
         timbre"."""
         pairs = SOUND_PROPERTIES if set(self.effects) == set(SOUND_PROPERTIES) else IMAGE_PROPERTIES
@@ -169,7 +169,7 @@ def edit(recipe: Recipe, direction: Direction, amount: float) -> Recipe:
     knobs = dict(recipe.knobs)
     for name, share in direction.knobs.items():
         score = float(ndtri(min(max(knobs[name], 1e-6), 1 - 1e-6))) + amount * share
-        knobs[name] = float(ndtr(min(max(score, -LIMIT), LIMIT)))
+        knobs[name] = float(ndtr(min(max(score, -MAX_NORMAL_SCORE), MAX_NORMAL_SCORE)))
     return replace(recipe, latent=tuple(latent.tolist()), knobs=knobs, seed=None)
 
 
@@ -199,7 +199,7 @@ class _InputVectors:
         changed = {}
         for name, part in zip(self.sizes, vectors.split(list(self.sizes.values()), dim=1), strict=True):
             given = self.generator.inputs[name]
-            part = part.clamp(-LIMIT, LIMIT) if isinstance(given, Knobs) else part
+            part = part.clamp(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE) if isinstance(given, Knobs) else part
             changed[name] = part.reshape(-1, *given.shape)
         return {**values, **changed}
 

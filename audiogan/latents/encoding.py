@@ -229,7 +229,9 @@ class _Search:
             candidates = candidates.best(count)
             for parameter in candidates.free.values():
                 parameter.requires_grad_(True)
-            groups = [{"params": [x], "rate": inputs[name].rate} for name, x in candidates.free.items() if x.numel()]
+            groups = [
+                {"params": [x], "rate": inputs[name].learning_rate} for name, x in candidates.free.items() if x.numel()
+            ]
             adam = torch.optim.Adam(groups, betas=(0.9, 0.95))
             best = candidates.best(count)
             best.loss.fill_(torch.inf)

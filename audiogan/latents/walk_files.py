@@ -44,7 +44,7 @@ class Film:
         fps: frames per second.
         columns: number of pictures side by side.
         spacing: time between the starts of two sounds in seconds. None selects the duration of a sound.
-        route: name of the generator network. None selects the first.
+        generator_name: name of the generator network. None selects the first.
     """
 
     out: Path
@@ -53,7 +53,7 @@ class Film:
     fps: float
     columns: int
     spacing: float | None = None
-    route: str | None = None
+    generator_name: str | None = None
 
 
 def check_film(out: Path, seconds: float, fps: float) -> None:
@@ -79,7 +79,7 @@ def write_film(path: ClosedPath, film: Film, on_frame: Callable[[], None]) -> No
     modality = path.generator.modality
 
     def draw(count: int) -> Iterator[NDArray[np.uint8]]:
-        for signals in path.signals(np.arange(count) / count, film.route):
+        for signals in path.signals(np.arange(count) / count, film.generator_name):
             frame = modality.draw_frame(signals, film.columns)
             if frame.shape[0] * frame.shape[1] > MAX_PIXELS or max(frame.shape) > MAX_SIDE:
                 size = f"{frame.shape[1]:,} x {frame.shape[0]:,} pixels"
@@ -97,7 +97,7 @@ def write_film(path: ClosedPath, film: Film, on_frame: Callable[[], None]) -> No
         return
     sound = None
     if modality.sample_rate is not None:
-        blocks = sound_blocks(path, *sound_count_and_interval(path, film.seconds, film.spacing), film.route)
+        blocks = sound_blocks(path, *sound_count_and_interval(path, film.seconds, film.spacing), film.generator_name)
         sound = Soundtrack(blocks, modality.sample_rate, path.generator.shape[0])
     write_mp4(film.out, frames(), film.fps, sound)
 
@@ -116,7 +116,7 @@ def sound_count_and_interval(path: ClosedPath, seconds: float, spacing: float | 
 
 
 def sound_blocks(
-    path: ClosedPath, count: int, interval: int, route: str | None = None
+    path: ClosedPath, count: int, interval: int, generator_name: str | None = None
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the sounds of a path one after the other, each as ``[C, interval]``.
 
@@ -124,10 +124,10 @@ def sound_blocks(
         path: path of one sound.
         count: number of sounds.
         interval: time between the starts of two sounds, in samples.
-        route: name of the generator network.
+        generator_name: name of the generator network.
     """
     faded = min(interval, max(1, round(FADE_SECONDS * path.generator.sample_rate)))
-    for (sound,) in path.signals(np.arange(count) / count, route):
+    for (sound,) in path.signals(np.arange(count) / count, generator_name):
         block = np.zeros((len(sound), interval), np.float32)
         kept = sound[:, :interval]
         block[:, : kept.shape[1]] = kept

@@ -24,12 +24,13 @@ from audiogan.inputs.knob_definitions import (
     SHORTEST_SECONDS,
     SPECTRUM_SECONDS,
 )
-from audiogan.inputs.scale import EXTREME
+from audiogan.inputs.scale import CLIPPED_FRACTION
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames, magnitudes
 
-QUIETEST = 1e-10
-"""Power of an STFT bin below which the gradient of its magnitude fades to zero. Sounds have a peak of 1."""
+POWER_FLOOR = 1e-10
+"""Constant that is added to the power of each STFT bin, so that the gradient of its magnitude is finite. Sounds have a
+peak of 1."""
 
 
 class KnobLoss(nn.Module):
@@ -58,7 +59,7 @@ class KnobLoss(nn.Module):
         if scale is None or self.index is None:
             return
         values = torch.tensor(list(scale["quantiles"][self.index]), dtype=torch.float32)
-        shares = torch.linspace(0, 1, len(values), dtype=torch.float64).clamp(EXTREME, 1 - EXTREME)
+        shares = torch.linspace(0, 1, len(values), dtype=torch.float64).clamp(CLIPPED_FRACTION, 1 - CLIPPED_FRACTION)
         self.register_buffer("values", values, persistent=False)
         self.register_buffer("scores", torch.special.ndtri(shares).float(), persistent=False)
 
@@ -192,7 +193,7 @@ class Decay(EnvelopeKnobLoss):
 
 
 class SpectrumKnobLoss(KnobLoss):
-    """Base class of losses for knobs that are means of a property of STFT frames, weighted by frame amplitudes.
+    """Base class of losses for knobs that are weighted means over STFT frames. The weights are the frames' amplitudes.
 
     The hop is half a window, because a hop of a quarter window, as in the definition of the knobs, would double the
     computing time.
@@ -213,7 +214,7 @@ class SpectrumKnobLoss(KnobLoss):
     def measure_knob(self, signal: Tensor) -> Tensor:
         signal = signal / signal.detach().abs().amax((1, 2), keepdim=True).clamp_min(1e-4)
         signal = F.pad(signal, (0, self.frames.length - signal.shape[2]))
-        magnitude = magnitudes(self.frames.analyse(signal), QUIETEST)
+        magnitude = magnitudes(self.frames.analyse(signal), POWER_FLOOR)
         magnitude = magnitude[:, 0] if signal.shape[1] == 1 else magnitude.square().sum(1).sqrt()
         weights = magnitude.square().sum(2).sqrt()
         return self.to_knob_unit((self.measure_frames(magnitude) * weights).sum(1) / weights.sum(1))

@@ -1,4 +1,4 @@
-"""Losses of generators that add modes (damped sinusoids): errors of frequencies, and a reconstruction loss."""
+"""Losses for generators that synthesise modes (damped sinusoids): errors of frequencies, and a reconstruction loss."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class ModeFrequencies(AuxiliaryTarget):
 class Glide(AuxiliaryTarget):
     """Mean absolute difference in octaves between the predicted glide and the glide that `GlideMeter` measures.
 
-    The prediction is ``[B, 9]``: ratios of a frequency to its later value, in octaves.
+    The prediction is ``[B, 9]``: the frequency at each of the times `GLIDE_SECONDS`, in octaves above the frequency
+    that the drum reaches after the glide.
 
     Args:
         format: format of the recordings.
@@ -60,21 +61,22 @@ class Glide(AuxiliaryTarget):
 class MidSideDistance(nn.Module):
     """Spectral distance between two batches of sounds `[B, C, T]` with C = 1 or 2. It ignores phases.
 
-    The loss is the sum of the following terms. The first term uses the mid and the side signal, the others the mid
-    signal:
+    The loss is the sum of the following terms. The first term compares the mid and the side signals, and the others
+    compare only the mid signals:
 
     * the mean absolute difference of log-mel spectrograms of the mid and side signals;
     * 0.5 times the spectral convergence (relative error of magnitudes), over the whole batch;
-    * 0.3 times the mean absolute difference of cube roots of magnitudes in the beginning, in windows of ``n_fft / 4``;
-    * the spectral convergence of square roots of magnitudes in windows of ``4 * n_fft``, which separate the lines of
-      low drums and of cymbals.
+    * 0.3 times the mean absolute difference of cube roots of magnitudes in the first ``part`` samples, in windows of
+      ``n_fft / 4``;
+    * the spectral convergence of square roots of magnitudes in windows of ``4 * n_fft``, which separate the
+      spectral lines of low drums and of cymbals.
 
     Args:
         format: format of the sounds.
         n_fft: window length of the first two terms, in samples.
         hop_length: hop of the first two terms, in samples.
         n_mels: number of mel bands.
-        part: length of the beginning, in samples.
+        part: number of samples at the beginning that the third term compares.
 
     Source:
         Yamamoto et al., "Parallel WaveGAN", ICASSP 2020, equation 4.

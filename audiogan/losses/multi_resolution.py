@@ -11,7 +11,7 @@ from audiogan.representations.stft import Frames, magnitudes
 
 
 class MultiResolutionSTFT(nn.Module):
-    """Mean over several window lengths of spectral convergence and log-magnitude distance. It ignores phases.
+    """Sum of spectral convergence and log-magnitude distance, averaged over several window lengths. It ignores phases.
 
     Spectral convergence is the norm of the difference of magnitudes divided by the norm of the target's magnitudes,
     over the whole batch. The log-magnitude distance is the mean absolute difference of natural logarithms.
@@ -21,7 +21,8 @@ class MultiResolutionSTFT(nn.Module):
         n_ffts: window lengths in samples. Each hop is a quarter of its window.
         above: lowest frequency that is compared, in Hz; 0: all frequencies.
         weight: factor of the loss, 0 or more.
-        floor: magnitude that is added in quadrature to all magnitudes, relative to a sine of full scale.
+        floor: a magnitude ``m`` (1 for a sine of full scale) becomes ``sqrt(m^2 + floor^2)``, so that its logarithm is
+            finite.
 
     Source:
         Yamamoto, Song & Kim, "Parallel WaveGAN", ICASSP 2020, section 2.2.

@@ -42,7 +42,7 @@ class OrthogonalRegularisation:
     def __call__(self, generator: nn.Module, inputs: Mapping[str, Tensor], randn: Callable[..., Tensor]) -> Tensor:
         """Return the penalty, a scalar. ``inputs`` and ``randn`` are not used."""
         terms = [
-            _off_diagonal(weight.float().flatten(1))
+            _off_diagonal_norm(weight.float().flatten(1))
             for name, weight in generator.named_parameters()
             if weight.dim() > 1 and not any(word in name for word in self.excluded_parameters)
         ]
@@ -51,7 +51,7 @@ class OrthogonalRegularisation:
         return self.every * self.weight * torch.stack(terms).sum()
 
 
-def _off_diagonal(w: Tensor) -> Tensor:
+def _off_diagonal_norm(w: Tensor) -> Tensor:
     """Return the squared Frobenius norm of `w w^T` without its diagonal, computed from the smaller Gram matrix."""
     rows, columns = w.shape
     if rows <= columns:

@@ -20,7 +20,7 @@ class PathLength(nn.Module):
     Args:
         weight: factor of the penalty, 0 or more; 2 in the authors' code. With 0, the penalty takes no time.
         every: interval between evaluations, in steps.
-        batch_shrink: divisor of the batch size, 1 or more. Only the first samples of the batch are used, to save time.
+        batch_shrink: the penalty uses only the first ``1 / batch_shrink`` of the batch, to save time; 1 or more.
         decay: decay of the running mean per evaluation, 0 to below 1.
 
     Source:

@@ -2,8 +2,8 @@
 
 A penalty is a term of the critic's loss: ``penalty(critic, real, fake, rand)`` returns a scalar. ``critic`` maps a
 batch ``[B, *shape]`` to logits ``[B]`` and needs no other inputs. ``rand(*shape)`` draws uniform numbers in [0, 1) on
-the device of the batch. A penalty is evaluated on steps with ``step % every == 0`` and multiplied by ``every``, so that
-its average over steps does not depend on ``every``.
+the device of the batch. A penalty is evaluated only on steps that are multiples of ``every``, and multiplied by
+``every``, so that its average over steps does not depend on ``every``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class GradientPenalty:
             shapes = f"{list(fake.shape)} and {list(real.shape)}"
             raise ValueError(f"GradientPenalty needs generated and real samples of one shape, got {shapes}")
         mix = rand(real.shape[0], *[1] * (real.dim() - 1))
-        squares = _gradient_squares(critic, torch.lerp(real.detach(), fake.detach(), mix.to(real.dtype)))
+        squares = _squared_gradient_norms(critic, torch.lerp(real.detach(), fake.detach(), mix.to(real.dtype)))
         # The lower bound keeps the derivative of the square root finite when the critic's gradient is zero.
         norms = squares.clamp_min(1e-12).sqrt()
         return self.every * self.weight * (norms - 1).square().mean()
@@ -76,7 +76,7 @@ class R1:
         self.weight, self.every = check_penalty(weight, every)
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
-        return self.every * 0.5 * self.weight * _gradient_squares(critic, real.detach()).mean()
+        return self.every * 0.5 * self.weight * _squared_gradient_norms(critic, real.detach()).mean()
 
 
 class R2(R1):
@@ -101,7 +101,7 @@ class R2(R1):
     """
 
     def __call__(self, critic: Critic, real: Tensor, fake: Tensor, rand: Rand) -> Tensor:
-        return self.every * 0.5 * self.weight * _gradient_squares(critic, fake.detach()).mean()
+        return self.every * 0.5 * self.weight * _squared_gradient_norms(critic, fake.detach()).mean()
 
 
 class WeightClip:
@@ -140,7 +140,7 @@ def check_penalty(weight: float, every: int) -> tuple[float, int]:
     return float(weight), int(every)
 
 
-def _gradient_squares(critic: Critic, x: Tensor) -> Tensor:
+def _squared_gradient_norms(critic: Critic, x: Tensor) -> Tensor:
     """Return the squared norm `[B]` of the critic's gradient at each sample, differentiable for the critic's loss."""
     x = x.requires_grad_(True)
     with torch.enable_grad():

@@ -13,8 +13,8 @@ from audiogan.representations.views import LogMelView
 FLOOR = 1e-6
 """Lower bound of squared STFT magnitudes. For comparison, a full-scale sine has a peak of about `n_fft**2 / 16`."""
 LOW_HOPS, LOW_FLOOR = 4, 1e-8
-"""Settings of the bands of `PartialMeter` in `SpectralDistance`. ``LOW_HOPS``: hop in multiples of `hop_length`.
-``LOW_FLOOR``: constant that is added to the power of a band."""
+"""Settings of the term of `SpectralDistance` that uses `PartialMeter`. ``LOW_HOPS``: distance between measured frames,
+in multiples of `hop_length`. ``LOW_FLOOR``: constant that is added to power."""
 
 
 class SpectralDistance(nn.Module):

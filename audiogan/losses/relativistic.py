@@ -27,15 +27,15 @@ class RelativisticPairing:
     relativistic = True
 
     def critic(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return _preference(real_logits, fake_logits)
+        return _pairing_loss(real_logits, fake_logits)
 
     def generator(self, fake_logits: Tensor, real_logits: Tensor) -> Tensor:
-        return _preference(fake_logits, real_logits)
+        return _pairing_loss(fake_logits, real_logits)
 
 
-def _preference(above: Tensor, below: Tensor) -> Tensor:
-    if above.shape != below.shape:
-        shapes = f"{list(above.shape)} and {list(below.shape)}"
+def _pairing_loss(preferred: Tensor, other: Tensor) -> Tensor:
+    if preferred.shape != other.shape:
+        shapes = f"{list(preferred.shape)} and {list(other.shape)}"
         needs = "needs equally many real and generated samples"
         raise ValueError(f"RelativisticPairing {needs}, got logits of shape {shapes}")
-    return F.softplus(below - above).mean()
+    return F.softplus(other - preferred).mean()

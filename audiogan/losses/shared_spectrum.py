@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.inputs.knob_definitions import SPECTRUM_SECONDS
-from audiogan.losses.knobs import QUIETEST, Brightness, Noisiness
+from audiogan.losses.knobs import POWER_FLOOR, Brightness, Noisiness
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames, magnitudes
 
@@ -61,7 +61,7 @@ class Spectrum(nn.Module):
         middle = signal.float().mean(1)
         middle = middle / middle.detach().abs().amax(1, keepdim=True).clamp_min(1e-4)
         middle = F.pad(middle, (0, self.frames.length - middle.shape[1]))
-        magnitude = magnitudes(self.frames.analyse(middle), QUIETEST)
+        magnitude = magnitudes(self.frames.analyse(middle), POWER_FLOOR)
         weights = magnitude.square().sum(2).sqrt()
         total: Any = 0.0
         for term in self.terms:

@@ -13,6 +13,7 @@ from audiogan.representations.views import triangular_filters
 LONG_SECONDS, SHORT_SECONDS = 0.064, 0.016
 """Two window lengths in seconds: long windows resolve partials, and short windows resolve attacks."""
 BANDS = 64
+"""Number of mel bands in `log_spectral_distance` and `RecordingLoss`."""
 FLOOR_DB = -80.0
 """Lowest level in `log_spectral_distance`, in dB relative to a sine of full scale. Lower levels are raised to it."""
 LOSS_FLOOR_DB = -90.0
@@ -20,7 +21,7 @@ LOSS_FLOOR_DB = -90.0
 
 The constant is small, so that the loss also compares quiet decays.
 """
-LINEAR = 0.5
+AMPLITUDE_WEIGHT = 0.5
 """Weight of the linear amplitude term in `RecordingLoss`. Loud parts of a sound dominate this term."""
 
 
@@ -125,7 +126,7 @@ class RecordingLoss:
         total = torch.zeros(len(sounds), device=sounds.device)
         for spectrum, filters, target in zip(self.spectra, self.filters, self.targets, strict=True):
             amplitude, *levels = self._features(spectrum, filters, sounds)
-            total = total + LINEAR * (amplitude - target[0]).abs().sum((1, 2, 3)) / target[0].sum()
+            total = total + AMPLITUDE_WEIGHT * (amplitude - target[0]).abs().sum((1, 2, 3)) / target[0].sum()
             for level, target_level in zip(levels, target[1:], strict=True):
                 # The constant keeps the square root differentiable where both levels are equal.
                 total = total + ((level - target_level).square().mean(-1) + 1e-4).sqrt().mean((1, 2))

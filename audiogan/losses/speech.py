@@ -107,7 +107,7 @@ class SignalToDistortion(nn.Module):
         """Return the loss of outputs and targets, both ``[B, C, T]``."""
         power = target.float().square().sum((1, 2))
         error = (output.float() - target.float()).square().sum((1, 2))
-        heard = power > 1e-6 * target[0].numel()  # Targets below -60 dB count as silent.
+        audible = power > 1e-6 * target[0].numel()  # Targets below -60 dB count as silent.
         ratio = (error + self.limit * power + 1e-9) / power.clamp_min(1e-9)
-        losses = torch.where(heard, 10 * ratio.log10(), torch.zeros_like(ratio))
+        losses = torch.where(audible, 10 * ratio.log10(), torch.zeros_like(ratio))
         return self.weight * losses.mean()

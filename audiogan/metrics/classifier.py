@@ -16,10 +16,10 @@ from audiogan.core.checkpoint import save_tensors
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
 from audiogan.metrics.convnet import (
-    STANDARD,
+    STANDARD_RECIPE,
     ClassifierNet,
     ClassifierRecipe,
-    Picture,
+    ToImages,
     digest,
     fit,
     load_pictures,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Classifier", "train_classifier"]
 
-VALUES = 2**26
+MAX_PIXEL_VALUES = 2**26
 """Largest number of pixel values in the training set (256 MB in float32). Larger data sets are subsampled."""
 
 
@@ -45,13 +45,14 @@ class Classifier:
         labels: names of the classes.
 
     Attributes:
-        name: name of the embedding: width of the features and a hash of the weights, e.g. ``cnn128-1f2e3d4c``. Two
-            classifiers with the same data and recipe have the same name only if training gave bit-identical weights.
+        name: name of the embedding. It contains the number of features and a hash of the weights, e.g.
+            ``cnn128-1f2e3d4c``. Two classifiers with the same data and recipe have the same name only if training gave
+            bit-identical weights.
     """
 
-    def __init__(self, net: ClassifierNet, to_images: Picture, labels: Sequence[str]) -> None:
+    def __init__(self, net: ClassifierNet, to_images: ToImages, labels: Sequence[str]) -> None:
         self.net, self.to_images, self.labels = net, to_images, list(labels)
-        self.name = f"cnn{net.head.in_features}-{_weights(net)[:8]}"
+        self.name = f"cnn{net.head.in_features}-{_hash_weights(net)[:8]}"
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> NDArray[np.float64]:
@@ -65,7 +66,12 @@ class Classifier:
 
 
 def train_classifier(
-    data: Table, *, recipe: ClassifierRecipe = STANDARD, seed: int = 0, cache: Path | None = None, progress: bool = True
+    data: Table,
+    *,
+    recipe: ClassifierRecipe = STANDARD_RECIPE,
+    seed: int = 0,
+    cache: Path | None = None,
+    progress: bool = True,
 ) -> Classifier:
     """Return a classifier trained on labelled data.
 
@@ -95,35 +101,35 @@ def train_classifier(
         raise UserError(f"a classifier needs data with labels of at least two classes: {data.source}")
     to_images = data.modality.to_images
     size = load_pictures(data, to_images, index=np.zeros(1, np.int64)).numel()
-    rows = stratified_sample(data.targets, max(VALUES // size, 1), np.random.default_rng(seed))
+    rows = stratified_sample(data.targets, max(MAX_PIXEL_VALUES // size, 1), np.random.default_rng(seed))
     x, y = load_pictures(data, to_images, index=rows), torch.from_numpy(np.asarray(data.targets)[rows])
     key = digest(recipe.key, str(seed), json.dumps(data.labels), x, y)
     path = cache_dir("classifiers", cache) / f"{key}.safetensors"
-    net = _stored(path, ClassifierNet(x.shape[1:], len(data.labels), recipe))
+    net = _load_weights(path, ClassifierNet(x.shape[1:], len(data.labels), recipe))
     if net is None:
         from tqdm import tqdm
 
         total = recipe.steps(len(x))
         with tqdm(total=total, desc="training a classifier", leave=False, disable=None if progress else True) as bar:
             net = fit(x, y, len(data.labels), recipe=recipe, seed=seed, on_step=bar.update)
-        _store(path, net)
+        _save_weights(path, net)
     return Classifier(net, to_images, data.labels)
 
 
-def _weights(net: ClassifierNet) -> str:
+def _hash_weights(net: ClassifierNet) -> str:
     return digest(*(part for name, tensor in sorted(net.state_dict().items()) for part in (name, tensor)))
 
 
-def _store(path: Path, net: ClassifierNet) -> None:
+def _save_weights(path: Path, net: ClassifierNet) -> None:
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
     try:
-        save_tensors(path, tensors, {"weights": _weights(net)})
+        save_tensors(path, tensors, {"weights": _hash_weights(net)})
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"cannot write {path} ({reason}): make room there or set AUDIOGAN_CACHE") from error
+        raise UserError(f"cannot write {path} ({reason}): free disk space there or set AUDIOGAN_CACHE") from error
 
 
-def _stored(path: Path, net: ClassifierNet) -> ClassifierNet | None:
+def _load_weights(path: Path, net: ClassifierNet) -> ClassifierNet | None:
     """Load weights from a file into ``net``. Return ``None`` if the file is missing or damaged."""
     from safetensors import SafetensorError, safe_open
 
@@ -133,5 +139,5 @@ def _stored(path: Path, net: ClassifierNet) -> ClassifierNet | None:
             net.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118  (not a dict)
     except (OSError, SafetensorError, RuntimeError):
         return None
-    whole = written == _weights(net)
+    whole = written == _hash_weights(net)
     return net.to(memory_format=torch.channels_last).eval().requires_grad_(False) if whole else None

@@ -16,20 +16,30 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["STANDARD", "ClassifierNet", "ClassifierRecipe", "Picture", "accuracy", "digest", "fit", "load_pictures"]
+__all__ = [
+    "STANDARD_RECIPE",
+    "ClassifierNet",
+    "ClassifierRecipe",
+    "ToImages",
+    "accuracy",
+    "digest",
+    "fit",
+    "load_pictures",
+]
 __all__ += ["stratified_sample", "to_pictures"]
 
-SIDE = 64
+PICTURE_SIDE = 64
 """Target length of the longer side of a picture, in pixels. Pictures are averaged down to about this length if their
 longer side is at least 1.5 times the target.
 """
-HALVED = 32
+MAX_SIDE_AT_STRIDE_1 = 32
 """Side length in pixels. If both sides of the pictures are longer, the first convolution has stride 2, otherwise 1."""
-GRID = 4
+POOLED_SIDE = 4
+"""Height and width to which feature maps are pooled before the dense layers."""
 VERSION = 1
 """Version of the training procedure. Increase it when the same recipe would give different weights."""
 
-Picture = Callable[[Tensor], Tensor]
+ToImages = Callable[[Tensor], Tensor]
 """Type of a modality's `to_images`: a function from signals ``[B, *shape]`` to pictures ``[B, C, H, W]``."""
 
 
@@ -40,7 +50,7 @@ class ClassifierRecipe:
     Args:
         widths: output channels of each convolution. For points, the last two are the widths of the hidden layers.
         features: width of the last hidden layer.
-        examples: largest number of examples processed in training, counted once per epoch.
+        examples: largest number of examples processed in training. An example counts once in every epoch.
         epochs: largest number of passes over the data.
         least: smallest number of optimizer steps, unless ``examples`` allows fewer.
         batch: batch size.
@@ -72,15 +82,15 @@ class ClassifierRecipe:
         return hashlib.blake2b(json.dumps([VERSION, asdict(self)]).encode(), digest_size=4).hexdigest()
 
 
-STANDARD = ClassifierRecipe()
+STANDARD_RECIPE = ClassifierRecipe()
 
 
 class ClassifierNet(nn.Module):
     """Convolutional classifier from pictures ``[B, C, H, W]`` to features ``[B, recipe.features]``.
 
     The layer ``head`` maps features to class logits. Convolutions with batch normalisation and max pooling reduce a
-    picture to about 4 x 4 cells. The cells are not averaged, because position carries information: in a log-mel picture
-    it is pitch. For pictures of one pixel (points), the layers are fully connected.
+    picture to about 4 x 4 cells. The cells are not averaged, because the position carries information, such as the
+    pitch in a log-mel spectrogram. For pictures of one pixel (points), the layers are fully connected.
 
     Args:
         shape: shape of a picture, ``(C, H, W)``.
@@ -91,7 +101,7 @@ class ClassifierNet(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, shape: Sequence[int], classes: int, recipe: ClassifierRecipe = STANDARD) -> None:
+    def __init__(self, shape: Sequence[int], classes: int, recipe: ClassifierRecipe = STANDARD_RECIPE) -> None:
         super().__init__()
         wide, side = shape[0], min(shape[1:])
         layers: list[nn.Module] = []
@@ -102,15 +112,15 @@ class ClassifierNet(nn.Module):
                 wide = width
         else:
             for i, width in enumerate(recipe.widths):
-                kernel, stride = (3, 1) if i else (5, 2 if side > HALVED else 1)
-                if i and side > GRID:
+                kernel, stride = (3, 1) if i else (5, 2 if side > MAX_SIDE_AT_STRIDE_1 else 1)
+                if i and side > POOLED_SIDE:
                     layers.append(nn.MaxPool2d(2, ceil_mode=True))
                     side = -(-side // 2)
                 layers += [nn.Conv2d(wide, width, kernel, stride, kernel // 2, bias=False)]
                 layers += [nn.BatchNorm2d(width), nn.ReLU()]
                 wide, side = width, -(-side // stride)
-            layers += [nn.AdaptiveAvgPool2d(GRID), nn.Flatten()]
-            wide *= GRID**2
+            layers += [nn.AdaptiveAvgPool2d(POOLED_SIDE), nn.Flatten()]
+            wide *= POOLED_SIDE**2
         self.body = nn.Sequential(*layers)
         self.hidden = nn.Linear(wide, recipe.features)
         self.head = nn.Linear(recipe.features, classes)
@@ -123,7 +133,7 @@ class ClassifierNet(nn.Module):
 
 @torch.no_grad()
 def load_pictures(
-    signals: Any, to_images: Picture, *, index: NDArray[np.int64] | None = None, batch: int = 256
+    signals: Any, to_images: ToImages, *, index: NDArray[np.int64] | None = None, batch: int = 256
 ) -> Tensor:
     """Return the pictures of a whole data set, float32 ``[N, C, H, W]``, for the classifier.
 
@@ -140,10 +150,10 @@ def load_pictures(
     return torch.cat([to_pictures(read(rows), to_images) for rows in np.split(index, range(batch, len(index), batch))])
 
 
-def to_pictures(x: Tensor, to_images: Picture) -> Tensor:
+def to_pictures(x: Tensor, to_images: ToImages) -> Tensor:
     """Return the pictures of one batch of signals, averaged down as in `load_pictures`."""
     x = to_images(x.float())
-    factor = max(1, round(max(x.shape[2:]) / SIDE))
+    factor = max(1, round(max(x.shape[2:]) / PICTURE_SIDE))
     return F.avg_pool2d(x, factor, ceil_mode=True) if factor > 1 else x
 
 
@@ -152,7 +162,7 @@ def fit(
     y: Tensor,
     classes: int,
     *,
-    recipe: ClassifierRecipe = STANDARD,
+    recipe: ClassifierRecipe = STANDARD_RECIPE,
     seed: int = 0,
     steps: int | None = None,
     extra_examples: tuple[Tensor, Tensor] | None = None,
@@ -184,7 +194,7 @@ def fit(
     optimizer = torch.optim.AdamW(net.parameters(), recipe.lr, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=total)
     sources = [(x, y)] if extra_examples is None else [(x, y), extra_examples]
-    draws = [_draw(len(pictures), recipe.batch // len(sources), rng) for pictures, _ in sources]
+    draws = [_endless_batches(len(pictures), recipe.batch // len(sources), rng) for pictures, _ in sources]
     with _one_thread(), torch.enable_grad():
         for _ in range(total):
             rows = [next(draw) for draw in draws]
@@ -197,11 +207,11 @@ def fit(
             schedule.step()
             if on_step is not None:
                 on_step()
-    return _scaled(net.eval().requires_grad_(False), x)
+    return _normalise_features(net.eval().requires_grad_(False), x)
 
 
 @torch.no_grad()
-def _scaled(net: ClassifierNet, x: Tensor) -> ClassifierNet:
+def _normalise_features(net: ClassifierNet, x: Tensor) -> ClassifierNet:
     """Rescale the hidden layer to a mean square feature of 1, so that distances are comparable across data."""
     size = net(x[:: max(1, len(x) // 1000)]).square().mean().sqrt().clamp_min(1e-6)
     for part in (net.hidden.weight, net.hidden.bias):
@@ -220,7 +230,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _draw(n: int, batch: int, rng: torch.Generator) -> Iterator[Tensor]:
+def _endless_batches(n: int, batch: int, rng: torch.Generator) -> Iterator[Tensor]:
     """Yield batches of indices below ``n`` without end. Each index occurs once per epoch."""
     left = torch.empty(0, dtype=torch.int64)
     while True:
@@ -231,7 +241,7 @@ def _draw(n: int, batch: int, rng: torch.Generator) -> Iterator[Tensor]:
 
 
 def _shifted(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    """Return pictures shifted by a random number of pixels each. Border pixels are repeated."""
+    """Return pictures, each shifted by a random number of pixels. Border pixels are repeated."""
     places = []
     for side in x.shape[2:]:
         max_shift = round(share * side)
@@ -265,7 +275,7 @@ def stratified_sample(targets: NDArray[np.int64], count: int, rng: np.random.Gen
         rng: random number generator.
 
     Returns:
-        Sorted indices. Each class occurs at least once, so there can be more than ``count``.
+        Sorted indices. Each class occurs at least once, so there can be more than ``count`` indices.
     """
     if count >= len(targets):
         return np.arange(len(targets))

@@ -17,8 +17,8 @@ def frechet_distance(a: Features, b: Features) -> float:
     the sum of the singular values of R Sᵀ. This avoids a matrix square root, so neither singular covariances (N <= D)
     nor identical sets cause numerical problems.
 
-    The estimate is biased upwards for small sets. Compare two distances only if N was the same in both, and M too, or
-    use `frechet_infinity`.
+    The estimate is biased upwards for small sets. Compare two distances only if both were computed with the same N and
+    the same M, or use `frechet_infinity`.
 
     Args:
         a: features ``[N, D]``, N >= 2.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from audiogan.errors import UserError
-from audiogan.metrics.convnet import Picture, digest
+from audiogan.metrics.convnet import ToImages, digest
 
 __all__ = ["Extractor", "load_extractor"]
 
@@ -39,9 +39,9 @@ class Extractor:
         'pixels-e4a6a057'
     """
 
-    def __init__(self, net: nn.Module, to_images: Picture, name: str) -> None:
+    def __init__(self, net: nn.Module, to_images: ToImages, name: str) -> None:
         self.net = net.eval()
-        self.to_images: Picture = (lambda x: x) if getattr(net, "wants", "picture") == "signals" else to_images
+        self.to_images: ToImages = (lambda x: x) if getattr(net, "wants", "picture") == "signals" else to_images
         state = sorted(net.state_dict().items())
         self.name = f"{name}-{digest(*(part for key, tensor in state for part in (key, tensor)))[:8]}"
 
@@ -59,7 +59,7 @@ class Extractor:
         return out.flatten(2).mean(2).double().numpy() if out.ndim > 2 else out.double().numpy()
 
 
-def load_extractor(spec: str, to_images: Picture, weights: str | os.PathLike[str] | None = None) -> Extractor:
+def load_extractor(spec: str, to_images: ToImages, weights: str | os.PathLike[str] | None = None) -> Extractor:
     """Import a network by name and return it as an extractor.
 
     Importing runs the code of the module, so accept ``spec`` only from the user. Configurations and checkpoints cannot

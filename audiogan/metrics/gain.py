@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from audiogan.metrics.convnet import (
-    STANDARD,
+    STANDARD_RECIPE,
     ClassifierRecipe,
-    Picture,
+    ToImages,
     accuracy,
     fit,
     load_pictures,
@@ -35,7 +35,7 @@ def augmentation_gain(
     *,
     subset_size: int = 100,
     num_seeds: int = 3,
-    recipe: ClassifierRecipe = STANDARD,
+    recipe: ClassifierRecipe = STANDARD_RECIPE,
     progress: bool = True,
 ) -> Report:
     """Measure how much generated samples improve a classifier of real data.
@@ -45,22 +45,24 @@ def augmentation_gain(
     Both are tested on ``held_out``. The gain is the difference in accuracy. It can be negative, as Ravuri & Vinyals
     (2019, section 4.3) found for most generators.
 
-    The comparison is made with all training examples and with a subset of them. Since the generator was trained on all
-    examples, a gain with the subset shows that generated samples carry information about the remaining examples.
+    This comparison is made twice: with all training examples and with a subset of them. Since the generator was trained
+    on all examples, a gain with the subset shows that generated samples carry information about the remaining examples.
 
     Args:
         train: labelled real data for training.
         held_out: labelled real data that neither the generator nor the classifiers were trained on.
         fake: generated signals ``[N, *shape]``.
         requested_classes: class of each generated signal, int64 ``[N]``.
-        subset_size: number of real examples in the second comparison, which is skipped unless ``train`` has more.
+        subset_size: number of real examples in the subset. The second comparison is skipped unless ``train`` has more
+            examples.
         num_seeds: number of repetitions. They differ in initial weights, order of examples and subset.
         recipe: architecture and training settings of the classifiers.
         progress: show a progress bar in a terminal.
 
     Returns:
-        For each comparison the mean accuracy of both classifiers, the mean gain, and the standard deviation of the gain
-        over seeds (0 for one seed). Names of values contain the numbers of real examples, generated examples and seeds.
+        For each comparison: the mean accuracy of both classifiers, the mean gain, and the standard deviation of the
+        gain over seeds (0 for one seed). The names of the values contain the numbers of real examples, generated
+        examples and seeds.
 
     Raises:
         ValueError: there are no generated samples, no labels, or fewer than one seed.
@@ -73,7 +75,7 @@ def augmentation_gain(
         )
     from tqdm import tqdm
 
-    to_images: Picture = train.modality.to_images
+    to_images: ToImages = train.modality.to_images
     x, y, classes = load_pictures(train, to_images), torch.from_numpy(np.asarray(train.targets)), len(train.labels)
     generated = load_pictures(fake, to_images), torch.from_numpy(requested_classes)
     test = load_pictures(held_out, to_images), torch.from_numpy(np.asarray(held_out.targets))

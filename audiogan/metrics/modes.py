@@ -15,8 +15,8 @@ from audiogan.features.embedding import embed
 from audiogan.metrics.classifier import Classifier, train_classifier
 
 MODE_SAMPLES = 25_600
-"""Number of samples for counting modes: 26 per mode of stacked MNIST. With more samples, a generator reaches more
-modes."""
+"""Number of samples for counting modes: about 26 per mode of stacked MNIST. The larger this number, the more modes a
+generator reaches."""
 
 
 class StackedModes(NamedTuple):

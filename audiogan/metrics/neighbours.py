@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 __all__ = ["Memorisation", "Prdc", "memorisation", "nearest", "prdc"]
 
 Features = NDArray[np.float64]
-COPY = 0.25
+COPY_RATIO = 0.25
+"""A sample is a copy if its distance to a training example is at most this fraction of the distance from that
+example to its nearest other training example."""
 
 
 class Prdc(NamedTuple):
+    """Precision, recall, density and coverage, see `prdc`."""
+
     precision: float
     recall: float
     density: float
@@ -22,6 +26,8 @@ class Prdc(NamedTuple):
 
 
 class Memorisation(NamedTuple):
+    """Ratio of distances, and fraction of copies, see `memorisation`."""
+
     ratio: float
     copies: float
 
@@ -104,10 +110,10 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
     """Measure whether generated samples are copies of training examples.
 
     * ratio: median distance of a fake sample to its nearest training example, divided by the median distance of a
-      held-out sample to its nearest training example. About 1 for new samples of the same kind, near 0 for copies,
-      above 1 for samples unlike the data.
-    * copies: fraction of fake samples that are copies. A copy is nearer to a training example than a quarter of the
-      distance from this example to its nearest other training example.
+      held-out sample to its nearest training example. It is about 1 for new samples of the same kind, near 0 for
+      copies, and above 1 for samples unlike the data.
+    * copies: fraction of fake samples that are copies. The distance of a copy to its nearest training example is at
+      most a quarter of the distance from this example to its nearest other training example.
 
     Args:
         fake: features of generated samples ``[N, D]``.
@@ -131,7 +137,7 @@ def memorisation(fake: Features, held_out: Features, train: Features) -> Memoris
     own = nearest(train[np.unique(which)], train, k=2)[0]  # k=2, because the nearest neighbour is the example itself.
     spacing = own[np.searchsorted(np.unique(which), which)]
     # At distance 0, a sample is a copy, even if `own` is also 0 because the training data contains the example twice.
-    copies = to_train <= np.maximum(COPY * spacing, 1e-6 * np.sqrt(train.shape[1]))
+    copies = to_train <= np.maximum(COPY_RATIO * spacing, 1e-6 * np.sqrt(train.shape[1]))
     return Memorisation(float(np.median(to_train) / max(np.median(unseen), 1e-12)), float(copies.mean()))
 
 

@@ -17,11 +17,13 @@ from audiogan.metrics.neighbours import memorisation, nearest, prdc
 __all__ = ["Report", "evaluate"]
 
 MIN_SAMPLES = 20
+"""Smallest number of samples of each kind."""
 MIN_EXTRAPOLATED = 500
 """Smallest number of samples for which `evaluate` extrapolates Fréchet distances to infinitely many samples."""
-NEIGHBOURS = 5
-CAP = 0.5
-WORST = 3
+NEIGHBOURS, MAX_RADIUS_QUANTILE = 5, 0.5
+"""Arguments ``k`` and ``radius_quantile`` of `prdc`."""
+LISTED_PARTS = 3
+"""Number of parts with the lowest values, such as classes, that the text table lists."""
 
 BETTER = {
     "frechet": "lower",
@@ -43,14 +45,14 @@ Features = NDArray[np.float64]
 class Report:
     """Results of an evaluation.
 
-    Each value has a name ``metric/embedding@n``, where n is the number of generated samples and also of real samples.
-    ``:trainK`` is appended if samples were compared with K training examples. Values with the same name are comparable
-    if they were measured with the same real data.
+    Each value has a name ``metric/embedding@n``, where n is the number of generated samples and also the number of real
+    samples. ``:trainK`` is appended if samples were compared with K training examples. Values with the same name are
+    comparable if they were measured with the same real data.
 
     Attributes:
         values: name -> value of the metric for generated samples.
         floor: name -> value of the metric for real data. Some metrics have none.
-        better: name -> better direction, such as ``higher``, ``lower`` or ``near 1``.
+        better: name -> which values are better, such as ``higher``, ``lower`` or ``near 1``.
         counts: number of samples of each kind that were available.
         details: name -> values of the metric for parts of the samples, e.g. class -> value.
         nothing: name -> value of the metric for the unchanged sources, for models that translate signals.
@@ -87,12 +89,12 @@ class Report:
             middle = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
             lines.append(f"{first:<{name}}  {middle}  {last}")
         for key, parts in self.details.items():
-            lowest = sorted(parts.items(), key=lambda part: part[1])[:WORST]
+            lowest = sorted(parts.items(), key=lambda part: part[1])[:LISTED_PARTS]
             lines.append(f"{key}, lowest: " + ", ".join(f"{part} {share:.4g}" for part, share in lowest))
         return "\n".join(lines)
 
     def merged(self, other: Report) -> Report:
-        """Return a report with the values of both reports. If both have a key in ``counts``, this report's is kept."""
+        """Return a report with the values of both reports. Counts that both reports have are those of this report."""
         return Report(
             self.values | other.values,
             self.floor | other.floor,
@@ -135,7 +137,7 @@ def evaluate(
     * ``precision_capped``, ``recall_capped``, ``density_capped``, ``coverage_capped``: see `prdc`, with 5 neighbours
       and radii limited to the median.
     * ``diversity``: Vendi score divided by the Vendi score of the reference. The bandwidth is the median distance of a
-      reference sample to its 5th neighbour. Near 0 for a collapsed generator.
+      reference sample to its 5th neighbour. The value is near 0 for a collapsed generator.
     * ``train_distance``, ``train_copies``, with ``train``: see `memorisation`. The floor compares one half of the
       reference with the other.
 
@@ -226,11 +228,9 @@ def compare_features(x: Features, reference: Features) -> dict[str, float]:
     """Return all metrics of features against a reference, both ``[n, D]``. For ``[n, P, D]`` only ``frechet``."""
     if x.ndim == 3:
         return {"frechet": frechet_distance(x.reshape(-1, x.shape[2]), reference.reshape(-1, x.shape[2]))}
-    bandwidth = float(np.median(nearest(reference, reference, k=NEIGHBOURS + 1)[0]))
-    bandwidth = max(
-        bandwidth, 1e-6
-    )  # If all samples are equal, the median distance is 0, which is not a valid bandwidth.
-    balls = prdc(x, reference, k=NEIGHBOURS, radius_quantile=CAP)
+    # If all samples are equal, the median distance is 0, which is not a valid bandwidth.
+    bandwidth = max(float(np.median(nearest(reference, reference, k=NEIGHBOURS + 1)[0])), 1e-6)
+    balls = prdc(x, reference, k=NEIGHBOURS, radius_quantile=MAX_RADIUS_QUANTILE)
     return {
         "frechet": frechet_distance(x, reference),
         "kernel": kernel_distance(x, reference),

@@ -61,10 +61,10 @@ def evaluate_spacing(fake: Any, real: Any, train: Any | None, embedding: Picture
     Distances are Euclidean, between pictures as the classifier receives them. The floor of a metric is its value for
     held-out sounds instead of generated ones. The paper reports values divided by the floor.
 
-    * ``distance_within``: mean distance of a sound to its nearest neighbour in the same set. Below the floor, the set
-      is less diverse than real sounds; near 0 it has collapsed.
+    * ``distance_within``: mean distance of a sound to its nearest neighbour in the same set. Values below the floor
+      mean that generated sounds are less diverse than real sounds; values near 0 mean a mode collapse.
     * ``distance_to_train``, with ``train``: mean distance to the nearest training sound. Values far below the floor
-      mean copies of training sounds. Values above the floor mean sounds unlike the data.
+      mean that sounds are copies of training sounds. Values above the floor mean that sounds are unlike the data.
 
     Args:
         fake: generated sounds ``[N, C, T]``.

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiogan.features.embedding import Embedding, embed
-from audiogan.metrics.convnet import Picture, stratified_sample, to_pictures
+from audiogan.metrics.convnet import ToImages, stratified_sample, to_pictures
 from audiogan.metrics.report import Report
 
 if TYPE_CHECKING:
@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FunctionEmbedding", "SmallPictures", "evaluate_transfer", "linear_probe_accuracy"]
 
-STRENGTHS = (1e-4, 1e-2, 1.0)
+INVERSE_PENALTIES = (1e-4, 1e-2, 1.0)
+"""Inverses of the strength of the L2 penalty, of which `linear_probe_accuracy` chooses one."""
 PIXELS = 32
+"""Largest height and width of the pictures of `SmallPictures`, in pixels."""
 COMPONENTS = 256
+"""Largest number of features of a linear classifier. More features are reduced to this number of components."""
 
 
 class FunctionEmbedding:
@@ -44,11 +47,11 @@ class SmallPictures(FunctionEmbedding):
     """An `Embedding` that averages images or spectrograms down to at most 32 x 32 pixels, as a baseline without a
     network."""
 
-    def __init__(self, to_images: Picture) -> None:
-        super().__init__(f"picture{PIXELS}", lambda x: _small(to_pictures(x, to_images)))
+    def __init__(self, to_images: ToImages) -> None:
+        super().__init__(f"picture{PIXELS}", lambda x: _shrink(to_pictures(x, to_images)))
 
 
-def _small(x: Tensor) -> Tensor:
+def _shrink(x: Tensor) -> Tensor:
     return F.adaptive_avg_pool2d(x, (min(x.shape[2], PIXELS), min(x.shape[3], PIXELS)))
 
 
@@ -80,13 +83,13 @@ def linear_probe_accuracy(
     kept = np.ones(len(seen), bool)
     kept[stratified_sample(y, len(seen) // 5, np.random.default_rng(0))] = False
 
-    def fitted(strength: float, rows: NDArray[np.bool_]) -> LogisticRegression:
+    def fitted(inverse_penalty: float, rows: NDArray[np.bool_]) -> LogisticRegression:
         with warnings.catch_warnings():
             # The fit may stop before it converges, because more iterations hardly change the accuracy.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return LogisticRegression(C=strength, max_iter=200).fit(seen[rows], y[rows])
+            return LogisticRegression(C=inverse_penalty, max_iter=200).fit(seen[rows], y[rows])
 
-    best = max(STRENGTHS, key=lambda strength: fitted(strength, kept).score(seen[~kept], y[~kept]))
+    best = max(INVERSE_PENALTIES, key=lambda c: fitted(c, kept).score(seen[~kept], y[~kept]))
     return float(fitted(best, np.ones(len(seen), bool)).score(new, y_test))
 
 

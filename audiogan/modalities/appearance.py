@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from audiogan.modalities.references import BLOCK_VALUES, RANGE
+from audiogan.modalities.references import BLOCK_VALUES, VALUE_RANGE
 
 BETTER = {"colourfulness": "near floor", "sharpness": "near 1"}
-"""Name of each metric -> the better direction."""
+"""Name of each metric -> which values are better."""
 HIGH_BAND = 0.25
 """Lower limit of the high band in cycles per pixel: half the Nyquist frequency."""
 SMALLEST_ENERGY = 1e-10
@@ -101,7 +101,7 @@ def colourfulness(images: np.ndarray) -> float:
         raise ValueError(f"expected colour images [N, 3, H, W], got {list(images.shape)}")
     total = 0.0
     for image in images:
-        red, green, blue = (image.astype(np.float64) + 1) / RANGE * 255
+        red, green, blue = (image.astype(np.float64) + 1) / VALUE_RANGE * 255
         first, second = red - green, (red + green) / 2 - blue
         total += float(np.hypot(first.std(), second.std()) + 0.3 * np.hypot(first.mean(), second.mean()))
     return total / len(images)

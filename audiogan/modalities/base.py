@@ -81,7 +81,8 @@ class Modality:
 
         Args:
             path: the file.
-            shape: expected shape. Channels are mixed to ``shape[0]`` channels. The other sizes are taken from the file.
+            shape: shape of the model's signals. Only ``shape[0]`` is used: the signal is converted to this number of
+                channels. The other sizes are those of the file.
 
         Returns:
             float32 array with as many dimensions as ``shape``.
@@ -97,7 +98,8 @@ class Modality:
         Args:
             value: array or tensor, or a Pillow image for images. Integers are divided by the full scale of their type.
                 Floating-point values must lie within ``-edge ... edge``.
-            shape: expected shape. Channels are mixed to ``shape[0]`` channels. The other sizes are those of ``value``.
+            shape: shape of the model's signals. Only ``shape[0]`` is used: the signal is converted to this number of
+                channels. The other sizes are those of ``value``.
 
         Returns:
             float32 array with as many dimensions as ``shape``.
@@ -164,13 +166,14 @@ class Modality:
         Raises:
             ValueError: ``columns`` is empty, or the numbers of examples or titles differ.
         """
-        raise NotImplementedError(f"{type(self).__name__}.compare")
+        raise NotImplementedError(f"{type(self).__name__}.draw_columns")
 
     def draw_frame(self, x: np.ndarray, columns: int | None = None) -> np.ndarray:
-        """Return one frame of an animation as uint8 pixels ``[height, width, 3]``: by default the contact sheet.
+        """Return one frame of an animation as uint8 pixels ``[height, width, 3]``. By default, it is the picture of
+        `sheet`.
 
         Args:
-            x: the signals ``[N, *shape]``. Frames of equally many signals have equal sizes.
+            x: the signals ``[N, *shape]``. Frames with the same number of signals have the same size.
             columns: number of columns, for modalities that draw a grid. By default the grid is near-square.
         """
         with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,7 @@ from audiogan.features.patches import Patches
 from audiogan.features.pixels import Pixels
 from audiogan.files import check_readable_file
 from audiogan.modalities.base import Modality, PathLike, Signals, Titles, as_array, check_columns, check_range
-from audiogan.modalities.drawing.grid import CELL, LAYOUT, draw_grid, image_grid, to_bytes
+from audiogan.modalities.drawing.grid import LAYOUT, MIN_CELL, draw_grid, image_grid, to_rgb_pixels
 from audiogan.modalities.drawing.png import open_png, save_png
 from audiogan.modalities.reading.pictures import Picture, convert_channels, from_image, read_picture, to_float
 from audiogan.modalities.reading.reader import Unreadable
@@ -25,7 +25,9 @@ from audiogan.utils.text import printable
 
 MAX_COMMENT_PIXELS = 1 << 24
 """Largest number of pixels of a PNG file that `Image.read_comment` opens."""
-KINDS = "an array of uint8, uint16 or floating-point numbers [C, H, W], pixels [H, W, C] or [H, W], or a Pillow image"
+ACCEPTED_TYPES = (
+    "an array of uint8, uint16 or floating-point numbers [C, H, W], pixels [H, W, C] or [H, W], or a Pillow image"
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Image(Modality):
 
         Args:
             path: the file.
-            shape: expected shape. ``shape[0]`` selects grey (1) or RGB (3). The size is taken from the file.
+            shape: shape of the model's signals. Only ``shape[0]`` is used: 1 selects grey, 3 RGB. The other
+                sizes are those of the file.
 
         Returns:
             float32 array ``[C, H, W]`` in -1 ... 1.
@@ -92,14 +95,14 @@ class Image(Modality):
             except Unreadable as error:
                 raise UserError(f"the image has {error}") from error
         planar = isinstance(value, Tensor)
-        x = as_array(value, self.noun, KINDS)
+        x = as_array(value, self.noun, ACCEPTED_TYPES)
         if x.dtype.kind == "f":
             x = x[None] if x.ndim == 2 else x
             if x.ndim != 3 or len(x) not in (1, 3):
                 raise UserError(f"floating-point pixels must be [1 or 3, H, W], got {list(x.shape)}")
             return convert_channels(check_range(x, self.noun), channels)
         if x.dtype not in (np.uint8, np.uint16):
-            raise UserError(f"an array of {x.dtype} is not an image; give {KINDS}")
+            raise UserError(f"an array of {x.dtype} is not an image; give {ACCEPTED_TYPES}")
         x = _planes(x, planar)
         colours = 1 if len(x) < 3 else 3
         return to_float(Picture(x[:colours], x[colours] if len(x) > colours else None).flatten_alpha(channels))
@@ -116,7 +119,7 @@ class Image(Modality):
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise ValueError(f"{path}: images are saved as PNG, so the name has to end in .png")
-        pixels, broken = to_bytes(np.asarray(x)[None])
+        pixels, broken = to_rgb_pixels(np.asarray(x)[None])
         if broken.any():
             raise ValueError(f"{path}: pixels are NaN or infinite; nothing was written")
         picture = Pillow.fromarray(pixels[0] if len(x) == 3 else pixels[0, ..., 0])
@@ -157,7 +160,7 @@ class Image(Modality):
             raise ValueError(f"{len(titles)} titles for {len(x)} images")
         if columns is not None and columns < 1:
             raise ValueError(f"columns={columns} has to be at least 1")
-        sheet, _ = draw_grid(list(zip(*to_bytes(np.asarray(x)), strict=True)), columns, title, titles)
+        sheet, _ = draw_grid(list(zip(*to_rgb_pixels(np.asarray(x)), strict=True)), columns, title, titles)
         save_png(path, sheet, compress_level=4)
 
     def draw_columns(self, path: PathLike, columns: Signals, title: str | None = None, titles: Titles = None) -> None:
@@ -171,7 +174,7 @@ class Image(Modality):
         from PIL.PngImagePlugin import PngInfo
 
         check_columns(columns, titles)
-        drawn = [zip(*to_bytes(np.asarray(x)), strict=True) for x in columns.values()]
+        drawn = [zip(*to_rgb_pixels(np.asarray(x)), strict=True) for x in columns.values()]
         cells = [cell for row in zip(*drawn, strict=True) for cell in row]
         sheet, places = draw_grid(cells, len(columns), title, titles, list(columns))
         info = PngInfo()
@@ -183,7 +186,7 @@ class Image(Modality):
 
         A single image is enlarged to at least 240 pixels.
         """
-        wanted = CELL if len(x) > 1 else 3 * CELL
+        wanted = MIN_CELL if len(x) > 1 else 3 * MIN_CELL
         return image_grid(x, columns, max(1, -(-wanted // max(x.shape[2:]))))
 
     def log_tensorboard(self, writer: Any, tag: str, x: np.ndarray, step: int) -> None:

@@ -22,7 +22,7 @@ from audiogan.utils.text import printable
 
 MAX_VALUES = 1 << 24
 """Largest number of coordinates in a file or array of points."""
-KINDS = "an array of numbers [D] or [N, D]"
+ACCEPTED_TYPES = "an array of numbers [D] or [N, D]"
 
 
 class ModeCoverage(NamedTuple):
@@ -74,7 +74,7 @@ class Points(Modality):
     """Modality of points in the plane ``[2]``, shown as scatter plots.
 
     Args:
-        limit: largest absolute coordinate in pictures.
+        limit: largest absolute coordinate that pictures show.
         centres: coordinates of the modes of the training data, if they are known. Pictures then show the modes and the
             number of modes that the points cover.
         std: standard deviation of each mode, in the unit of the coordinates.
@@ -145,7 +145,7 @@ class Points(Modality):
         Raises:
             UserError: another type or shape, too many points, or coordinates that are NaN or infinite.
         """
-        x = as_array(value, self.noun, KINDS)
+        x = as_array(value, self.noun, ACCEPTED_TYPES)
         if x.ndim not in (1, 2) or shape[-1] not in (None, x.shape[-1]) or x.size > MAX_VALUES:
             raise UserError(f"expected [{shape[-1]}] or [N, {shape[-1]}], got {list(x.shape)}")
         if not np.isfinite(x).all():
@@ -207,7 +207,7 @@ class Points(Modality):
         return {"modes/3sigma": float(held.modes), "share_at_modes/3sigma": held.share}
 
     def count_modes(self, points: np.ndarray, k_sigma: float = 3.0) -> ModeCoverage:
-        """Count the modes of the training data that points ``[N, 2]`` cover, with the function `count_modes`.
+        """Count the modes of the training data that points ``[N, 2]`` cover. It calls the function `count_modes`.
 
         Raises:
             ValueError: the modes are not known, because `centres` is empty.

@@ -29,10 +29,10 @@ BETTER = {
     "f0_correlation": "higher",
     "voicing_error": "lower",
 }
-"""Name of each full-reference metric -> ``lower`` or ``higher``, the better direction."""
+"""Name of each full-reference metric -> whether ``lower`` or ``higher`` values are better."""
 CANDIDATES = 16
-"""Number of targets among which `target_match_rate` looks for the nearest one."""
-RANGE = 2.0
+"""Number of targets among which `target_match_rate` searches for the nearest one."""
+VALUE_RANGE = 2.0
 """Difference between the largest and the smallest possible value of a signal, 1 and -1."""
 SMALLEST_ERROR = 1e-10
 """Lower limit of the mean squared error. Without it, the PSNR of an output that is identical to its target would be
@@ -93,7 +93,7 @@ def psnr(output: np.ndarray, target: np.ndarray) -> float:
     """
     check_pairs(output, target)
     error = float(np.mean(np.square(np.subtract(output, target, dtype=np.float64))))
-    return float(10 * np.log10(RANGE**2 / max(error, SMALLEST_ERROR)))
+    return float(10 * np.log10(VALUE_RANGE**2 / max(error, SMALLEST_ERROR)))
 
 
 def ssim(output: np.ndarray, target: np.ndarray) -> float:
@@ -120,7 +120,7 @@ def ssim(output: np.ndarray, target: np.ndarray) -> float:
     step = max(1, BLOCK_VALUES // int(np.prod(output.shape[1:])))
     total = 0.0
     for i in range(0, len(output), step):
-        x, y = (torch.from_numpy(np.asarray(a[i : i + step], np.float64) + 1) / RANGE for a in (output, target))
+        x, y = (torch.from_numpy(np.asarray(a[i : i + step], np.float64) + 1) / VALUE_RANGE for a in (output, target))
         total += float(_ssim(x, y).sum())
     return total / len(output)
 
@@ -183,7 +183,7 @@ def gmsd(output: np.ndarray, target: np.ndarray) -> float:
 
 
 def luminance(x: np.ndarray) -> NDArray[np.float64]:
-    """Return the brightness ``[N, H, W]`` of images ``[N, C, H, W]``: -1 ... 1. One channel is returned unchanged.
+    """Return the brightness ``[N, H, W]`` of images ``[N, C, H, W]``, both in -1 ... 1. Grey images keep their values.
 
     Examples:
         >>> import numpy as np
@@ -198,7 +198,7 @@ def luminance(x: np.ndarray) -> NDArray[np.float64]:
 
 def _gradient_magnitude(grey: Tensor) -> Tensor:
     """Return the magnitude ``[N, H', W']`` of Prewitt gradients at half the resolution, in grey levels of 0 ... 255."""
-    x = F.avg_pool2d((grey[:, None] + 1) / RANGE * 255, 2)
+    x = F.avg_pool2d((grey[:, None] + 1) / VALUE_RANGE * 255, 2)
     rows = torch.tensor([[1.0], [0.0], [-1.0]], dtype=x.dtype).expand(3, 3) / 3
     dy, dx = F.conv2d(x, torch.stack([rows, rows.T])[:, None]).unbind(1)
     return torch.hypot(dx, dy)

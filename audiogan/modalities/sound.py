@@ -40,7 +40,7 @@ PEAK = 0.95
 """Peak of generated sounds with ``normalize="peak"``. Full scale is 1."""
 RATES, MAX_CHANNELS = (100, 1_000_000), 16
 """Limits of the format of a sound: smallest and largest sample rate in Hz, and largest number of channels."""
-KINDS = "an array of integers or floating-point numbers, [C, T] or [T]"
+ACCEPTED_TYPES = "an array of integers or floating-point numbers, [C, T] or [T]"
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Sound(Modality):
             UserError: another type or shape, or samples out of range.
         """
         channels = _channels(shape)
-        x = np.atleast_2d(as_array(value, self.noun, KINDS))
+        x = np.atleast_2d(as_array(value, self.noun, ACCEPTED_TYPES))
         if x.ndim != 2 or len(x) > MAX_CHANNELS:
             raise UserError(f"a sound must be [C, T] with at most {MAX_CHANNELS} channels, got {list(x.shape)}")
         if x.dtype.kind in "iu":
@@ -119,7 +119,8 @@ class Sound(Modality):
         return np.ascontiguousarray(mix_channels(check_range(x, self.noun).T, channels).T)
 
     def save(self, path: PathLike, x: np.ndarray, comment: str | None = None) -> None:
-        """Write one sound ``[C, T]`` as a 16-bit WAV file, atomically. Comments above 2,000 bytes are not stored."""
+        """Write one sound ``[C, T]`` as a 16-bit WAV file, atomically. Comments longer than 2,000 bytes are not
+        stored."""
         fits = comment is not None and len(comment.encode()) <= COMMENT_BYTES
         save_wav(path, x, self.sample_rate, comment=comment if fits else None)
 
@@ -217,10 +218,11 @@ class Sound(Modality):
         return found
 
     def restoration_metrics(self, output: np.ndarray, target: np.ndarray, source: np.ndarray) -> dict[str, float]:
-        """Return ``lsd_above/4000Hz`` and ``snr_below/4000Hz``, if sources ``[N, C, T]`` lack frequencies above 4 kHz.
+        """Return metrics of bandwidth extension, if the sources ``[N, C, T]`` lack high frequencies of the targets.
 
-        The frequency is found by `audiogan.modalities.sound_references.cutoff_frequency`. The result is empty if the
-        sources have the bandwidth of the targets.
+        The metrics are ``lsd_above/FHz`` and ``snr_below/FHz`` for the cut-off frequency F of the sources, for example
+        ``lsd_above/4000Hz``. `audiogan.modalities.sound_references.cutoff_frequency` finds it. The result is empty if
+        the sources have the bandwidth of the targets.
         """
         from audiogan.modalities.sound_references import cutoff_frequency, lsd, snr_below
 

@@ -18,11 +18,11 @@ from audiogan.modalities.references import LARGEST_RATIO_DB, SILENCE, check_pair
 N_FFT, HOP_LENGTH = 2048, 512
 """Window length and hop of `lsd` in samples, for all sample rates."""
 SMALLEST_POWER = 1e-8
-"""Power to which smaller powers are raised in `lsd`. A sine of full scale has a power of about 262,144."""
+"""Smallest power in `lsd`; smaller powers are raised to it. A sine of full scale has a power of about 262,144."""
 RESOLUTIONS = (512, 1024, 2048)
 """Window lengths of `stft_distance` in samples. Each hop is a quarter of its window."""
-GAP = 0.01
-"""Largest ratio of the power of sources to the power of targets above a cut-off frequency (-20 dB)."""
+MAX_POWER_RATIO = 0.01
+"""Largest power of sources above their cut-off frequency, as a fraction of the power of targets (-20 dB)."""
 EMPTY_POWER = 1e-4
 """Mean power of targets below which a frequency is ignored in `cutoff_frequency` (-94 dB relative to a sine of full
 scale)."""
@@ -31,7 +31,7 @@ WINDOW_BINS = 3
 STEP_HZ = 250
 """Cut-off frequencies are rounded up to a multiple of this number of Hz."""
 SMALLEST_BAND = 0.05
-"""Smallest band above a cut-off frequency, as a fraction of half the sample rate."""
+"""Smallest width of the band above a cut-off frequency, as a fraction of half the sample rate."""
 BLOCK_SAMPLES = 1 << 20
 """Approximate number of samples processed at a time, to limit memory."""
 
@@ -40,7 +40,7 @@ def lsd(output: np.ndarray, target: np.ndarray, sample_rate: int, above: float =
     """Return the log-spectral distance (LSD) between sounds ``[N, C, T]``, averaged over pairs, channels and frames.
 
     The distance of a frame is the root mean square over frequency of the difference of log10 power, as in AERO and
-    NU-Wave: 1 corresponds to 10 dB. Windows have 2,048 samples, a hop of 512 samples and the shape of Hann. Powers
+    NU-Wave: 1 corresponds to 10 dB. Windows are Hann windows of 2,048 samples, with a hop of 512 samples. Powers
     below 1e-8 are raised to 1e-8. Silent frames have the same weight as others.
 
     Args:
@@ -99,7 +99,7 @@ def stft_distance(output: np.ndarray, target: np.ndarray, sample_rate: int) -> f
 
 
 def snr_below(output: np.ndarray, source: np.ndarray, sample_rate: int, cutoff: float) -> float | None:
-    """Return the ratio of sources ``[N, C, T]`` to the changes that a model made below a frequency, in dB.
+    """Return the power of sources divided by the power of the changes that a model made, below a frequency, in dB.
 
     It shows whether a model for bandwidth extension preserves the band that its sources have. Powers are summed over
     all STFT bins below ``cutoff`` and over all pairs. The ratio is limited to 100 dB.
@@ -157,8 +157,8 @@ def cutoff_frequency(source: np.ndarray, target: np.ndarray, sample_rate: int) -
         for total, x in zip(sums, block, strict=True):
             total += _power(x).double().mean((1, 2)).sum(0)
     empty = sums[1] < len(source) * EMPTY_POWER
-    gap = (sums[0] <= GAP * sums[1]) & ~empty
-    # Bins from which on all bins have a gap or are empty.
+    gap = (sums[0] <= MAX_POWER_RATIO * sums[1]) & ~empty
+    # Bins that have a gap, and above which all bins have a gap or are empty.
     missing = (gap | empty).flip(0).int().cumprod(0).flip(0).bool() & gap
     if int(missing.sum()) < SMALLEST_BAND * len(gap):
         return None
@@ -184,7 +184,7 @@ def _padded(x: NDArray[np.floating]) -> Tensor:
 
 @torch.no_grad()
 def _power(x: Tensor, first: int = 0) -> Tensor:
-    """Return power spectrograms ``[B, C, frames, bins]`` of sounds ``[B, C, T]``, from the bin ``first`` on."""
+    """Return power spectrograms ``[B, C, frames, bins]`` of sounds ``[B, C, T]``, starting with the bin ``first``."""
     from audiogan.representations.stft import Frames
 
     frames = Frames(x.shape[-1], N_FFT, HOP_LENGTH, pad=N_FFT // 2)

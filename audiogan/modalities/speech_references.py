@@ -1,40 +1,35 @@
 """Full-reference metrics of speech: PESQ, ESTOI, mel-cepstral distortion, pitch, and word and character error rates.
 
 The metrics need the packages of ``pip install 'audiogan[speech]'``. Sounds are arrays ``[N, C, T]``, whose channels are
-averaged. A pair of sounds that a metric does not define, such as one without speech, is ignored. A metric is None if it
-is undefined for all pairs.
+averaged. A metric ignores pairs of sounds for which it is undefined, such as pairs without speech. A metric is None if
+it is undefined for all pairs.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from audiogan.errors import UserError
 from audiogan.modalities.references import SILENCE, check_pairs
+from audiogan.utils.speech_scores import estoi_of_pair, import_speech_package, pesq_of_pair
 
 Wave = NDArray[np.float64]
 
-PESQ_RATE = 16_000
-"""Sample rate of PESQ in Hz. Sounds with another rate are resampled."""
-SHORTEST_SPEECH = 0.4
-"""Shortest duration of the voiced part of a pair for ESTOI, in seconds. The metric averages over segments of this
-length."""
 FRAME_MS = 5.0
 """Hop of the analysis of pitch and spectral envelopes, in milliseconds."""
 PITCH_RANGE = (71.0, 800.0)
 """Lowest and highest pitch that is detected, in Hz."""
 COEFFICIENTS, MEL_POINTS = 24, 128
 """Number of mel-cepstral coefficients, and number of points of the mel axis from which they are computed."""
-LONGEST_RANGE_DB = 60.0
-"""Largest difference in dB between the loudest frame of the target and the frames that `mcd24` compares."""
+MAX_RANGE_DB = 60.0
+"""Frames of the target that are quieter than its loudest frame by more than this number of dB are left out of
+`mcd24`."""
 FEWEST_FRAMES = 20
-"""Smallest number of frames that are voiced in both sounds for the correlation of their pitch."""
+"""Smallest number of frames voiced in both sounds from which a correlation of pitch is computed."""
 
 
 def speech_metrics(output: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, float]:
@@ -69,17 +64,8 @@ def pesq_wideband(output: np.ndarray, target: np.ndarray, sample_rate: int) -> f
     Raises:
         UserError: the package ``pesq`` is not installed.
     """
-    pesq = _import("pesq")
-
-    def score(x: Wave, y: Wave) -> float | None:
-        try:
-            # On some errors, the function returns -1 instead of raising an exception.
-            value = float(pesq.pesq(PESQ_RATE, _at(y, sample_rate, PESQ_RATE), _at(x, sample_rate, PESQ_RATE), "wb"))
-        except (pesq.PesqError, ValueError):  # No speech, or shorter than a quarter of a second.
-            return None
-        return value if value >= 1 else None
-
-    return _mean(score, output, target)
+    import_speech_package("pesq")
+    return _mean(lambda x, y: pesq_of_pair(x, y, sample_rate), output, target)
 
 
 def estoi(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | None:
@@ -94,26 +80,15 @@ def estoi(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
     Raises:
         UserError: the package ``pystoi`` is not installed.
     """
-    pystoi = _import("pystoi")
-
-    def score(x: Wave, y: Wave) -> float | None:
-        if len(y) < SHORTEST_SPEECH * sample_rate:
-            return None
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)
-            try:
-                return float(pystoi.stoi(y, x, sample_rate, extended=True))
-            except RuntimeWarning:  # Not enough frames.
-                return None
-
-    return _mean(score, output, target)
+    import_speech_package("pystoi")
+    return _mean(lambda x, y: estoi_of_pair(x, y, sample_rate), output, target)
 
 
 def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | None:
     """Return the mel-cepstral distortion (MCD) of speech ``[N, C, T]`` in dB, without time alignment.
 
-    Spectral envelopes are those of WORLD (Harvest and CheapTrick) every 5 ms. The cepstrum of the log amplitude on
-    HTK's mel scale has 24 coefficients. The coefficient 0, the level, is left out. The MCD of a frame is
+    WORLD (Harvest and CheapTrick) computes a spectral envelope every 5 ms. The cepstrum of the log amplitude on
+    HTK's mel scale has 24 coefficients. Coefficient 0, which is the level, is left out. The MCD of a frame is
     ``10 / ln 10 * sqrt(2 * sum of squared differences)``. It is averaged over the frames of a pair within 60 dB of the
     target's loudest frame, and then over pairs. Other definitions of the MCD give other values.
 
@@ -123,11 +98,10 @@ def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
     Raises:
         UserError: the package ``pyworld`` is not installed.
     """
-    world = _import("pyworld", "pyworld-prebuilt")
 
     def score(x: Wave, y: Wave) -> float | None:
-        cepstra, levels = zip(*(_cepstra(world, wave, sample_rate) for wave in (x, y)), strict=True)
-        loud = levels[1] >= levels[1].max(initial=-np.inf) - LONGEST_RANGE_DB
+        cepstra, levels = zip(*(mel_cepstra(wave, sample_rate) for wave in (x, y)), strict=True)
+        loud = levels[1] >= levels[1].max(initial=-np.inf) - MAX_RANGE_DB
         if not loud.any():
             return None
         squares = np.square(cepstra[0] - cepstra[1]).sum(1)[loud]
@@ -142,14 +116,14 @@ def compare_pitch(output: np.ndarray, target: np.ndarray, sample_rate: int) -> d
     Returns:
         * ``f0_rmse_cents``: root mean square difference in cents over all frames that are voiced in both sounds.
         * ``f0_correlation``: correlation of the logarithms of pitch, averaged over pairs with at least 20 such frames.
-        * ``voicing_error``: share of the frames that are voiced in only one of the two sounds, 0 to 1.
+        * ``voicing_error``: fraction of the frames that are voiced in only one of the two sounds, 0 to 1.
 
     Source: Morise, "Harvest: a high-performance fundamental frequency estimator from speech signals", Interspeech 2017.
 
     Raises:
         UserError: the package ``pyworld`` is not installed.
     """
-    world = _import("pyworld", "pyworld-prebuilt")
+    world = import_speech_package("pyworld", "pyworld-prebuilt")
     squares: list[Wave] = []
     correlations, wrong, frames = [], 0, 0
     for x, y in _pairs(output, target):
@@ -181,12 +155,12 @@ def word_error_rate(recognised: Sequence[str], spoken: Sequence[str]) -> float:
         UserError: the package ``jiwer`` is not installed.
         ValueError: the numbers of sentences differ, or no word was spoken.
     """
-    return float(_import("jiwer").wer(*_normalised(spoken, recognised)))
+    return float(import_speech_package("jiwer").wer(*_normalised(spoken, recognised)))
 
 
 def character_error_rate(recognised: Sequence[str], spoken: Sequence[str]) -> float:
-    """Return the character error rate of recognised sentences, see `word_error_rate`. Spaces are characters."""
-    return float(_import("jiwer").cer(*_normalised(spoken, recognised)))
+    """Return the character error rate of recognised sentences, see `word_error_rate`. Spaces count as characters."""
+    return float(import_speech_package("jiwer").cer(*_normalised(spoken, recognised)))
 
 
 def _normalised(spoken: Sequence[str], recognised: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -199,14 +173,6 @@ def _normalised(spoken: Sequence[str], recognised: Sequence[str]) -> tuple[list[
     if not any(cleaned[0]):
         raise ValueError("no word was spoken")
     return cleaned[0], cleaned[1]
-
-
-def _import(module: str, package: str | None = None) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        needed = package or module
-        raise UserError(f"speech metrics need the package {needed}: pip install 'audiogan[speech]'") from error
 
 
 def _pairs(output: np.ndarray, target: np.ndarray) -> Iterator[tuple[Wave, Wave]]:
@@ -224,21 +190,25 @@ def _mean(score: Callable[[Wave, Wave], float | None], output: np.ndarray, targe
     return float(np.mean(found)) if found else None
 
 
-def _at(wave: Wave, sample_rate: int, wanted: int) -> Wave:
-    import soxr
-
-    return wave if sample_rate == wanted else soxr.resample(wave, sample_rate, wanted, quality="HQ")
-
-
 def _pitch(world: Any, wave: Wave, sample_rate: int) -> Wave:
     low, high = PITCH_RANGE
     found: Wave = world.harvest(wave, sample_rate, f0_floor=low, f0_ceil=high, frame_period=FRAME_MS)[0]
     return found
 
 
-def _cepstra(world: Any, wave: Wave, sample_rate: int) -> tuple[Wave, Wave]:
-    """Return the coefficients 1 to 24 of each frame, ``[frames, 24]``, and its level in dB, ``[frames]``."""
+def mel_cepstra(wave: Wave, sample_rate: int) -> tuple[Wave, Wave]:
+    """Return the coefficients 1 to 24 of each frame that `mcd24` compares, ``[frames, 24]``, and its level in dB.
+
+    Args:
+        wave: samples ``[T]``.
+        sample_rate: sample rate in Hz.
+
+    Raises:
+        UserError: the package ``pyworld`` is not installed.
+    """
     from scipy.fft import dct
+
+    world = import_speech_package("pyworld", "pyworld-prebuilt")
 
     times = FRAME_MS / 1000 * np.arange(int(1000 * len(wave) / sample_rate / FRAME_MS) + 1)
     pitch = _pitch(world, wave, sample_rate)

@@ -68,7 +68,7 @@ def encode_wav(wave: np.ndarray, sample_rate: int, subtype: str = "PCM_16", comm
         comment: text for the comment field. libsndfile does not read comments above 2,000 bytes.
     """
     content = io.BytesIO()
-    if subtype == "FLOAT":  # libsndfile would write the current time into the file.
+    if subtype == "FLOAT":  # libsndfile is not used, because it would write the current time.
         channels, length = wave.shape
         frame = 4 * channels
         head = struct.pack("<HHIIHHH", 3, channels, sample_rate, sample_rate * frame, frame, 32, 0)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from audiogan.errors import UserError
 from audiogan.inputs import Inputs, Seeded
 from audiogan.modalities import Modality
+from audiogan.model import recipe_inputs
 from audiogan.model.recipe import Recipe
-from audiogan.model.recipe_inputs import attach_signals, batch_recipes, input_values, parse_inputs, recipe_from_values
 from audiogan.model.routes import Routes
 from audiogan.utils.workers import WORKERS
 
@@ -179,7 +179,7 @@ class Generator:
             >>> [recipe.label for recipe in generator.recipes(2, seed=1, label="snare")]
             ['snare', 'snare']
         """
-        requested = parse_inputs(self, label, knobs, inputs)
+        requested = recipe_inputs.parse_inputs(self, label, knobs, inputs)
         lists = {name: len(value) for name, value in requested.items() if isinstance(value, list)}
         n = next(iter(lists.values()), 1) if n is None else n
         if n < 1:
@@ -209,7 +209,7 @@ class Generator:
             seed: seed from which the values were drawn.
             truncation: truncation of the latent.
         """
-        return recipe_from_values(self.inputs, values, self.name, seed, truncation)
+        return recipe_inputs.recipe_from_values(self.inputs, values, self.name, seed, truncation)
 
     def render(
         self,
@@ -246,12 +246,12 @@ class Generator:
         recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes)
         name = self.routes.find(generator)
         if inputs:
-            recipes = attach_signals({key: self.game.get_input(key) for key in inputs}, recipes, inputs)
+            recipes = recipe_inputs.attach_signals({key: self.game.get_input(key) for key in inputs}, recipes, inputs)
         alone = self._weight.device.type == "cpu"
-        parts = [[recipe] for recipe in recipes] if alone else batch_recipes(recipes)
+        parts = [[recipe] for recipe in recipes] if alone else recipe_inputs.batch_recipes(recipes)
         jobs = [(self.input_values(part), part[0].truncation, name) for part in parts]
         waves = WORKERS.map(self._generate_one, jobs) if alone else [self._generate(*job) for job in jobs]
-        return np.concatenate(waves) if waves else np.empty((0, *self.shape), np.float32)
+        return recipe_inputs.concatenate_signals(waves) if waves else np.empty((0, *self.shape), np.float32)
 
     def require_random_inputs(self, feature_name: str) -> None:
         """Raise `UserError` if an input cannot be drawn at random and must be given by the user.
@@ -394,4 +394,4 @@ class Generator:
         Raises:
             UserError: a recipe does not fit this model.
         """
-        return input_values(self.inputs, recipes, self.name)
+        return recipe_inputs.input_values(self.inputs, recipes, self.name)

@@ -13,7 +13,7 @@ import numpy as np
 
 from audiogan.errors import UserError
 from audiogan.files import check_writable_folder, create_folder
-from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
+from audiogan.modalities.drawing.sheets import SHEET_NAME, check_sheet_overwritable
 from audiogan.model.generator import Generator
 from audiogan.model.recipe import Recipe
 from audiogan.model.sample_list import SampleList
@@ -56,7 +56,7 @@ def write_morph(
         raise UserError(f"steps={steps}: a morph has 2 to {MAX_STEPS:,} steps, both ends included")
     check_writable_folder(out)
     old = _earlier_files(out)
-    check_sheet_overwritable(out / NAME)
+    check_sheet_overwritable(out / SHEET_NAME)
     recipes = generator.morph(_parse_end(generator, start), _parse_end(generator, end), steps)
     waves = generator.render(recipes)
     titles = [f"{i + 1:0{len(str(steps))}}" for i in range(steps)]
@@ -74,7 +74,7 @@ def write_morph(
             if joined is not None:
                 modality.save(folder / JOINED_FILE, joined)
             shown = np.unique(np.linspace(0, steps - 1, min(steps, BLOCK)).round().astype(int))
-            modality.sheet(folder / NAME, waves[shown], [titles[i] for i in shown])
+            modality.sheet(folder / SHEET_NAME, waves[shown], [titles[i] for i in shown])
         except UserError as error:
             raise UserError(str(error).replace(temporary, str(out))) from error
         with interrupts.delayed():

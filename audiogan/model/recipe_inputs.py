@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from audiogan.errors import UserError
@@ -20,6 +21,22 @@ from audiogan.utils.text import printable
 
 BATCH = 16
 """Number of samples in a batch on devices other than the CPU."""
+
+
+def concatenate_signals(parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return batches ``[n, ..., T]`` as one array. Sounds of several lengths are extended by silence.
+
+    Examples:
+        >>> import numpy as np
+        >>> from audiogan.model.recipe_inputs import concatenate_signals
+        >>> concatenate_signals([np.ones((1, 1, 3)), np.ones((2, 1, 5))]).shape
+        (3, 1, 5)
+    """
+    longest = max(part.shape[-1] for part in parts)
+    if any(part.shape[-1] != longest for part in parts):
+        margins = [[(0, 0)] * (part.ndim - 1) + [(0, longest - part.shape[-1])] for part in parts]
+        parts = [np.pad(part, margin) for part, margin in zip(parts, margins, strict=True)]
+    return np.concatenate(parts)
 
 
 def recipe_from_values(

@@ -18,7 +18,7 @@ OPTIONAL = ("inputs", "generator")
 """Columns that ``samples.csv`` contains only if a sample has a value for them."""
 REQUIRED = {"file", "seed"}
 """Columns that identify a CSV file as a list of samples."""
-LONGEST_CELL = 1000
+MAX_CELL_LENGTH = 1000
 """Maximum number of characters of a cell."""
 
 
@@ -217,7 +217,7 @@ def _column_names(header: Sequence[str]) -> list[str]:
 
 
 def _pad_cells(sample: Sequence[str]) -> list[str]:
-    cells = [printable(cell)[:LONGEST_CELL] for cell in sample]
+    cells = [printable(cell)[:MAX_CELL_LENGTH] for cell in sample]
     return cells + [""] * (len(FIELDS) + len(OPTIONAL) - 1 - len(cells))
 
 

@@ -16,7 +16,7 @@ from audiogan.errors import UserError
 from audiogan.files import check_readable_file, check_writable_folder, create_folder
 from audiogan.inputs import Signal
 from audiogan.modalities import read_comment
-from audiogan.modalities.drawing.sheets import NAME, check_sheet_overwritable
+from audiogan.modalities.drawing.sheets import SHEET_NAME, check_sheet_overwritable
 from audiogan.model.generator import Generator, Label
 from audiogan.model.recipe import Recipe
 from audiogan.model.sample_inputs import has_random_inputs
@@ -157,11 +157,11 @@ class _Job:
         whole = np.concatenate(parts)
         with interrupts.delayed():
             self.write(f"{self.modality.noun}s-{first.seed}", first, whole)
-        self.modality.sheet(self.listing.folder / NAME, whole)
+        self.modality.sheet(self.listing.folder / SHEET_NAME, whole)
 
     def sheet(self, recipes: Sequence[Recipe], waves: np.ndarray) -> None:
         """Write the contact sheet: the samples, next to their sources if these can be displayed."""
-        path, titles = self.listing.folder / NAME, [file.stem for file in self.files]
+        path, titles = self.listing.folder / SHEET_NAME, [file.stem for file in self.files]
         columns = {
             name: given.to_display(np.stack([np.asarray(recipe.signals[name], np.float32) for recipe in recipes]))
             for name, given in self.signals.items()
@@ -182,7 +182,7 @@ class _Job:
         for name in self.signals:
             if isinstance(value := self.value(name), str | os.PathLike):
                 stem = _safe_name(Path(value).stem) or self.modality.noun
-                taken = f"{stem}{self.modality.suffix}".lower() == NAME
+                taken = f"{stem}{self.modality.suffix}".lower() == SHEET_NAME
                 return f"{stem}-output" if taken else stem
         return f"{_safe_name(recipe.label) or self.modality.noun}-{recipe.seed}"
 
@@ -250,7 +250,7 @@ def _open_list(out: Path) -> SampleList:
     """Return the list of samples in a folder. Raise `UserError` that names every conflicting file of the user."""
     problems = []
     try:
-        check_sheet_overwritable(out / NAME)
+        check_sheet_overwritable(out / SHEET_NAME)
     except UserError as error:
         problems.append(str(error))
     try:

@@ -1,4 +1,4 @@
-"""Overrides suggested by findings, limited to overrides that the configuration of the run accepts."""
+"""Overrides that findings suggest. Only overrides that the configuration of the run accepts are suggested."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def first_valid_override(settings: Mapping[str, Any], candidates: Iterable[str])
     found = [override for override in candidates if override]
     if "name" not in settings:
         return found[0] if found and any(key.startswith("lr.") for key in settings) else ""
-    return next((override for override in found if _composes(settings, override)), "")
+    return next((override for override in found if _accepts(settings, override)), "")
 
 
 def clear_invalid_override(finding: Finding, settings: Mapping[str, Any]) -> Finding:
@@ -45,11 +45,11 @@ def scale_learning_rates(history: History, factor: float, *roles: str) -> str:
     return " ".join(history.scaled_setting_override(key, factor) for key in keys if key)
 
 
-def _composes(settings: Mapping[str, Any], override: str) -> bool:
+def _accepts(settings: Mapping[str, Any], override: str) -> bool:
     """Return whether the configuration of a run accepts an override.
 
-    The ``config.yaml`` of a run folder no longer contains its groups, nor the sections that were copied. The shipped
-    configuration of the same name is therefore composed as well.
+    The ``config.yaml`` of a run folder contains neither the configuration groups nor the sections from which other
+    sections were copied. The shipped configuration of the same name is therefore composed as well.
     """
     from audiogan.run.packaged import CONFIG_FOLDER, shipped_configs
 
@@ -58,25 +58,25 @@ def _composes(settings: Mapping[str, Any], override: str) -> bool:
     keys = [part.partition("=")[0] for part in parts if part not in groups]
     name = str(settings["name"])
     if name in shipped_configs():
-        if not _takes(name, tuple(parts)):
+        if not _shipped_config_accepts(name, tuple(parts)):
             return False
     elif groups:  # The groups in a user's own configuration file are unknown, so overrides of groups are not suggested.
         return False
-    return all(_has(settings, key) or (groups and not _closed(settings, key)) for key in keys)
+    return all(_has_key(settings, key) or (groups and not _has_value_above(settings, key)) for key in keys)
 
 
-def _has(settings: Mapping[str, Any], key: str) -> bool:
+def _has_key(settings: Mapping[str, Any], key: str) -> bool:
     return key in settings or any(name.startswith(f"{key}.") for name in settings)
 
 
-def _closed(settings: Mapping[str, Any], key: str) -> bool:
+def _has_value_above(settings: Mapping[str, Any], key: str) -> bool:
     """Return whether the run has a value, such as ``null``, at a key where the override expects a section."""
     parts = key.split(".")
     return any(".".join(parts[:i]) in settings for i in range(1, len(parts)))
 
 
 @lru_cache(maxsize=256)
-def _takes(name: str, overrides: tuple[str, ...]) -> bool:
+def _shipped_config_accepts(name: str, overrides: tuple[str, ...]) -> bool:
     """Return whether the shipped configuration ``name`` accepts the overrides."""
     from audiogan.errors import UserError
     from audiogan.run.config import compose

@@ -17,7 +17,7 @@ from audiogan.files import is_regular_file, read_small_file
 from audiogan.monitors.advice import clear_invalid_override
 from audiogan.monitors.finding import VERDICT, Finding, read_findings, write_findings
 from audiogan.monitors.history import History
-from audiogan.monitors.probe import JUDGED, MIN_COUNT, Probe, auc_tensor
+from audiogan.monitors.probe import MAX_SCORED, MIN_COUNT, Probe, auc_tensor
 from audiogan.monitors.translation_probe import count_generated_samples
 from audiogan.monitors.watch import Watch
 from audiogan.run.optional import ignore_write_errors, notify
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
     from audiogan.modalities import Modality
     from audiogan.run.callbacks import MetricsLog
 
-SHARE = 0.02
-FORWARDS = 6  # Lower limit of the cost of training with one example, in forward passes. A backward pass counts as two.
-GROWTH = 40  # Monitoring steps become rarer in long runs: at step s they are at least s / GROWTH steps apart.
-SAMPLES = 5  # Logits are recorded at this number of steps per monitoring interval.
-ROWS = 64  # Largest number of logits compared per batch, limited because the number of pairs grows with its square.
+MAX_SHARE = 0.02  # Largest fraction of all forward passes that monitoring may take.
+# Smallest number of forward passes that training takes per example. A backward pass counts as two forward passes.
+PASSES_PER_EXAMPLE = 6
+# Monitoring steps become rarer in long runs: at step s, they are at least s / LONG_RUN_DIVISOR steps apart.
+LONG_RUN_DIVISOR = 40
+RECORDINGS = 5  # Logits are recorded at this number of steps between two monitoring steps.
+# Largest number of logits compared per batch. It is limited, because the number of pairs grows with its square.
+MAX_LOGITS = 64
 # Largest size of a config.yaml in bytes, and its largest nesting depth.
-LARGEST_CONFIG, MOST_NESTED = 1 << 20, 50
+LARGEST_CONFIG, MAX_NESTING = 1 << 20, 50
 
 
 class Monitors(Callback):
@@ -50,8 +53,8 @@ class Monitors(Callback):
 
     Args:
         run_dir: the run folder.
-        log: log to which metrics are appended and from which rules read. It must precede this callback in the list of
-            callbacks. ``None``: rules use only the metrics of this callback.
+        log: log to which metrics are appended, and from which the rules read them. It must precede this callback in the
+            list of callbacks. ``None``: rules use only the metrics of this callback.
         modality: modality of the data. Its embedding is used to compare outputs with real data.
         train: training data. ``None``: outputs are not measured.
         held_out: held-out data. ``None``: the critic is not tested for memorising.
@@ -89,9 +92,9 @@ class Monitors(Callback):
     @torch.no_grad()
     def on_move(self, trainer: Trainer, move: Move) -> None:
         real, fake = move.recorded_values.get("real_logits"), move.recorded_values.get("fake_logits")
-        if real is None or fake is None or trainer.step % max(1, self.every // SAMPLES) or not move.applied:
+        if real is None or fake is None or trainer.step % max(1, self.every // RECORDINGS) or not move.applied:
             return
-        real, fake = real.reshape(-1)[:ROWS].float(), fake.reshape(-1)[:ROWS].float()
+        real, fake = real.reshape(-1)[:MAX_LOGITS].float(), fake.reshape(-1)[:MAX_LOGITS].float()
         figures = {"separation": auc_tensor(real, fake), "logit_spread": torch.cat([real, fake]).std()}
         for name, value in figures.items():
             name = f"{move.player.name}/{name}"
@@ -127,12 +130,12 @@ class Monitors(Callback):
     def _next_step(self, trainer: Trainer) -> int:
         """Return the next monitoring step. It depends on counts only, so a resumed run keeps the schedule."""
         examples = max(trainer.examples / max(trainer.step, 1), 1.0)
-        affordable = self._forwards(trainer) / (SHARE * FORWARDS * examples)
-        interval = int(max(self.every, trainer.step / GROWTH, affordable))
+        affordable = self._forwards(trainer) / (MAX_SHARE * PASSES_PER_EXAMPLE * examples)
+        interval = int(max(self.every, trainer.step / LONG_RUN_DIVISOR, affordable))
         return max((trainer.step + interval) // self.every * self.every, trainer.step + 1)
 
     def _forwards(self, trainer: Trainer) -> int:
-        judged = 3 * min(self.count, JUDGED) if self.held_out is not None and len(self.held_out) else 0
+        judged = 3 * min(self.count, MAX_SCORED) if self.held_out is not None and len(self.held_out) else 0
         return self.count + judged + count_generated_samples(trainer.game)
 
     def _prepare(self, trainer: Trainer) -> None:
@@ -258,7 +261,7 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
         depth, loader = 0, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         for event in yaml.parse(text, loader):
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-            if isinstance(event, yaml.AliasEvent) or depth > MOST_NESTED:
+            if isinstance(event, yaml.AliasEvent) or depth > MAX_NESTING:
                 return {}
         config = yaml.load(text, loader)  # The loader is safe, in C if installed.
     except (UserError, ValueError, yaml.YAMLError, RecursionError):

@@ -8,34 +8,35 @@ from audiogan.monitors.history import Curve, History
 from audiogan.monitors.progress import WINDOW, has_stalled, largest_distance_change, recent_median, running_median
 
 KIND = "mode collapse"
-# For each metric: its description, the level below which it proves a collapse, and the level below which a collapse is
+# For each metric: its description, the level below which a collapse is certain, and the level below which it is
 # possible. All metrics are about 1 for healthy outputs. Identical outputs have a diversity of 0.05.
 FIGURES = {
     "monitor/diversity": ("diversity of outputs against real data", 0.12, 0.3),
     "monitor/diversity_within": ("diversity of outputs within a class against real data", 0.12, 0.3),
     "monitor/classes": ("number of classes among outputs against real data", 0.26, 0.5),
 }
-PROBES = 5  # Early measurements are ignored, because the outputs of an untrained generator are not diverse either.
-# Fractions of the training budget. No collapse is reported before SOON. After LATE, a collapse is reported even if
+# With fewer measurements, no collapse is reported: the outputs of an untrained generator are not diverse either.
+MIN_MEASUREMENTS = 5
+# Fractions of the training budget. No collapse is reported before EARLIEST. After LATE, a collapse is reported even if
 # outputs slowly improve.
-SOON, LATE = 0.15, 0.4
+EARLIEST, LATE = 0.15, 0.4
 # This rule applies only if the distance to real data has changed by at least this fraction. `dead_start` covers smaller
 # changes.
-MOVED = 0.1
-DROP = 0.5  # A metric that falls below this fraction of its highest earlier level counts as a collapse.
-REPEATS = 5  # Number of critic updates per generator update in the papers on Wasserstein GANs.
+MIN_DISTANCE_CHANGE = 0.1
+DROP = 0.5  # A fall of a metric below this fraction of its highest earlier level counts as a collapse.
+CRITIC_REPEATS = 5  # Number of critic updates per generator update in the papers on Wasserstein GANs.
 
 
 def mode_collapse(history: History) -> Finding | None:
     """Return a finding if diversity has fallen, or if it has stayed low and outputs no longer improve."""
-    history.require_curve("monitor/diversity", PROBES, "diversity of outputs")
+    history.require_curve("monitor/diversity", MIN_MEASUREMENTS, "diversity of outputs")
     found = [_judge(history, name, history.find_curve(name)) for name in FIGURES]
     findings = [f for f in found if f is not None]
     return max(findings, key=lambda f: f.severity_rank, default=None)
 
 
 def _judge(history: History, name: str, curve: Curve) -> Finding | None:
-    if len(curve) < PROBES:
+    if len(curve) < MIN_MEASUREMENTS:
         return None
     description, low, doubtful = FIGURES[name]
     smooth = running_median(curve).values
@@ -46,9 +47,9 @@ def _judge(history: History, name: str, curve: Curve) -> Finding | None:
     if best > doubtful and now < DROP * best:
         severity = "failure" if now <= low else "warning"
         return _finding(history, severity, f"{description} fell from {best:.2f} to {now:.2f}", figures)
-    if now > low or history.budget_used < SOON or recent_median(curve) > 1.25 * max(best, 0.01):
+    if now > low or history.budget_used < EARLIEST or recent_median(curve) > 1.25 * max(best, 0.01):
         return None
-    if largest_distance_change(history) < MOVED:
+    if largest_distance_change(history) < MIN_DISTANCE_CHANGE:
         return None
     standing, late = has_stalled(history), history.budget_used >= LATE
     if late and name == "monitor/diversity_within":
@@ -69,8 +70,8 @@ def _finding(history: History, severity: str, text: str, figures: dict[str, floa
     if generator and critic and generator > critic:
         candidates, advice = [f"{key}={critic:g}"], "lower the learning rate of the generator to that of the critic"
     elif "Wasserstein" in str(history.settings.get("game.loss._target_", "")):
-        few = [name for name in critics if (history.setting(f"players.{name}.repeats") or 1) < REPEATS]
-        candidates = [" ".join(f"players.{name}.repeats={REPEATS}" for name in few)]
+        few = [name for name in critics if (history.setting(f"players.{name}.repeats") or 1) < CRITIC_REPEATS]
+        candidates = [" ".join(f"players.{name}.repeats={CRITIC_REPEATS}" for name in few)]
         advice = "train the critic more often per step of the generator"
     else:
         candidates = ["loss=wgan-gp", scale_learning_rates(history, 0.5, "generator")]

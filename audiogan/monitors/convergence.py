@@ -7,23 +7,24 @@ import numpy as np
 from audiogan.monitors.advice import first_valid_override, scale_learning_rates
 from audiogan.monitors.finding import Finding
 from audiogan.monitors.history import Array, Curve, History, Missing
-from audiogan.monitors.progress import RECORD, WINDOW, running_median
+from audiogan.monitors.progress import IMPROVEMENT, WINDOW, running_median
 
 KIND = "non-convergence"
-PROBES = 7
+MIN_MEASUREMENTS = 7
 # Outputs count as worse if their distance to real data is more than WORSE * smallest distance + MARGIN * first
 # distance.
 WORSE, MARGIN = 3.0, 0.15
-PLATEAU = 12  # Number of measurements without improvement after which a run is at a plateau.
+PLATEAU = 12  # Number of measurements without improvement after which a run counts as being on a plateau.
 ROWS, CYCLES = 24, 3  # An oscillation needs at least ROWS values that contain at least CYCLES periods.
-# The autocorrelation of an oscillation is above RHYTHM at a lag of one period, and below -RHYTHM at half a period.
-RHYTHM = 0.5
+# The autocorrelation of an oscillation is above MIN_AUTOCORRELATION at a lag of one period, and below
+# -MIN_AUTOCORRELATION at half a period.
+MIN_AUTOCORRELATION = 0.5
 
 
 def non_convergence(history: History) -> Finding | None:
     """Return the most severe finding of three tests: oscillation, worsening and plateau."""
     distance, logits = history.find_curve("monitor/kernel"), _oscillating_curves(history)
-    if len(distance) < PROBES and not any(len(c) >= ROWS for _, c in logits):
+    if len(distance) < MIN_MEASUREMENTS and not any(len(c) >= ROWS for _, c in logits):
         raise Missing("the log has too few distances to real data, and too few logits or losses")
     found = [_oscillation(history, name, curve) for name, curve in logits]
     found += [_worse(history, distance), _plateau(history, distance)]
@@ -31,7 +32,7 @@ def non_convergence(history: History) -> Finding | None:
 
 
 def _worse(history: History, distance: Curve) -> Finding | None:
-    if len(distance) < PROBES:
+    if len(distance) < MIN_MEASUREMENTS:
         return None
     first, smooth = float(distance.values[0]), running_median(Curve(distance.steps[1:], distance.values[1:]))
     before = Curve(smooth.steps[:-WINDOW], smooth.values[:-WINDOW])
@@ -42,9 +43,9 @@ def _worse(history: History, distance: Curve) -> Finding | None:
     if now <= WORSE * best + MARGIN * max(first, 0.0):
         return None
     severity = "failure" if now > max(first, 0.0) else "warning"
-    text = f"outputs were closest to real data at step {before.steps[at]:,.0f}; the distance grew {_times(now, best)}"
+    text = f"outputs were closest to real data at step {before.steps[at]:,.0f}; they are now {_times(now, best)} as far"
     if severity == "failure":
-        text += ", beyond that of the untrained generator"
+        text += ", and farther than those of the untrained generator"
     return _finding(history, severity, text, {"distance": now, "best": best, "untrained": first})
 
 
@@ -55,7 +56,7 @@ def _plateau(history: History, distance: Curve) -> Finding | None:
     records = np.flatnonzero(np.diff(np.minimum.accumulate(smooth.values)) < 0) + 1
     last = 0
     for i in records:  # Small improvements are ignored, because measurements are noisy.
-        if smooth.values[i] < RECORD * max(smooth.values[last], 0.0):
+        if smooth.values[i] < IMPROVEMENT * max(smooth.values[last], 0.0):
             last = int(i)
     if len(smooth) - 1 - last < PLATEAU:
         return None
@@ -106,7 +107,11 @@ def _period(y: Array) -> int | None:
     if not len(below):
         return None
     lag = int(below[0] + correlation[below[0] :].argmax())
-    return lag if lag >= 4 and correlation[lag] > RHYTHM and correlation[lag // 2] < -RHYTHM else None
+    return (
+        lag
+        if lag >= 4 and correlation[lag] > MIN_AUTOCORRELATION and correlation[lag // 2] < -MIN_AUTOCORRELATION
+        else None
+    )
 
 
 def _finding(history: History, severity: str, text: str, figures: dict[str, float]) -> Finding:

@@ -14,12 +14,12 @@ from audiogan.monitors.callback import is_monitor_row, read_settings
 from audiogan.monitors.finding import VERDICT, Finding, read_findings
 from audiogan.monitors.history import History, step_from_row
 from audiogan.monitors.logs import find_log, read_log
-from audiogan.monitors.logs.reading import KINDS
+from audiogan.monitors.logs.reading import SUPPORTED_FORMATS
 from audiogan.monitors.watch import Watch
 from audiogan.utils.text import printable
 
-MAX_CHECKS = 60  # Rules are applied at no more steps than this if a log does not mark monitoring steps.
-KNOWN = "losses of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
+USUAL_CHECKS = 60  # Rules are applied at 60 to 119 steps of a long log that does not mark monitoring steps.
+KNOWN_METRICS = "losses of critic and generator (d_loss, loss_G ...), gradient norms, logits, accuracy"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     log = read_log(find_log(Path(path)))
     path, rows = log.path, log.rows
     if not rows:
-        raise UserError(f"{path}: contains no metrics; doctor reads {KINDS}")
+        raise UserError(f"{path}: contains no metrics; doctor reads {SUPPORTED_FORMATS}")
     settings = read_settings(path.parent)
     if not settings:
         settings = {"trainer.steps": History(rows).step}
@@ -84,9 +84,9 @@ def diagnose(path: str | os.PathLike[str]) -> Diagnosis:
     history, watch, findings = _replay(rows, settings)
     if not history.names:
         names = ", ".join(printable(name)[:40] for name in log.names[:8])
-        raise UserError(f"{path}: contains only {names}; doctor needs one of: {KNOWN}")
+        raise UserError(f"{path}: contains only {names}; doctor needs one of: {KNOWN_METRICS}")
     remarks = list(log.remarks)
-    if _stepped(rows) and (lost := sum(step_from_row(row) is None for row in rows)):
+    if _has_steps(rows) and (lost := sum(step_from_row(row) is None for row in rows)):
         remarks.append(f"{lost:,} line{'s'[: lost > 1]} could not be read: they state no step")
     # Findings of the guard are kept, because the log does not record them.
     from_guard = [clear_invalid_override(f, settings) for f in own if "the step was not applied" in f.text]
@@ -125,9 +125,9 @@ def print_diagnosis(path: str | os.PathLike[str], echo: Callable[[str], None] = 
 
 def _replay(rows: list[dict[str, Any]], settings: dict[str, Any]) -> tuple[History, Watch, list[Finding]]:
     history, watch, findings = History(settings=settings), Watch(), []
-    numbered = not _stepped(rows)
+    numbered = not _has_steps(rows)
     monitored = any(is_monitor_row(row) for row in rows)
-    stride = max(1, len(rows) // MAX_CHECKS)
+    stride = max(1, len(rows) // USUAL_CHECKS)
     for i, row in enumerate(rows, 1):
         history.add({**row, "step": i} if numbered else row)
         if i == len(rows) or (is_monitor_row(row) if monitored else i % stride == 0):
@@ -135,6 +135,6 @@ def _replay(rows: list[dict[str, Any]], settings: dict[str, Any]) -> tuple[Histo
     return history, watch, findings
 
 
-def _stepped(rows: list[dict[str, Any]]) -> bool:
-    """Return whether rows state their step. If they do not, rows are numbered."""
+def _has_steps(rows: list[dict[str, Any]]) -> bool:
+    """Return whether the rows of a log contain their steps. Rows without steps are numbered."""
     return History(rows).step > 0

@@ -10,18 +10,19 @@ from audiogan.monitors.history import Curve, History, Missing
 
 KIND = "explosion"
 RUNAWAY = 1000.0
-"""Ratio of a loss or gradient norm to its early median magnitude above which it counts as exploded. A median below 1 is
-replaced by 1.
+"""A loss or gradient norm counts as exploded if it exceeds this multiple of the median magnitude of its first values. A
+median below 1 is replaced by 1.
 
 In healthy runs, no loss or gradient norm comes near this limit.
 """
 EARLY = 5
+"""Number of first values of a loss or gradient norm from which the median is computed."""
 ADVICE = "lower the learning rates and clip gradients (players.critic.clip, players.generator.clip)"
 
 
 def explosion(history: History) -> Finding | None:
-    """Return a finding if a loss, gradient norm or output has exploded. If the value has
-    returned to normal, the finding has the severity ``note``."""
+    """Return a finding if a loss, gradient norm or output has exploded. The severity is ``note`` if the value has
+    returned to normal."""
     names = [n for n in history.names if n.rsplit("/", 1)[-1] in ("loss", "grad_norm")]
     if not names:
         raise Missing("the log has no loss")

@@ -20,7 +20,7 @@ from audiogan.run.optional import notify
 
 ACTIONS = ("stop", "skip", "rollback")
 EARLY = 32  # Number of first updates of a player from which the typical size of its loss and gradient is estimated.
-CALM = 0.05  # A state is saved only if losses and gradients are below this fraction of their limits.
+CALM_FRACTION = 0.05  # A state is saved only if losses and gradients are below this fraction of their limits.
 
 
 class Guard(Callback):
@@ -32,7 +32,8 @@ class Guard(Callback):
     * ``skip``: training continues with the next batch. It ends after ``patience`` consecutive rejected updates of one
       player.
     * ``rollback``: training returns to the last good state, kept in memory, and continues with learning rates
-      multiplied by ``lr_factor``. It ends after ``rollbacks`` rollbacks, or if no good state is available.
+      multiplied by ``lr_factor``. Training ends instead if ``rollbacks`` rollbacks have been made already, or if no
+      good state is available.
 
     The guard must be the first callback, so that it saves a state before other callbacks act on the same step.
 
@@ -43,7 +44,7 @@ class Guard(Callback):
         every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
             resumed run cannot roll back before it has saved a state.
         rollbacks: largest number of rollbacks.
-        lr_factor: factor for learning rates at each rollback, in (0, 1].
+        lr_factor: factor by which each rollback multiplies the learning rates, in (0, 1].
         patience: number of consecutive rejected updates of one player after which ``skip`` ends training.
 
     Examples:
@@ -84,10 +85,10 @@ class Guard(Callback):
         # Reading the norm waits for the device. Reading the losses afterwards takes no additional time.
         norm = float(move.grad_norm)
         loss = sum(float(term) for term in move.losses.values())
-        self._reason = self._judge(trainer, move, loss, norm)
+        self._reason = self._rejection_reason(trainer, move, loss, norm)
         return None if self._reason is None else False
 
-    def _judge(self, trainer: Trainer, move: Move, loss: float, norm: float) -> str | None:
+    def _rejection_reason(self, trainer: Trainer, move: Move, loss: float, norm: float) -> str | None:
         name = move.player.name
         if not math.isfinite(loss):
             return f"the loss of {name} is {loss}"
@@ -104,7 +105,7 @@ class Guard(Callback):
         for quantity, value, bound in zip(("loss", "gradient"), (abs(loss), norm), self._bounds[name], strict=True):
             if value > bound:
                 return f"the {quantity} of {name} is {value:.3g}, above {bound:.3g}"
-            self._calm = self._calm and value <= CALM * bound
+            self._calm = self._calm and value <= CALM_FRACTION * bound
         return None
 
     def on_move(self, trainer: Trainer, move: Move) -> None:
@@ -118,7 +119,7 @@ class Guard(Callback):
     def on_step(self, trainer: Trainer) -> None:
         reason, self._rejected = self._rejected, None
         if reason is None:
-            self._keep(trainer)
+            self._save_state(trainer)
         elif self.action == "stop":
             self._stop(trainer, reason)
         elif self.action == "skip":
@@ -126,7 +127,7 @@ class Guard(Callback):
         else:
             self._roll_back(trainer, reason)
 
-    def _keep(self, trainer: Trainer) -> None:
+    def _save_state(self, trainer: Trainer) -> None:
         if self.action != "rollback" or (self._state is not None and trainer.step % self.every):
             return
         if not trainer.engine.any_process(not self._calm):  # All processes must make the same decision.
@@ -171,7 +172,7 @@ class Guard(Callback):
         clips = [f"players.{name}.clip=1" for name in names]
         monitors = next((c for c in trainer.callbacks.values() if isinstance(c, Monitors)), None)
         settings = monitors.settings if monitors is not None else {}
-        # Players that are copies of one configuration section have no learning rate key of their own.
+        # Players that are copies of one configuration section have no section of their own to override.
         override = first_valid_override(settings, [" ".join(clips), *clips]) if settings else " ".join(clips)
         finding = Finding(KIND, step, severity, text, ADVICE, override)
         if monitors is not None:

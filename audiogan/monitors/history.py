@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 # Words for critics and generators in other programs' logs. Single letters are common: d_loss, loss_G, netD/loss.
-CRITIC = {"critic", "discriminator", "disc", "dis", "d", "netd", "judge", "adversary"}
-GENERATOR = {"generator", "gen", "g", "netg", "maker"}
-STEPS = ("step", "global_step", "iteration", "iter", "iters", "steps", "it", "n_iter", "batch", "kimg", "epoch")
-# For metrics in other programs' logs: words that the name contains, and the name of the metric in this package.
-FIGURES = {
+CRITIC_WORDS = {"critic", "discriminator", "disc", "dis", "d", "netd", "judge", "adversary"}
+GENERATOR_WORDS = {"generator", "gen", "g", "netg", "maker"}
+STEP_NAMES = ("step", "global_step", "iteration", "iter", "iters", "steps", "it", "n_iter", "batch", "kimg", "epoch")
+# Metrics in other programs' logs: the words that the name of a metric contains, and its name in this package.
+METRIC_NAMES = {
     ("grad", "norm"): "grad_norm",
     ("gradnorm",): "grad_norm",
     ("accuracy",): "accuracy",
@@ -31,10 +31,12 @@ FIGURES = {
     ("err",): "loss",
     ("error",): "loss",
 }
-FAKE = {"fake", "generated", "synthetic"}
+FAKE_WORDS = {"fake", "generated", "synthetic"}
 """Words that denote samples of the generator."""
-NOISE = {"train", "training", "total", "step", "net", "model", "log", "metrics", "epoch"}
-OWN = ("loss", "grad_norm", "real_logits", "fake_logits", "separation", "logit_spread", "accuracy")
+IGNORED_WORDS = {"train", "training", "total", "step", "net", "model", "log", "metrics", "epoch"}
+"""Words in the names of other programs' metrics that have no meaning for the rules."""
+OWN_METRICS = ("loss", "grad_norm", "real_logits", "fake_logits", "separation", "logit_spread", "accuracy")
+"""Metrics of a player in the logs of this package, each logged as ``PLAYER/METRIC``."""
 
 
 class Missing(LookupError):
@@ -75,16 +77,17 @@ class Curve(NamedTuple):
 class History:
     """The metrics of a run by name, in the order of their steps.
 
-    A row with a smaller step than its predecessor means that the run was resumed from an earlier checkpoint. Values of
-    the repeated steps are dropped.
+    A row with a smaller step than its predecessor means that the run was resumed from an earlier checkpoint. The values
+    that were logged before, from this step on, are then dropped.
 
     Metrics of players that the settings define keep their names. All other names are converted by `canonical_name`, so
     that logs of other programs can be read.
 
     Args:
         rows: objects of ``metrics.jsonl``, each with a ``step`` and metrics.
-        settings: flattened configuration, e.g. ``{"lr.critic": 0.0002}``. Overrides are derived from it, and
-            ``players.NAME.role`` states which players are critics and generators. Empty for logs of other programs.
+        settings: flattened configuration, e.g. ``{"lr.critic": 0.0002}``. The overrides that
+            findings recommend are computed from it. ``players.NAME.role`` states which players are critics and
+            generators. Empty for logs of other programs.
 
     Examples:
         >>> from audiogan.monitors import History
@@ -109,7 +112,7 @@ class History:
         if step is None:
             return
         if step < self.step:
-            self._forget(step)
+            self._drop_from_step(step)
         self.step = step
         self.seconds = _number(row.get("seconds")) or self.seconds
         found: dict[str, list[float]] = {}
@@ -135,7 +138,7 @@ class History:
             values += amounts
         self._arrays.clear()
 
-    def _forget(self, step: int) -> None:
+    def _drop_from_step(self, step: int) -> None:
         for steps, values in self._lists.values():
             while steps and steps[-1] >= step:
                 steps.pop()
@@ -144,7 +147,7 @@ class History:
     @property
     def budget_used(self) -> float:
         """Fraction of the training budget that is used, from 0 at the start to 1 at the end. 1 if the budget is
-        unknown. The budget is ``trainer.steps`` and ``trainer.minutes``. If both are set, the larger fraction counts.
+        unknown. The budget is ``trainer.steps`` or ``trainer.minutes``. If both are set, the larger fraction counts.
         """
         steps, minutes = self.setting("trainer.steps"), self.setting("trainer.minutes")
         shares = [self.step / steps] if steps else []
@@ -201,11 +204,11 @@ class History:
         Args:
             role: ``critic`` or ``generator``.
         """
-        names = dict.fromkeys(n.rsplit("/", 1)[0] for n in self.names if n.rsplit("/", 1)[-1] in OWN)
+        names = dict.fromkeys(n.rsplit("/", 1)[0] for n in self.names if n.rsplit("/", 1)[-1] in OWN_METRICS)
         roles = self.roles
         if roles:
             return [player for player in names if roles.get(player) == role]
-        by_name = CRITIC if role == "critic" else GENERATOR
+        by_name = CRITIC_WORDS if role == "critic" else GENERATOR_WORDS
         found = []
         for player in names:
             real, fake = (f"{player}/{side}_logits" in self._lists for side in ("real", "fake"))
@@ -259,7 +262,7 @@ def roles_from_settings(settings: Mapping[str, Any]) -> dict[str, str]:
 def to_player_metric_name(name: str, players: Container[str]) -> str:
     """Return ``name`` if a rule reads this metric and it belongs to one of ``players``, else an empty string."""
     player, _, figure = name.rpartition("/")
-    return name if figure in OWN and player in players else ""
+    return name if figure in OWN_METRICS and player in players else ""
 
 
 def canonical_name(name: str) -> str | None:
@@ -268,7 +271,7 @@ def canonical_name(name: str) -> str | None:
     Examples of recognised names: ``d_loss``, ``loss_G``, ``Loss/D/loss``, ``lossD_A``, ``D(x)``, ``D(G(z))``,
     ``Loss/scores/real`` and ``discriminator/grad_norm``. Names of this package are returned unchanged.
     """
-    if name.startswith("monitor/") or (name.rsplit("/", 1)[-1] in OWN and "/" in name and name == name.lower()):
+    if name.startswith("monitor/") or (name.rsplit("/", 1)[-1] in OWN_METRICS and "/" in name and name == name.lower()):
         return name
     compact = re.sub(r"[\s_]", "", name).lower()
     if compact in ("d(x)", "dx", "realscore", "realscores", "loss/scores/real", "dreal", "scores/real", "logits/real"):
@@ -279,12 +282,12 @@ def canonical_name(name: str) -> str | None:
         return "critic/fake_logits"
     words = split_words(name)
     role, parts = _role(words)
-    figure = next((f for needed, f in FIGURES.items() if set(needed) <= set(words)), None)
+    figure = next((f for needed, f in METRIC_NAMES.items() if set(needed) <= set(words)), None)
     if figure is None or not role:
         return None
-    known = {w for needed in FIGURES for w in needed}
-    left = [w for w in words if w not in known and w not in parts and w not in NOISE]
-    if set(left) & {"real", *FAKE, "val", "valid", "validation", "test", "std", "min", "max"}:
+    known = {w for needed in METRIC_NAMES for w in needed}
+    left = [w for w in words if w not in known and w not in parts and w not in IGNORED_WORDS]
+    if set(left) & {"real", *FAKE_WORDS, "val", "valid", "validation", "test", "std", "min", "max"}:
         return None  # A part of a loss, or a loss on data other than training data, is not the loss of a player.
     return f"{' '.join([role, *left])}/{figure}"
 
@@ -298,7 +301,7 @@ def parse_partial_critic_loss(name: str) -> tuple[str, str] | None:
     Returns:
         The name of the critic's loss, and ``real`` or ``fake``. ``None`` for any other metric.
     """
-    words = ["fake" if word in FAKE else word for word in split_words(name)]
+    words = ["fake" if word in FAKE_WORDS else word for word in split_words(name)]
     sides = {"real", "fake"} & set(words)
     role, _ = _role(words)
     if len(sides) != 1 or role == "generator":
@@ -310,7 +313,7 @@ def parse_partial_critic_loss(name: str) -> tuple[str, str] | None:
 
 
 def _role(words: list[str]) -> tuple[str, set[str]]:
-    critic, generator = CRITIC & set(words), GENERATOR & set(words)
+    critic, generator = CRITIC_WORDS & set(words), GENERATOR_WORDS & set(words)
     if critic and not generator:
         return "critic", critic
     if generator and not critic:
@@ -326,13 +329,13 @@ def split_words(name: str) -> list[str]:
 
 def step_from_row(row: Mapping[str, Any]) -> int | None:
     """Return the step of a row, or ``None`` if the row has none."""
-    for name in STEPS:
+    for name in STEP_NAMES:
         value = _number(row.get(name))
         if value is not None:
             return int(value) if math.isfinite(value) else None
     for name, value in row.items():  # Some logs prefix the name of the step, e.g. Progress/kimg.
         amount = _number(value)
-        if split_words(name)[-1:] in ([s] for s in STEPS) and amount is not None and math.isfinite(amount):
+        if split_words(name)[-1:] in ([s] for s in STEP_NAMES) and amount is not None and math.isfinite(amount):
             return int(amount)
     return None
 

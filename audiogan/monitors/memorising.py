@@ -8,8 +8,9 @@ from audiogan.monitors.history import History
 from audiogan.monitors.progress import WINDOW, recent_median
 
 KIND = "memorising critic"
-# A note or a warning is reported if the critic scores a training example above a held-out example with a higher
-# probability. A critic that has not memorised has a probability of 0.50 +- 0.07, for 32 examples of each kind.
+# Probabilities that the critic scores a training example above a held-out example. From SLIGHT on, a note is reported,
+# from CLEAR on, a warning or a failure. A critic that has not memorised has a probability of 0.50 +- 0.07, for 32
+# examples of each kind.
 SLIGHT, CLEAR = 0.68, 0.8
 LOST = 0.6  # Accuracy on held-out data below which the critic is close to guessing.
 

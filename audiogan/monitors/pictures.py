@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 from audiogan.representations.lab import LUMA
 
-COARSE = 32  # Largest side in pixels at which colours are compared, because texture is noise in this comparison.
-STILL = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, counts as constant.
+COARSE_SIDE = 32  # Largest side in pixels at which colours are compared, because texture is noise in this comparison.
+MIN_STD = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, counts as constant.
 TILE = 32  # Side in pixels of the tiles whose spectra are averaged.
-PERIOD = 4  # Longest period in pixels of the patterns that are measured.
-AROUND = 2  # The power at a frequency of a pattern is compared with the power at this distance, in bins.
+MAX_PERIOD = 4  # Longest period in pixels of the patterns that are measured.
+SURROUNDING_DISTANCE = 2  # The power at a frequency of a pattern is compared with the power at this distance, in bins.
 
 
 def convert_to_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor | None:
-    """Return signals in the shape of other signals, or ``None`` if they cannot be converted.
+    """Convert signals to the shape of other signals. Return ``None`` if they cannot be converted.
 
     Grey pictures become colour pictures and colour pictures become grey. Pictures of another size are resized
     (bilinear).
@@ -60,7 +60,7 @@ def channel_correlations(x: Tensor, y: Tensor) -> NDArray[np.float64]:
     for a, b in zip(_channels(x), _channels(y), strict=True):
         a, b = (v - v.mean(1, keepdim=True) for v in (a, b))
         scale = a.square().mean(1).sqrt(), b.square().mean(1).sqrt()
-        varied = (scale[0] > STILL) & (scale[1] > STILL)
+        varied = (scale[0] > MIN_STD) & (scale[1] > MIN_STD)
         each = ((a * b).mean(1) / (scale[0] * scale[1]))[varied]
         found.append(float(each.mean()) if len(each) else float("nan"))
     return np.array(found)
@@ -69,8 +69,8 @@ def channel_correlations(x: Tensor, y: Tensor) -> NDArray[np.float64]:
 def _channels(x: Tensor) -> list[Tensor]:
     """Return the luma and the channels of pictures at a coarse resolution, each ``[N, pixels]``."""
     x = x.float()
-    if max(x.shape[2:]) > COARSE:
-        x = F.adaptive_avg_pool2d(x, COARSE)
+    if max(x.shape[2:]) > COARSE_SIDE:
+        x = F.adaptive_avg_pool2d(x, COARSE_SIDE)
     parts = [_luma(x), *x.unbind(1)] if x.shape[1] == 3 else list(x.unbind(1))
     return [part.flatten(1) for part in parts]
 
@@ -96,7 +96,7 @@ def checkerboard(x: Tensor, real: Tensor) -> tuple[float, float]:
         return float("nan"), float("nan")
     own, theirs = _spectrum(x, side), _spectrum(real, side)
     window = float(np.hanning(side + 1)[:-1].sum()) ** 2
-    steps = range(0, side, side // PERIOD)
+    steps = range(0, side, side // MAX_PERIOD)
     strongest = (0.0, 0.0)
     for u in steps:
         for v in steps[: len(steps) // 2 + 1]:
@@ -125,11 +125,11 @@ def _surrounding(spectrum: NDArray[np.float64], u: int, v: int) -> float:
     """
     rows, last = len(spectrum), spectrum.shape[1] - 1
     values = []
-    for i in range(-AROUND - 1, AROUND + 2):
-        for j in range(-AROUND - 1, AROUND + 2):
-            if max(abs(i), abs(j)) >= AROUND:
+    for i in range(-SURROUNDING_DISTANCE - 1, SURROUNDING_DISTANCE + 2):
+        for j in range(-SURROUNDING_DISTANCE - 1, SURROUNDING_DISTANCE + 2):
+            if max(abs(i), abs(j)) >= SURROUNDING_DISTANCE:
                 row, column = u + i, v + j
-                if column < 0 or column > last:  # The spectrum of real values is symmetric.
+                if column < 0 or column > last:  # The other half of the spectrum of real values is its mirror image.
                     row, column = -row, (-column if column < 0 else 2 * last - column)
                 values.append(spectrum[row % rows, column])
     return float(np.exp(np.log(values).mean()))

@@ -17,14 +17,14 @@ from audiogan.monitors.translation_probe import TranslationProbe, is_translation
 
 Features = NDArray[np.float64]
 
-MIN_COUNT = 8
-ALIKE = 0.05
+MIN_COUNT = 8  # Smallest number of signals of each kind.
+REAL_SIMILARITY = 0.05  # Mean similarity of real examples to which the bandwidths of the Gaussian kernels are fitted.
 # Smallest number of pairs of signals with equal classes from which the similarity within classes is estimated.
 MIN_PAIRS = 100
-SCORED = 64  # Number of signals per batch for networks and embeddings.
-JUDGED = 32  # Largest number of samples of each kind that the critic scores, because this takes most of the time.
-EDGE = 0.99  # An output value counts as saturated from this fraction of full scale.
-LIBRARY = 512  # Number of labelled examples among which the class of an output is looked up.
+BATCH = 64  # Number of signals per batch for networks and embeddings.
+MAX_SCORED = 32  # Largest number of samples of each kind that the critic scores, because this takes most of the time.
+SATURATION_LEVEL = 0.99  # An output value counts as saturated from this fraction of full scale.
+MAX_LIBRARY = 512  # Largest number of labelled examples. The class of an output is that of the nearest one.
 
 
 class Probe:
@@ -84,22 +84,22 @@ class Probe:
         self.real = _Examples(train, count, rng, game)
         usable = held_out is not None and len(held_out) and len(game.source_and_target_rows(held_out)[1])
         self.held_out = _Examples(held_out, count, rng, game) if usable else None
-        features = embed(self.real.x, embedding, batch=SCORED, data_name="the training data")
+        features = embed(self.real.x, embedding, batch=BATCH, data_name="the training data")
         self.count = len(features)
         self.features = features
-        self.bandwidth = fit_bandwidth(features, ALIKE)
+        self.bandwidth = fit_bandwidth(features, REAL_SIMILARITY)
         self.edge = float(self.real.x.abs().max())
         kinds = game.kind_indices(self.inputs)
         self._labels = None if kinds is None else kinds.cpu().numpy()
         self._within = 0.0
         if self.real.labels is not None and _pairs(len(features), self.real.labels).sum() >= MIN_PAIRS:
-            self._within = fit_bandwidth(features, ALIKE, self.real.labels)
+            self._within = fit_bandwidth(features, REAL_SIMILARITY, self.real.labels)
         self._library: tuple[Features, NDArray[np.int64]] | None = None
         self._classes = 0
         if self.real.labels is not None:
-            library = _Examples(train, LIBRARY, rng, game)
+            library = _Examples(train, MAX_LIBRARY, rng, game)
             assert library.labels is not None
-            self._library = embed(library.x, embedding, batch=SCORED, data_name="the training data"), library.labels
+            self._library = embed(library.x, embedding, batch=BATCH, data_name="the training data"), library.labels
             self._classes = self._count_classes(features)
         self.translation: TranslationProbe | None = None
         if beside and is_translation(game):
@@ -110,23 +110,23 @@ class Probe:
         """Return all metrics that the game and the data support. Non-finite outputs give only ``finite: 0``."""
         count = len(next(iter(self.inputs.values())))
         parts = [
-            self.game.generate({name: value[i : i + SCORED] for name, value in self.inputs.items()})
-            for i in range(0, count, SCORED)
+            self.game.generate({name: value[i : i + BATCH] for name, value in self.inputs.items()})
+            for i in range(0, count, BATCH)
         ]
         x = torch.cat(parts).detach().cpu()
         if not torch.isfinite(x).all():
             return {"finite": 0.0}
-        features = embed(x, self.embedding, batch=SCORED, data_name="outputs")
+        features = embed(x, self.embedding, batch=BATCH, data_name="outputs")
         name = f"{self.embedding.name}@{self.count}"
         figures = {
-            f"diversity/{name}": ALIKE / max(mean_similarity(features, self.bandwidth), 1e-9),
+            f"diversity/{name}": REAL_SIMILARITY / max(mean_similarity(features, self.bandwidth), 1e-9),
             f"kernel/{name}": kernel_distance(features, self.features),
         }
         if x.dim() > 2:  # Points have no full scale.
             figures["saturation"] = _saturated(x, self.edge) - _saturated(self.real.x, self.edge)
         if self._labels is not None and self._within:
             within = mean_similarity(features, self._within, self._labels)
-            figures[f"diversity_within/{name}"] = ALIKE / max(within, 1e-9)
+            figures[f"diversity_within/{name}"] = REAL_SIMILARITY / max(within, 1e-9)
         if self._library is not None and self._classes > 1:
             figures[f"classes/{name}"] = self._count_classes(features) / self._classes
         if self.translation is not None:
@@ -146,9 +146,10 @@ class Probe:
         }
 
     def _scores(self, batch: Mapping[str, Tensor]) -> Tensor:
-        """Score examples at regular intervals, because data may be sorted by class."""
+        """Return the critic's logits for examples at regular intervals in a batch, because data may be sorted by
+        class."""
         device = next(self.game.parameters()).device
-        apart = math.ceil(len(batch["x"]) / JUDGED)
+        apart = math.ceil(len(batch["x"]) / MAX_SCORED)
         return self.game.real_logits({name: values[::apart].to(device) for name, values in batch.items()}).float()
 
     def _count_classes(self, features: Features) -> int:
@@ -171,7 +172,7 @@ class _Examples:
 
 
 def _columns(data: Any, places: NDArray[np.int64], game: Any) -> dict[str, Tensor]:
-    """Return the columns of some examples that a game needs, on the CPU."""
+    """Return the columns that a game needs, for some examples, on the CPU."""
     names = [name for name in data.columns if name in game.used_columns()]
     batch = {name: data.column(name, places).cpu() for name in names}
     return {**batch, "x": batch["x"].float()}
@@ -208,7 +209,7 @@ def fit_bandwidth(x: Features, target_similarity: float, labels: NDArray[np.int6
         labels: class of each row ``[N]``. If given, only pairs of equal class count.
 
     Returns:
-        The bandwidth. A very small number if all rows are identical to each other.
+        The bandwidth. It is a very small number if all rows are identical.
     """
     squares = (x**2).sum(1)
     squared = (squares[:, None] + squares - 2 * x @ x.T).clip(0)[_pairs(len(x), labels)]
@@ -233,4 +234,4 @@ def auc_tensor(positives: Tensor, negatives: Tensor) -> Tensor:
 
 
 def _saturated(x: Tensor, edge: float) -> float:
-    return float((x.abs() >= EDGE * edge).float().mean())
+    return float((x.abs() >= SATURATION_LEVEL * edge).float().mean())

@@ -8,9 +8,10 @@ from audiogan.monitors.history import Curve, History, Missing
 
 WINDOW = 3
 """Number of values over which a median is taken, so that outliers have no effect."""
-RECORD = 0.9  # A distance to real data below this fraction of the smallest earlier distance counts as an improvement.
-PERFECT = 0.99
-SPENT = 0.05  # A critic's loss below this fraction of its early maximum counts as zero.
+# A distance to real data below this fraction of the smallest earlier distance counts as an improvement.
+IMPROVEMENT = 0.9
+PERFECT = 0.99  # Separation from which a critic counts as perfect.
+VANISHED_LOSS = 0.05  # A critic's loss below this fraction of its early maximum counts as zero.
 
 
 def running_median(curve: Curve) -> Curve:
@@ -44,7 +45,7 @@ def has_stalled(history: History, window: int = WINDOW) -> bool | None:
     if len(smooth) <= window:
         return None
     before, now = smooth.values[:-window], smooth.values[-window:]
-    return bool(now.min() > RECORD * max(float(before.min()), 0.0))
+    return bool(now.min() > IMPROVEMENT * max(float(before.min()), 0.0))
 
 
 def largest_distance_change(history: History) -> float:
@@ -58,8 +59,8 @@ def largest_distance_change(history: History) -> float:
 def critic_auc(history: History, critic: str, window: int = WINDOW) -> float:
     """Return how well a critic separates real from fake, from 0.5 (guessing) to 1 (perfect).
 
-    The result is the smallest of the last values of ``separation``. If the log has none, the result is 1 if the
-    critic's loss has vanished, and 0.5 if it has not.
+    The result is the smallest of the last ``window`` values of ``separation``. If the log has none, the result is 1 if
+    the critic's loss has vanished, and 0.5 if it has not.
 
     Args:
         history: the logged metrics.
@@ -84,4 +85,4 @@ def loss_vanished(history: History, critic: str, window: int = WINDOW) -> bool:
     loss = history.find_curve(f"{critic}/loss")
     if len(loss) < 2 * window or loss.values.min() < 0:
         return False
-    return bool(loss.tail(window).values.max() < SPENT * loss.values[:window].max())
+    return bool(loss.tail(window).values.max() < VANISHED_LOSS * loss.values[:window].max())

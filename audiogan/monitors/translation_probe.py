@@ -14,8 +14,8 @@ from audiogan.inputs import Latent, Signal
 from audiogan.metrics import embed
 from audiogan.monitors.pictures import channel_correlations, checkerboard, convert_to_shape
 
-FEWEST = 8  # Fewest examples from which metrics are computed.
-CHANGED = 16  # Number of samples that are generated again with another source, with another latent, or with noise.
+MIN_EXAMPLES = 8  # Smallest number of examples from which metrics are computed.
+REGENERATED = 16  # Number of samples that are generated again with another source, with another latent, or with noise.
 CANDIDATES = 16  # Number of targets that are compared with an output to find its nearest target.
 NOISE = 4 / 255  # Standard deviation of the noise on translations, for the range -1 to 1: two levels of 8 bits.
 LEVELS = 127.5  # Number of levels of 8 bits per unit of the range -1 to 1.
@@ -29,8 +29,8 @@ class TranslationProbe:
     * ``source_distance``: distance between outputs and their sources, divided by the distance between sources and
       targets. 0 if the generator copies its source.
     * ``target_distance``: distance between outputs and their targets, divided by the distance between sources and
-      targets. 1 if the output is no better than the source. Without pairs: 1 minus the shift of the mean output away
-      from the mean source towards the mean target, in the embedding.
+      targets. 1 if the output is no better than the source. Without pairs: 1 minus the shift of the mean output from
+      the mean source towards the mean target, in the embedding, as a fraction of the distance between these two means.
     * ``source_effect``: distance between outputs for different sources, divided by the distance between different
       targets. 0 if the generator ignores its source.
     * ``own_target``: fraction of outputs whose own target is the nearest of 16 targets in the embedding. Unrelated
@@ -78,7 +78,7 @@ class TranslationProbe:
         self.back = _way_back(game)
         again = game.draw_for_batch({name: value[: self.count] for name, value in batch.items()}, generator)
         self.latents = {name: again[name] for name, given in game.inputs.items() if isinstance(given, Latent)}
-        self.noise = NOISE * torch.randn(self.targets[:CHANGED].shape, generator=generator)
+        self.noise = NOISE * torch.randn(self.targets[:REGENERATED].shape, generator=generator)
         self.features = embed(self.targets, embedding, data_name="targets")
         same_kind = self.source is not None and not self.paired
         self.source_features = embed(self.source, embedding, data_name="sources") if same_kind else None
@@ -87,7 +87,7 @@ class TranslationProbe:
     @property
     def usable(self) -> bool:
         """Whether there are enough different examples."""
-        return self.count >= FEWEST and self.spread > 0
+        return self.count >= MIN_EXAMPLES and self.spread > 0
 
     def measure(self, x: Tensor, features: Any) -> dict[str, float]:
         """Return all metrics that the game and the data support.
@@ -129,9 +129,9 @@ class TranslationProbe:
         return self._distance_if(x, {self.name: _others(self.inputs[self.name])})
 
     def _distance_if(self, x: Tensor, changed: Mapping[str, Tensor]) -> float:
-        """Return the distance between outputs and those with changed inputs, relative to that between targets."""
-        inputs = {name: changed.get(name, value)[:CHANGED] for name, value in self.inputs.items()}
-        return _distance(x[:CHANGED], self.game.generate(inputs).cpu().float()) / self.spread
+        """Return how far outputs move if inputs are changed, relative to the distance between targets."""
+        inputs = {name: changed.get(name, value)[:REGENERATED] for name, value in self.inputs.items()}
+        return _distance(x[:REGENERATED], self.game.generate(inputs).cpu().float()) / self.spread
 
     def _own_target(self, features: Any) -> float:
         distances = [((features - np.roll(self.features, -shift, axis=0)) ** 2).sum(1) for shift in range(CANDIDATES)]
@@ -155,10 +155,10 @@ class TranslationProbe:
     def _hidden(self, x: Tensor) -> dict[str, float]:
         if self.back is None:
             return {}
-        x = x[:CHANGED]
+        x = x[:REGENERATED]
         changed = {"": x, "_noise": x + self.noise, "_rounded": ((x + 1) * LEVELS).round() / LEVELS - 1}
-        source = self.inputs[self.name][:CHANGED].float().cpu()
-        others = {name: value[:CHANGED] for name, value in self.inputs.items()}
+        source = self.inputs[self.name][:REGENERATED].float().cpu()
+        others = {name: value[:REGENERATED] for name, value in self.inputs.items()}
         return {
             f"cycle_error{name}": _distance(
                 source, self.game.generate({**others, self.name: y}, generator=self.back).cpu().float()
@@ -178,7 +178,7 @@ def count_generated_samples(game: Any) -> int:
     if not is_translation(game):
         return 0
     latents = any(isinstance(given, Latent) for given in game.inputs.values())
-    return CHANGED * ((len(game.inputs) > 1) + latents + 3 * (_way_back(game) is not None))
+    return REGENERATED * ((len(game.inputs) > 1) + latents + 3 * (_way_back(game) is not None))
 
 
 def _way_back(game: Any) -> str | None:

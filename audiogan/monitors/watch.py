@@ -1,4 +1,4 @@
-"""The list of all rules, and a class that applies them during a run and summarises the run in a verdict."""
+"""The list of all rules, and `Watch`, which applies them during a run and summarises the run in a verdict."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ RULES: dict[str, Rule] = {
     **TRANSLATION_RULES,
 }
 MIN_CHECKS = 5
-PASSED = 3
-"""Number of checks in a row without a failure after which the failure is reported as over."""
+"""Smallest number of checks after which a verdict can state that there was no failure."""
+CHECKS_UNTIL_OVER = 3
+"""Number of consecutive checks without a failure after which it is reported as no longer detected."""
 
 
 # Kinds of failure for which a later, less severe finding does not mean that the run has recovered.
-STICKY = ("mode collapse",)
+STICKY_KINDS = ("mode collapse",)
 
 
 class Watch:
@@ -77,7 +78,8 @@ class Watch:
         """Apply every rule.
 
         Returns:
-            Findings that are new or more severe than before, and a note for each failure that is over.
+            Findings that are new or more severe than before, and a finding of severity ``note`` for each failure that
+            is no longer detected.
         """
         self.checks += 1
         new: list[Finding] = []
@@ -104,14 +106,14 @@ class Watch:
     def _changes(self, kind: str, found: Finding | None, step: int) -> list[Finding]:
         before = self.active.get(kind)
         if found is not None:
-            if before is None or found.severity_rank >= before.severity_rank or kind not in STICKY:
+            if before is None or found.severity_rank >= before.severity_rank or kind not in STICKY_KINDS:
                 self.active[kind] = found
             self._absent[kind] = 0
             self._since.setdefault(kind, found.step)
             self.record(found)
             return [found] if before is None or found.severity_rank > before.severity_rank else []
         self._absent[kind] = self._absent.get(kind, 0) + 1
-        if before is None or (before.severity_rank and self._absent[kind] < PASSED):
+        if before is None or (before.severity_rank and self._absent[kind] < CHECKS_UNTIL_OVER):
             return []
         del self.active[kind], self._since[kind]
         text = f"no longer detected; it was: {before.text}"

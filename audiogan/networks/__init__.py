@@ -1,4 +1,4 @@
-"""Generators and critics with one module for each paper, and modules of shared layers and checks."""
+"""Generators and critics, one module per paper, and modules with shared layers and checks."""
 
 from __future__ import annotations
 

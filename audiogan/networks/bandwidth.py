@@ -3,7 +3,7 @@
 Frames of an STFT are processed by ConvNeXt blocks, as in the vocoder Vocos (Siuzdak, ICLR 2024, section 3). The
 excitation of the added band is a shifted copy of the band below the cut-off, as in spectral band replication (Dietz et
 al., AES 112, 2002). The copy has the pulses of a voice and the noise of its fricatives. The network therefore has to
-learn little more than levels.
+learn little more than the levels of the added frequencies.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from audiogan.networks.frame_blocks import FrameBlock
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
 
-FLOOR = 1e-5
-"""Level below which the network hardly distinguishes magnitudes, relative to a sine of full scale (-100 dB)."""
+MAGNITUDE_FLOOR = 1e-5
+"""Magnitude relative to a sine of full scale (-100 dB). The network hardly distinguishes smaller magnitudes."""
 LEVEL_FRAMES = 16
 """Number of frames on each side over which the level of the low band is averaged."""
 ENVELOPE_BINS = 8
@@ -37,8 +37,8 @@ class BandwidthExtender(nn.Module):
     """Generator that adds the band above a cut-off: sounds ``[B, C, T]`` to sounds of the same shape.
 
     The source has the sample rate of the output and no content above the cut-off. Frequencies below
-    ``overlap * cutoff`` stay as they are. The channels of a sound are processed separately. A change of the source's
-    level changes the level of the output by the same factor, unless the source is very quiet.
+    ``overlap * cutoff`` stay as they are. The channels of a sound are processed separately. If the source is multiplied
+    by a factor, the output is multiplied by the same factor, unless the source is very quiet.
 
     Args:
         shape: shape ``(C, T)`` of the output.
@@ -50,11 +50,11 @@ class BandwidthExtender(nn.Module):
         overlap: ratio of the lowest added frequency to the cut-off, above 0.5 and below 1. The added band is faded in
             from there to the cut-off, because low-pass filters leave a gap below the cut-off. A smaller ratio fills the
             gap better, but changes more of the source's own band.
-        width: number of channels of a frame.
+        width: number of hidden channels per frame.
         blocks: number of ConvNeXt blocks.
 
     Attributes:
-        multiple: tiles of long sounds begin at multiples of this number of samples.
+        multiple: number of samples. Long sounds are processed in tiles, which begin at multiples of this number.
         extends_bandwidth: True. `audiogan apply` then writes files with the sample rate of the model.
         receptive_field: largest distance between an output sample and a source sample that it depends on, in samples.
 
@@ -136,7 +136,7 @@ class BandwidthExtender(nn.Module):
         low = spectrum[..., : self.low]
         power = low.square().sum(0)
         mean = _average(power.mean(2)[:, None], LEVEL_FRAMES)[:, 0, :, None]
-        flat = low * (_average(power, ENVELOPE_BINS) + FLOOR**2).rsqrt()
+        flat = low * (_average(power, ENVELOPE_BINS) + MAGNITUDE_FLOOR**2).rsqrt()
         x = self.dense(self._features(power, flat, mean))
         for block, scale, shift in zip(self.blocks, self.scales, self.shifts, strict=True):
             x = block(x, scale, shift)
@@ -150,7 +150,7 @@ class BandwidthExtender(nn.Module):
     @staticmethod
     def _features(power: Tensor, flat: Tensor, mean: Tensor) -> Tensor:
         """Return the features of each frame ``[B, frames, 3 low]``: levels, and phase differences of adjacent bins."""
-        logs = ((power + FLOOR**2).log() - (mean + FLOOR**2).log()) / 4
+        logs = ((power + MAGNITUDE_FLOOR**2).log() - (mean + MAGNITUDE_FLOOR**2).log()) / 4
         (a, b), (c, d) = flat, F.pad(flat, (1, 0))[..., :-1]  # the product of a + ib and c - id
         return torch.cat([logs, (a * c + b * d).clamp(-3, 3), (b * c - a * d).clamp(-3, 3)], dim=2)
 

@@ -57,8 +57,8 @@ class ConditionalBatchNorm(nn.Module):
 class SelfAttention(nn.Module):
     """Self-attention over all positions of `[B, channels, H, W]`, as a residual layer.
 
-    Keys and values are max-pooled by 2. A learned factor, initially 0, scales the attention before it is added to the
-    input.
+    Keys and values are max-pooled by a factor of 2 in height and width. A learned factor, initially 0, scales the
+    attention before it is added to the input.
 
     Args:
         channels: number of channels.
@@ -376,7 +376,9 @@ def _layout(shape: Sequence[int], width: int, multipliers: Sequence[int] | None)
     usual = [min(16, 2 ** (doublings - i)) for i in range(doublings + 1)]
     factors = list(MULTIPLIERS.get(doublings, usual) if multipliers is None else multipliers)
     if len(factors) != doublings + 1 or min(factors) < 1:
-        raise ValueError(f"multipliers={factors}: images of side {shape[1]} need {doublings + 1} of at least 1")
+        raise ValueError(
+            f"multipliers={factors}: images of side {shape[1]} need {doublings + 1} multipliers of at least 1"
+        )
     return base, [width * factor for factor in factors]
 
 

@@ -180,7 +180,7 @@ class ClassFiLM(nn.Module):
 
 
 def init_he(module: nn.Module) -> None:
-    """Initialise a convolution or dense layer before LeakyReLU 0.2 (He et al., ICCV 2015, equation 14).
+    """Initialise a convolution or dense layer that precedes a LeakyReLU 0.2 (He et al., ICCV 2015, equation 14).
 
     Examples:
         >>> import torch
@@ -210,7 +210,7 @@ def join_classes(latent: Tensor, class_embedding: nn.Module | None, classes: Ten
 
 
 def init_glorot(*networks: nn.Module) -> None:
-    """Initialise convolutions and dense layers with Glorot uniform weights and zero biases, TensorFlow's default.
+    """Initialise convolutions and dense layers with Glorot uniform weights and zero biases, as TensorFlow does.
 
     Examples:
         >>> import torch

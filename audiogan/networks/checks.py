@@ -7,7 +7,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-SIZES = {"latent": "latent_dim"}
+SIZE_ATTRIBUTES = {"latent": "latent_dim"}
 """Mapping from an input's name to the network attribute that contains its size, if the two names differ."""
 
 
@@ -31,7 +31,7 @@ def check_inputs(network: nn.Module, **inputs: Tensor | None) -> None:
     """
     takes, name = cast("frozenset[str]", network.takes), type(network).__name__
     given = {key: value for key, value in inputs.items() if value is not None}
-    sizes = {key: cast(int, getattr(network, SIZES.get(key, key), 0)) for key in given}
+    sizes = {key: cast(int, getattr(network, SIZE_ATTRIBUTES.get(key, key), 0)) for key in given}
     if not takes <= given.keys() or not all(key in takes or sizes[key] for key in given):
         expected, got = (", ".join(sorted(keys)) or "none" for keys in (takes, given))
         raise ValueError(f"{name} takes the inputs: {expected}; got: {got}")

@@ -1,4 +1,4 @@
-"""The multi-resolution critic of the Descript audio codec (Kumar et al., NeurIPS 2023), and a sum of critics."""
+"""The multi-resolution critic of the Descript audio codec (Kumar et al., NeurIPS 2023), and `CriticSum`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from audiogan.networks.base import CriticOutput
 from audiogan.networks.checks import check_sizes
-from audiogan.networks.hifigan import SLOPE, pooled_features, scaled_conv
+from audiogan.networks.hifigan import SLOPE, init_he_conv, pooled_features
 from audiogan.representations.stft import Frames
 
-EDGES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
+BAND_EDGES = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 """Edges of the frequency bands, as fractions of half the sample rate."""
 
 
@@ -26,10 +26,10 @@ class MRD(nn.Module):
 
     Real and imaginary part are two channels. The frequencies are divided into five bands, each with convolutions of its
     own. Windows are Hann windows, and the hop is a quarter of the window. STFTs are divided by the root of the window's
-    energy, so that the values of noise are as large as its samples.
+    energy, so that white noise has as large a root mean square in the STFT as in its samples.
 
     Args:
-        n_ffts: window lengths in samples, multiples of 4.
+        n_ffts: window lengths in samples, multiples of 4, at least 64.
         width: number of channels of each layer, 1 or more; 32 in the paper.
 
     Source:
@@ -55,22 +55,22 @@ class MRD(nn.Module):
         def stack() -> nn.ModuleList:
             kernels, strides = [(3, 9)] * 4 + [(3, 3)], [(1, 1), (1, 2), (1, 2), (1, 2), (1, 1)]
             return nn.ModuleList(
-                weight_norm(scaled_conv(nn.Conv2d(i, o, k, s, padding=(k[0] // 2, k[1] // 2))))
+                weight_norm(init_he_conv(nn.Conv2d(i, o, k, s, padding=(k[0] // 2, k[1] // 2))))
                 for (i, o), k, s in zip(pairwise([2, *[width] * 5]), kernels, strides, strict=True)
             )
 
-        bands = len(EDGES) - 1
+        bands = len(BAND_EDGES) - 1
         self.convs = nn.ModuleList(nn.ModuleList(stack() for _ in range(bands)) for _ in n_ffts)
-        self.scores = nn.ModuleList(weight_norm(scaled_conv(nn.Conv2d(width, 1, 3, padding=1))) for _ in n_ffts)
+        self.scores = nn.ModuleList(weight_norm(init_he_conv(nn.Conv2d(width, 1, 3, padding=1))) for _ in n_ffts)
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits of each resolution, and all hidden layers as features, for sounds ``[B, 1, T]``."""
         logits, hidden = [], []
         for n, bands, score in zip(self.n_ffts, self.convs, self.scores, strict=True):
-            frames = _frames(x.shape[-1], n, x.device)
+            frames = _cached_stft(x.shape[-1], n, x.device)
             spectrum = torch.view_as_real(frames.analyse(x[:, 0])) / float(frames.window.square().sum().sqrt())
             planes = spectrum.permute(0, 3, 1, 2)  # [B, 2, frames, bins]
-            edges = [round(edge * (n // 2 + 1)) for edge in EDGES]
+            edges = [round(edge * (n // 2 + 1)) for edge in BAND_EDGES]
             ends = []
             for convs, low, high in zip(cast("nn.ModuleList", bands), edges, edges[1:], strict=False):
                 y = planes[..., low:high]
@@ -90,9 +90,9 @@ class CriticSum(nn.Module):
     """Critic that contains several critics on the same signals. Each of them learns as it would alone.
 
     Args:
-        critics: critics by name. They take no inputs besides the signals. ``None`` leaves out a critic.
-        gain: factor of the amplitude of the signals before the critics, above 0. Networks learn fastest if the standard
-            deviation of signals is about 1.
+        critics: critics by name. Their only input is the signals. A name with the value ``None`` is ignored.
+        gain: factor by which signals are multiplied before the critics receive them, above 0. Networks learn fastest
+            from signals with a standard deviation of about 1.
 
     Examples:
         >>> import torch
@@ -130,5 +130,6 @@ class CriticSum(nn.Module):
 
 
 @lru_cache(maxsize=16)
-def _frames(length: int, n_fft: int, device: torch.device) -> Frames:
+def _cached_stft(length: int, n_fft: int, device: torch.device) -> Frames:
+    """Return a cached STFT module for sounds of ``length`` samples, with a hop of a quarter of the window."""
     return Frames(length, n_fft, n_fft // 4, pad=n_fft // 2).to(device)

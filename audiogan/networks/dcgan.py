@@ -87,7 +87,8 @@ class DCGANCritic(nn.Module):
             ``layer`` or ``none`` with a gradient penalty, because batch norm makes logits depend on the whole batch.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018).
         conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
-        minibatch_std: add the minibatch standard deviation of each class to the last hidden layer; not in the paper.
+        minibatch_std: append the standard deviation within groups of samples to the last hidden layer, see
+            `audiogan.networks.blocks.minibatch_std`; not in the paper.
 
     Source:
         Radford, Metz & Chintala, "Unsupervised representation learning with DCGANs", ICLR 2016, section 3.
@@ -150,7 +151,7 @@ class DCGANCritic(nn.Module):
 
 
 def coarsest_grid(shape: Sequence[int]) -> tuple[int, int]:
-    """Return the height of the coarsest feature maps (4 ... 7) and the number of doublings for ``(C, H, W)``.
+    """Return the height of the coarsest feature maps (4 ... 7), and how many doublings lead from it to ``(C, H, W)``.
 
     Examples:
         >>> from audiogan.networks.dcgan import coarsest_grid
@@ -164,7 +165,9 @@ def coarsest_grid(shape: Sequence[int]) -> tuple[int, int]:
         grid, doublings = grid // 2, doublings + 1
     if not (4 <= grid <= 7 and doublings):
         near = sorted({base * 2**n for base in range(4, 8) for n in range(1, 9)}, key=lambda s: abs(s - shape[1]))[:3]
-        raise ValueError(f"images of {shape[1]} pixels do not halve to 4 ... 7; use {near[0]}, {near[1]} or {near[2]}")
+        raise ValueError(
+            f"images of {shape[1]} pixels do not halve down to 4 ... 7 pixels; use {near[0]}, {near[1]} or {near[2]}"
+        )
     return grid, doublings
 
 

@@ -18,7 +18,7 @@ class FrameBlock(nn.Module):
     Args:
         channels: number of channels.
         kernel: kernel size of the convolution, in frames; odd.
-        expansion: ratio of hidden units of the dense layers to channels.
+        expansion: number of hidden units between the two dense layers, divided by ``channels``.
 
     Source:
         Liu et al., "A ConvNet for the 2020s", CVPR 2022. Perez et al., "FiLM", AAAI 2018.
@@ -104,7 +104,7 @@ DOUBLINGS = {"linear": LinearDoubling, "transposed": TransposedDoubling}
 
 
 def initial_positions(frames: int, channels: int) -> Tensor:
-    """Return initial position embeddings `[1, frames, channels]`: sines of logarithmic time with random frequencies.
+    """Return initial position embeddings `[1, frames, channels]`: sines with random frequencies in logarithmic time.
 
     The embeddings are smooth in time, because independent random embeddings make levels jump from frame to frame even
     after training.

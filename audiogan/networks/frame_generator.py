@@ -17,10 +17,10 @@ from audiogan.representations.stft import Frames
 
 FASTEST_RISE, SLOWEST_RISE = 0.0005, 0.2
 """Shortest and longest rise time of the gain that shapes the attack of a sound, in seconds."""
-LEVELS = -12.0, 6.0
+LOG_LEVEL_RANGE = -12.0, 6.0
 """Range of the predicted levels of bands and partials, as natural logarithms of amplitudes."""
 EARLY_GAIN, EARLY_SECONDS = 0.1, 0.002
-"""Lower bound of the gain at the beginning of a sound, and time in seconds in which the bound rises from 0.
+"""Lower bound of the gain at the beginning of a sound, and time in seconds in which this bound rises from 0.
 
 A slower rise would only delay the sound, because a gain below 0.1 is inaudible.
 """
@@ -37,7 +37,8 @@ class FrameGenerator(nn.Module):
 
     A mapping network computes a style. One dense layer maps the style to the first frames, the modulation of the
     blocks, and the properties. The frames are upsampled to ``N`` frames and pass through `FrameBlock` layers.
-    Subclasses synthesise the sound in `forward_with_aux`, and register the buffer ``noise`` `[noises, D]`.
+    Subclasses synthesise the sound in `forward_with_aux`, and register the buffer ``noise`` `[noises, D]`, which
+    contains the flattened spectra of the stored noise signals.
 
     Args:
         format: format of the sounds.
@@ -46,23 +47,23 @@ class FrameGenerator(nn.Module):
         knobs: number of knobs; 0: none.
         n_fft: window length of the inverse STFT, in samples.
         hop_length: hop of the inverse STFT, in samples.
-        width: number of channels of a frame.
+        width: number of channels of a frame in the network.
         blocks: number of `FrameBlock` layers.
-        bands: number of bands of the noise.
-        style_dim: size of the style.
-        noises: number of stored noises.
+        bands: number of frequency bands of the noise.
+        style_dim: size of the style, the output of the mapping network.
+        noises: number of stored noise signals, which are mixed in evaluation mode.
         first_frames: smallest allowed number of frames before the first upsampling layer.
         upsampling: upsampling of frames by 2, a key of `audiogan.networks.frame_blocks.DOUBLINGS`.
-        body: predict a gain for each STFT bin.
+        body: predict for each STFT bin a gain that is constant over a sound.
         emphasis: factor on class weights in evaluation mode.
-        extra_properties: sizes of the properties after rise time, body gains and stereo width.
+        extra_properties: sizes of further properties, which follow rise time, body gains and stereo width.
     """
 
     latent = "normal"
-    loudness: Tensor
+    input_gains: Tensor
     seconds: Tensor
-    at_once: Tensor
-    ending: Tensor
+    minimum_gain: Tensor
+    fade_out_gain: Tensor
     noise: Tensor
 
     def __init__(
@@ -91,8 +92,8 @@ class FrameGenerator(nn.Module):
         self.shape, self.latent_dim, self.classes, self.knobs = format.shape, latent_dim, classes, knobs
         self.sample_rate, stereo = format.sample_rate, int(format.channels == 2)
         self.takes = input_names(latent=latent_dim, classes=classes, knobs=knobs)
-        loudness = [1.0] * latent_dim + [emphasis] * classes + [1.0] * knobs
-        self.register_buffer("loudness", torch.tensor(loudness), persistent=False)
+        input_gains = [1.0] * latent_dim + [emphasis] * classes + [1.0] * knobs
+        self.register_buffer("input_gains", torch.tensor(input_gains), persistent=False)
         self.frames = Frames(format.length, n_fft, hop_length, pad=n_fft // 2)
         count = self.frames.count
         first = nn.Linear(latent_dim + classes + knobs, style_dim)
@@ -118,13 +119,13 @@ class FrameGenerator(nn.Module):
         self.ups = nn.ModuleList(DOUBLINGS[upsampling](width, first_frames << i) for i in range(doublings))
         self.position = nn.Parameter(initial_positions(count, width))
         self.blocks = nn.ModuleList(FrameBlock(width) for _ in range(blocks))
-        # Times of the samples at the beginning that the onset gain changes.
+        # Times in seconds of the first samples of a sound, to which the onset gain is applied.
         seconds = torch.arange(min(math.ceil(SLOWEST_RISE * self.sample_rate), format.length)) / self.sample_rate
         self.register_buffer("seconds", seconds, persistent=False)
-        self.register_buffer("at_once", EARLY_GAIN * smoothstep(seconds / EARLY_SECONDS), persistent=False)
+        self.register_buffer("minimum_gain", EARLY_GAIN * smoothstep(seconds / EARLY_SECONDS), persistent=False)
         fade_out = FADE_OUT_SECONDS * self.sample_rate
-        ending = smoothstep(torch.arange(min(round(fade_out), format.length)).flip(0) / fade_out)
-        self.register_buffer("ending", ending, persistent=False)
+        fade_out_gain = smoothstep(torch.arange(min(round(fade_out), format.length)).flip(0) / fade_out)
+        self.register_buffer("fade_out_gain", fade_out_gain, persistent=False)
 
     def forward(self, latent: Tensor, classes: Tensor | None = None, knobs: Tensor | None = None) -> Tensor:
         return self.forward_with_aux(latent, classes, knobs)[0]
@@ -153,7 +154,7 @@ class FrameGenerator(nn.Module):
         check_inputs(self, latent=latent, classes=classes, knobs=knobs)
         x = torch.cat([latent, *(part for part in (classes, knobs) if part is not None)], dim=1)
         if not self.training:
-            x = x * self.loudness
+            x = x * self.input_gains
         x, modulation, *properties = self.affine(self.mapping(x)).split(self.styled, dim=1)
         x = x.unflatten(1, (-1, self.position.shape[2]))
         for up in self.ups:
@@ -165,14 +166,14 @@ class FrameGenerator(nn.Module):
         return F.layer_norm(x, x.shape[2:]), properties
 
     def mix_noises(self, latent: Tensor) -> Tensor:
-        """Return the mixture of stored noises for latents `[B, latent_dim]`, as spectra `[B, D]`."""
+        """Return mixtures of the stored noise signals for latents `[B, latent_dim]`, as flattened spectra `[B, D]`."""
         if len(self.noise) == 1:
             return self.noise.expand(len(latent), -1)
         shares = latent[:, : len(self.noise)] + 1e-4
         return shares * (shares.square().sum(1, keepdim=True) + 1e-12).rsqrt() @ self.noise
 
     def body_gains(self, body: Tensor) -> Tensor:
-        """Return the gains of STFT bins `[B, F]` for the predicted body gains `[B, F]`."""
+        """Return the gains of STFT bins `[B, F]` for the outputs `[B, F]` of the network that encode them."""
         return (BODY_SCALE * body).clamp(-MAX_BODY_GAIN, MAX_BODY_GAIN).exp()
 
     def onset_gain(self, rise_logits: Tensor) -> Tensor:
@@ -182,10 +183,10 @@ class FrameGenerator(nn.Module):
             rise_logits: logits `[B, 1]` of the rise time. A sigmoid maps them to 0.5 ... 200 ms on a logarithmic scale.
         """
         seconds = FASTEST_RISE * (math.log(SLOWEST_RISE / FASTEST_RISE) * torch.sigmoid(rise_logits.float())).exp()
-        return torch.maximum(smoothstep(self.seconds / seconds), self.at_once)
+        return torch.maximum(smoothstep(self.seconds / seconds), self.minimum_gain)
 
     def fade_out(self, wave: Tensor) -> Tensor:
         """Fade out sounds `[B, C, length]` in place in evaluation mode, and return them."""
         if not self.training:
-            wave[..., wave.shape[-1] - len(self.ending) :] *= self.ending
+            wave[..., wave.shape[-1] - len(self.fade_out_gain) :] *= self.fade_out_gain
         return wave

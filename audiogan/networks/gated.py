@@ -17,7 +17,7 @@ from audiogan.networks.translation_blocks import check_settings, check_source
 FEATURE_GAIN, GATE_GAIN = 2.5, 1.0
 """Initial standard deviations in a gated convolution: of the features, and of the gates before the sigmoid. With these
 values, an input with a mean square of 1 gives a result with a mean square of 1."""
-LIMIT = 0.98
+MAX_TANH = 0.98
 """Absolute value to which pixels are clamped before the inverse of tanh, which is infinite at 1."""
 
 
@@ -59,9 +59,9 @@ class GatedGenerator(nn.Module):
     """Inpainting generator: images ``[B, C, H, W]`` and masks ``[B, 1, H, W]`` to images ``[B, C, H, W]`` in -1 ... 1.
 
     The network ignores the missing pixels of the source, and copies the known pixels to its output without change. The
-    missing pixels are first filled with local averages, see `fill_smoothly`. A network then changes them. It has two
-    layers of stride 2, dilated convolutions in the middle, and two layers of nearest-neighbour upsampling. All layers
-    but the last are gated convolutions.
+    missing pixels are first filled with local averages, see `fill_smoothly`. A convolutional network then changes them.
+    It has two layers of stride 2, dilated convolutions in the middle, and two layers of nearest-neighbour upsampling.
+    All layers but the last are gated convolutions.
 
     The paper's network has ``width=48``, ``dilations=[2, 4, 8, 16]``, ``stages=2`` and ``levels=0``. Two parts of the
     paper are left out: the branch with contextual attention in the second stage, and the L1 loss of the first stage.
@@ -110,9 +110,11 @@ class GatedGenerator(nn.Module):
             sides = f"height and width of shape={tuple(shape)} must be multiples of {self.multiple}"
             raise ValueError(f"GatedGenerator: {sides}")
         self.shape, self.source = tuple(shape), tuple(source)
-        self.stages = nn.ModuleList(nn.Sequential(*_layers(shape[0], width, list(dilations))) for _ in range(stages))
+        self.stages = nn.ModuleList(
+            nn.Sequential(*_stage_layers(shape[0], width, list(dilations))) for _ in range(stages)
+        )
         pyramid = [Layer(2, 2)] * levels + [Layer(4, 2, 1, transposed=True)] * levels
-        self.receptive_field = receptive_field([*pyramid, *[*_path(self.stages[0])] * stages])
+        self.receptive_field = receptive_field([*pyramid, *[*_receptive_field_layers(self.stages[0])] * stages])
 
     def forward(self, source: Tensor, mask: Tensor) -> Tensor:
         """Return images ``[B, C, H, W]``. Known pixels are equal to those of the source.
@@ -132,15 +134,15 @@ class GatedGenerator(nn.Module):
             given = torch.cat([x, torch.ones_like(missing), missing], dim=1)
             change = stage(given.contiguous(memory_format=torch.channels_last))
             # The inverse of tanh lets the stage change its input x, while the result remains in -1 ... 1.
-            x = known + torch.tanh(torch.atanh(x.clamp(-LIMIT, LIMIT)) + change) * missing
+            x = known + torch.tanh(torch.atanh(x.clamp(-MAX_TANH, MAX_TANH)) + change) * missing
         return x
 
 
 def fill_smoothly(known: Tensor, known_mask: Tensor, levels: int) -> Tensor:
     """Return images whose missing pixels are averages of the known pixels around them.
 
-    The images are averaged to half their size ``levels`` times, without the missing pixels. Missing pixels then receive
-    the upsampled value of the next smaller size.
+    The images are reduced to half their size ``levels`` times, by averages over known pixels. Then, from the smallest
+    to the largest size, missing pixels receive the upsampled values of the next smaller size.
 
     Args:
         known: images ``[B, C, H, W]``, 0 for missing pixels. H and W must be multiples of ``2**levels``.
@@ -161,7 +163,7 @@ def fill_smoothly(known: Tensor, known_mask: Tensor, levels: int) -> Tensor:
     return filled
 
 
-def _layers(channels: int, width: int, dilations: Sequence[int]) -> Iterator[nn.Module]:
+def _stage_layers(channels: int, width: int, dilations: Sequence[int]) -> Iterator[nn.Module]:
     """Yield the layers of one stage, from ``channels + 2`` channels to ``channels``."""
     half, full, most = width // 2, width, 2 * width
     yield from (GatedConv2d(channels + 2, half, 5), GatedConv2d(half, full, stride=2), GatedConv2d(full, full))
@@ -176,7 +178,7 @@ def _layers(channels: int, width: int, dilations: Sequence[int]) -> Iterator[nn.
     yield last
 
 
-def _path(stage: nn.Module) -> Iterator[Layer]:
+def _receptive_field_layers(stage: nn.Module) -> Iterator[Layer]:
     """Yield the kernel, stride and padding of each layer of one stage, for `receptive_field`."""
     for layer in stage.children():
         if isinstance(layer, GatedConv2d):

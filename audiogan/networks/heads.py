@@ -10,7 +10,7 @@ from audiogan.networks.base import CriticOutput
 from audiogan.networks.checks import check_inputs, check_tensor, input_names
 
 CONDITIONINGS = ("projection", "embedding", "auxiliary")
-JOINT = 256
+EMBEDDING_UNITS = 256
 """Number of units of the class embedding, and of the hidden layer that receives it, for
 ``conditioning="embedding"``."""
 
@@ -52,11 +52,11 @@ class Head(nn.Module):
             # This standard deviation makes <V y, h> and psi(h) similar in magnitude at the start of training.
             nn.init.normal_(self.embed.weight, std=features**-0.5)
         elif self.conditioning == "embedding":
-            self.embed = nn.Linear(classes, JOINT, bias=False)
-            self.join = nn.Linear(features + JOINT, JOINT)
+            self.embed = nn.Linear(classes, EMBEDDING_UNITS, bias=False)
+            self.join = nn.Linear(features + EMBEDDING_UNITS, EMBEDDING_UNITS)
         elif self.conditioning == "auxiliary":
             self.classify = nn.Linear(features, classes)
-        self.score = nn.Linear(JOINT if self.join is not None else features, 1)
+        self.score = nn.Linear(EMBEDDING_UNITS if self.join is not None else features, 1)
 
     def forward(self, hidden: Tensor, classes: Tensor | None = None) -> Tensor | CriticOutput:
         """Return logits ``[B]``, or with ``auxiliary`` conditioning a `CriticOutput` that also has class logits."""

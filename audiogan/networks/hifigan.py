@@ -18,8 +18,9 @@ from audiogan.networks.vocos import check_vocoder_shape
 from audiogan.representations.mel_spectrogram import MelSpectrogram
 
 SLOPE, LAST_SLOPE = 0.1, 0.01
-"""Slope of leaky ReLU for negative values: in hidden layers, and before the last convolution of the generator."""
-STD = 0.01
+"""Slope of leaky ReLU for negative inputs: in hidden layers (``SLOPE``), and before the last convolution of the
+generator."""
+INITIAL_STD = 0.01
 """Standard deviation of the initial weights of upsampling layers and residual blocks."""
 
 
@@ -30,7 +31,7 @@ class HiFiGANBlock(nn.Module):
         width: number of channels.
         kernel: kernel size, odd.
         dilations: dilation of each residual step.
-        paired: whether a convolution without dilation follows each dilated convolution (block type 1 of the paper).
+        paired: add a convolution without dilation after each dilated convolution (block type 1 of the authors' code).
     """
 
     def __init__(self, width: int, kernel: int, dilations: Sequence[int], paired: bool) -> None:
@@ -38,7 +39,7 @@ class HiFiGANBlock(nn.Module):
 
         def convs(rates: Sequence[int]) -> nn.ModuleList:
             made = (nn.Conv1d(width, width, kernel, padding=(kernel - 1) // 2 * d, dilation=d) for d in rates)
-            return nn.ModuleList(weight_norm(_small(conv)) for conv in made)
+            return nn.ModuleList(weight_norm(_init_small(conv)) for conv in made)
 
         self.dilated = convs(dilations)
         self.plain = convs([1] * len(dilations)) if paired else None
@@ -67,16 +68,16 @@ class HiFiGAN(nn.Module):
 
     Args:
         shape: shape ``(1, length)`` of the sounds in training.
-        mel: settings of the spectrogram by name, see `MelSpectrogram`.
+        mel: dictionary with the arguments of `audiogan.representations.mel_spectrogram.MelSpectrogram`.
         rates: upsampling factors. Their product must be the hop of the spectrogram.
-        kernels: kernel size of each transposed convolution, at least its rate.
+        kernels: kernel size of each transposed convolution: its rate plus an even number, 0 or more.
         width: number of channels before the first upsampling. It is halved by each upsampling.
         blocks: kernel sizes of the residual blocks, odd.
         dilations: dilations of each residual block, a list of lists.
-        paired: whether a convolution without dilation follows each dilated convolution.
+        paired: add a convolution without dilation after each dilated convolution.
 
     Attributes:
-        multiple: sounds must be divisible into frames of this number of samples.
+        multiple: the length of sounds must be a multiple of this number of samples.
         receptive_field: largest distance, in samples, between an output sample and an input sample that it depends on.
 
     Examples:
@@ -116,14 +117,14 @@ class HiFiGAN(nn.Module):
         widths = [width // 2**i for i in range(len(rates) + 1)]
         self.first = weight_norm(nn.Conv1d(self.n_mels, width, 7, padding=3))
         self.ups = nn.ModuleList(
-            weight_norm(_small(nn.ConvTranspose1d(i, o, k, u, padding=(k - u) // 2)))
+            weight_norm(_init_small(nn.ConvTranspose1d(i, o, k, u, padding=(k - u) // 2)))
             for (i, o), k, u in zip(pairwise(widths), kernels, rates, strict=True)
         )
         self.blocks = nn.ModuleList(
             nn.ModuleList(HiFiGANBlock(w, k, d, paired) for k, d in zip(blocks, dilations, strict=True))
             for w in widths[1:]
         )
-        self.last = weight_norm(_small(nn.Conv1d(widths[-1], 1, 7, padding=3)))
+        self.last = weight_norm(_init_small(nn.Conv1d(widths[-1], 1, 7, padding=3)))
         self.multiple, reach, rate = spectrogram.hop_length, 3.0, 1
         for stage, k, u in zip(self.blocks, kernels, rates, strict=True):
             reach += -(-(k - u) // (2 * u)) / rate
@@ -169,13 +170,13 @@ class MPD(nn.Module):
         strides = [3, 3, 3, 3, 1]
         self.convs = nn.ModuleList(
             nn.ModuleList(
-                weight_norm(scaled_conv(nn.Conv2d(i, o, (5, 1), (s, 1), padding=(2, 0))))
+                weight_norm(init_he_conv(nn.Conv2d(i, o, (5, 1), (s, 1), padding=(2, 0))))
                 for (i, o), s in zip(pairwise(widths), strides, strict=True)
             )
             for _ in periods
         )
         self.scores = nn.ModuleList(
-            weight_norm(scaled_conv(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))) for _ in periods
+            weight_norm(init_he_conv(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))) for _ in periods
         )
 
     def forward(self, x: Tensor) -> CriticOutput:
@@ -184,7 +185,7 @@ class MPD(nn.Module):
         for period in self.periods:
             y = F.pad(x, (0, -x.shape[-1] % period), "reflect")
             parts.append(y.unflatten(-1, (-1, period)))
-        return _judge(parts, self.convs, self.scores)
+        return _apply_critics(parts, self.convs, self.scores)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the last hidden layer of each critic, averaged over time, as one tensor ``[B, D]``."""
@@ -222,29 +223,30 @@ class MSD(nn.Module):
         norms: list[Any] = [spectral_norm, *[weight_norm] * (scales - 1)]
         self.convs = nn.ModuleList(
             nn.ModuleList(
-                norm(scaled_conv(nn.Conv1d(i, o, k, s, padding=k // 2, groups=g)))
+                norm(init_he_conv(nn.Conv1d(i, o, k, s, padding=k // 2, groups=g)))
                 for (i, o), k, s, g in zip(pairwise(widths), kernels, strides, groups, strict=True)
             )
             for norm in norms
         )
-        self.scores = nn.ModuleList(norm(scaled_conv(nn.Conv1d(widths[-1], 1, 3, padding=1))) for norm in norms)
+        self.scores = nn.ModuleList(norm(init_he_conv(nn.Conv1d(widths[-1], 1, 3, padding=1))) for norm in norms)
 
     def forward(self, x: Tensor) -> CriticOutput:
         """Return the logits of each scale, and all hidden layers as features, for sounds ``[B, 1, T]``."""
         parts = [x]
         for _ in self.convs[1:]:
             parts.append(self.pool(parts[-1]))
-        return _judge(parts, self.convs, self.scores)
+        return _apply_critics(parts, self.convs, self.scores)
 
     def features(self, x: Tensor) -> Tensor:
         """Return the last hidden layer of each critic, averaged over time, as one tensor ``[B, D]``."""
         return pooled_features(self(x), len(self.convs[0]))  # type: ignore[arg-type]
 
 
-def scaled_conv(conv: Any) -> Any:
-    """Return a convolution with initial weights that keep the variance of signals (He et al., ICCV 2015), without bias.
+def init_he_conv(conv: Any) -> Any:
+    """Initialise a convolution with He weights (He et al., ICCV 2015) and zero biases, and return it.
 
-    With PyTorch's default, each layer of a narrow critic makes signals smaller, and learning starts late.
+    The initial weights keep the variance of signals. With PyTorch's default, each layer of a narrow critic makes
+    signals smaller, and learning starts late.
     """
     nn.init.kaiming_normal_(conv.weight, a=SLOPE)
     nn.init.zeros_(conv.bias)
@@ -255,13 +257,13 @@ def pooled_features(output: CriticOutput, layers: int) -> Tensor:
     """Return the last hidden layer of each critic, averaged over all positions, as one tensor ``[B, D]``.
 
     Args:
-        output: output with the hidden layers of all critics, in order.
+        output: output of a network of several critics. Its features are the hidden layers of all critics, in order.
         layers: number of hidden layers of each critic.
     """
     return torch.cat([y.flatten(2).mean(2) for y in list(output.features or ())[layers - 1 :: layers]], dim=1)
 
 
-def _judge(parts: Sequence[Tensor], convs: nn.ModuleList, scores: nn.ModuleList) -> CriticOutput:
+def _apply_critics(parts: Sequence[Tensor], convs: nn.ModuleList, scores: nn.ModuleList) -> CriticOutput:
     logits, hidden = [], []
     for y, layers, score in zip(parts, convs, scores, strict=True):
         for conv in layers:  # type: ignore[attr-defined]
@@ -271,6 +273,6 @@ def _judge(parts: Sequence[Tensor], convs: nn.ModuleList, scores: nn.ModuleList)
     return CriticOutput(logits, None, hidden)
 
 
-def _small(conv: Any) -> Any:
-    nn.init.normal_(conv.weight, std=STD)
+def _init_small(conv: Any) -> Any:
+    nn.init.normal_(conv.weight, std=INITIAL_STD)
     return conv

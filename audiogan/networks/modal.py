@@ -3,10 +3,10 @@
 The generator follows spectral modeling synthesis like `audiogan.networks.tonenoise`, with four differences. Damped
 sinusoids with constant frequencies and exponential decays (modes) cover the whole range, as in modal synthesis (Cook,
 "Physically informed sonic modeling", Computer Music Journal 1997; Shier et al., "Differentiable modelling of percussive
-audio with transient and spectral synthesis", Forum Acusticum 2023). Their frequencies glide together, because a stroke
-raises the tension of a drum's membrane for a moment. A complex spectrum exists in the first frames only. The side
-signal is noise. Therefore a sound of 1.5 s in stereo at 44.1 kHz takes less time than one of 1 s with
-`ToneNoiseGenerator`.
+audio with transient and spectral synthesis", Forum Acusticum 2023). The frequencies of all modes glide together,
+because a stroke raises the tension of a drum's membrane for a moment. A complex spectrum is predicted for the first
+frames only. The side signal of stereo sounds consists of noise alone. Therefore the synthesis of 1.5 s in stereo at
+44.1 kHz takes less time than that of 1 s with `ToneNoiseGenerator`.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from audiogan.core.engine import to_float64
-from audiogan.networks.frame_generator import LEVELS, FrameGenerator
+from audiogan.networks.frame_generator import LOG_LEVEL_RANGE, FrameGenerator
 from audiogan.networks.tonenoise_blocks import energy, mel_interpolation
 from audiogan.representations.modes import GLIDE_SECONDS, ModeBands, window_transform
 from audiogan.representations.partials import Partials
 from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
 
-DECAYS = 0.02, 8.0
+DECAY_RANGE = 0.02, 8.0
 """Shortest and longest time in which a mode decays by 60 dB, in seconds."""
-GLIDE_TIMES = 0.008, 0.12
+GLIDE_TIME_RANGE = 0.008, 0.12
 """Shortest and longest time constant of a glide, in seconds."""
 GLIDE_START = 0.005
 """Time of the stroke, in seconds. Recordings begin this long before their onset."""
-POOL = 4096
-"""Number of frames of the stored noise. In training, each sound gets a random part of it."""
-STEPS = 8
-"""Number of values of the fine envelope per frame."""
+NOISE_FRAMES = 4096
+"""Smallest number of frames of the stored noise signal. In training, each sound gets a random part of this signal."""
+FINE_STEPS = 8
+"""Number of values per frame in the fine envelope, see the argument ``fine_frames`` of `ModalNoiseGenerator`."""
 
 
 @lru_cache(maxsize=4)
 def noise_spectrum(n_fft: int, hop_length: int, frames: int, device: str) -> Tensor:
-    """Return real and imaginary parts `[2, frames, bins]` of the STFT of a long white noise, scaled to variance 1.
+    """Return real and imaginary parts `[2, frames, bins]` of the STFT of white noise, scaled to variance 1.
 
     NumPy's `RandomState` makes the same numbers on every machine, so stored models need not contain the noise.
     """
@@ -55,8 +55,9 @@ def noise_spectrum(n_fft: int, hop_length: int, frames: int, device: str) -> Ten
 class ModalNoiseGenerator(FrameGenerator):
     """ModalNoise generator: latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
 
-    In training mode each sound gets another part of a long stored noise. In evaluation mode the noise is a weighted sum
-    of a few parts, and the first components of the latent are the weights. A sound then depends on its inputs only.
+    In training mode each sound gets another part of a long noise signal. In evaluation mode the noise is a weighted sum
+    of a few parts of this signal, and the first components of the latent are the weights. A sound then depends on its
+    inputs only.
 
     Args:
         format: format of the sounds. The side signal of stereo sounds consists of noise and can be exactly 0.
@@ -69,11 +70,12 @@ class ModalNoiseGenerator(FrameGenerator):
         blocks: number of `FrameBlock` layers.
         bands: number of bands of the noise, equally spaced on the mel scale.
         style_dim: size of the style, the output of the mapping network.
-        noises: number of noises that are mixed in evaluation mode.
+        noises: number of parts of the noise signal that are mixed in evaluation mode.
         first_frames: smallest allowed number of frames before the first upsampling layer.
-        transient_frames: number of frames at the beginning with a predicted complex spectrum; 0: none.
-        fine_frames: number of frames at the beginning with an envelope of eight values per frame; 0: none. It shapes
-            bursts such as the hands of a clap.
+        transient_frames: number of frames at the beginning of a sound for which a complex spectrum is predicted; 0:
+            none.
+        fine_frames: number of frames at the beginning of a sound whose gain changes eight times per frame; 0: none.
+            These gains shape short bursts, such as those of a hand clap.
         emphasis: factor on class weights in evaluation mode. Values above 1 make classes more distinct.
 
     Examples:
@@ -144,7 +146,7 @@ class ModalNoiseGenerator(FrameGenerator):
             self.transient_frames = self.beginning.count
         self.out = nn.Linear(width, channels * bands)
         self.transient = nn.Linear(width, 2 * bins if self.transient_frames else 0)
-        self.fine = nn.Linear(width, STEPS if self.fine_frames else 0)
+        self.fine = nn.Linear(width, FINE_STEPS if self.fine_frames else 0)
         with torch.no_grad():
             for layer, std, bias in ((self.out, 0.05, -3.0), (self.transient, 0.02, 0.0), (self.fine, 0.01, 0.0)):
                 nn.init.normal_(layer.weight, std=std)
@@ -156,8 +158,8 @@ class ModalNoiseGenerator(FrameGenerator):
         self.register_buffer("low", edges[: modes.low].mean(1), persistent=False)
         self.register_buffer("high", edges[modes.low :].mean(1), persistent=False)
         self.reach = [float((part[:, 1] - part[:, 0]).amax() / 2) for part in edges.split([modes.low, len(self.high)])]
-        # The phases of the high modes differ, so that they do not begin with a click. Fractions of the golden ratio
-        # are evenly distributed.
+        # The phases of the high modes differ, so that they do not begin with a click. The fractional parts of multiples
+        # of the golden ratio are evenly distributed.
         starts = (torch.arange(len(self.high)) * 0.6180339887) % 1
         self.register_buffer("starts", starts, persistent=False)
         self.partials = Partials(modes.low, length, hop_length, rate)
@@ -166,11 +168,11 @@ class ModalNoiseGenerator(FrameGenerator):
         self._store_noise(min(noises, latent_dim))
 
     def _store_noise(self, noises: int) -> None:
-        """Store the noises that evaluation mode mixes: the first frames of the noise of training, `[noises, D]`."""
-        self._pool = self.frames.n_fft, self.frames.hop_length, max(POOL, 2 * self.frames.count)
+        """Store the noise for evaluation mode, `[noises, D]`: parts of the training noise at regular intervals."""
+        self._noise_size = self.frames.n_fft, self.frames.hop_length, max(NOISE_FRAMES, 2 * self.frames.count)
         count, channels = self.frames.count, self.shape[0]
-        starts = torch.linspace(0, self._pool[2] - count, noises * channels).long().tolist()
-        pool = noise_spectrum(*self._pool, "cpu")
+        starts = torch.linspace(0, self._noise_size[2] - count, noises * channels).long().tolist()
+        pool = noise_spectrum(*self._noise_size, "cpu")
         parts = torch.stack([pool[:, start : start + count] for start in starts])
         self.register_buffer("noise", parts.view(noises, -1), persistent=False)
 
@@ -178,7 +180,7 @@ class ModalNoiseGenerator(FrameGenerator):
         """Return noise as real and imaginary planes of an STFT `[B, channels, 2, N, F]`, for latents `[B, D]`."""
         size = self.shape[0], 2, self.frames.count, self.frames.bins
         if self.training:
-            pool = noise_spectrum(*self._pool, str(latent.device))
+            pool = noise_spectrum(*self._noise_size, str(latent.device))
             starts = torch.randint(pool.shape[1] - size[2] + 1, (len(latent) * size[0],)).tolist()
             noise = torch.stack([pool[:, start : start + size[2]] for start in starts])
             return noise.unflatten(0, (len(latent), size[0]))
@@ -196,12 +198,12 @@ class ModalNoiseGenerator(FrameGenerator):
 
         Returns:
             Sounds `[B, channels, length]` and a dictionary of properties. ``modes`` `[B, K]`: frequencies in octaves
-            above 1 Hz. ``glide`` `[B, 9]`: ratios of a frequency to its later value in octaves, at `GLIDE_SECONDS`.
-            ``width`` `[B]`, for stereo sounds: RMS ratio of side to mid signal.
+            above 1 Hz. ``glide`` `[B, 9]`: ratios of a frequency to its value after the glide, in octaves, at the times
+            `GLIDE_SECONDS`. ``width`` `[B]`, for stereo sounds: RMS ratio of side to mid signal.
         """
         x, (rise, body, side, glide, modes) = self.predict_frames(latent, classes, knobs)
         channels, length = self.shape
-        levels = self.out(x).clamp(*LEVELS).exp().unflatten(2, (channels, -1)).transpose(1, 2)
+        levels = self.out(x).clamp(*LOG_LEVEL_RANGE).exp().unflatten(2, (channels, -1)).transpose(1, 2)
         amplitudes = levels @ self.bands
         amplitudes = amplitudes * self.body_gains(body)[:, None, None]
         octaves, amounts, factor, warped = self.place_modes(modes, glide)
@@ -241,7 +243,7 @@ class ModalNoiseGenerator(FrameGenerator):
     def glide_shape(self, glide: Tensor) -> tuple[Tensor, Tensor]:
         """Return the relative height of the glide at the stroke and its time constant in seconds, both `[B, 1]`."""
         height, constant = glide.float().split(1, dim=1)
-        low, high = map(math.log, GLIDE_TIMES)
+        low, high = map(math.log, GLIDE_TIME_RANGE)
         return height.clamp_max(2.0).exp(), (low + (high - low) * torch.sigmoid(constant)).exp()
 
     def place_modes(self, modes: Tensor, glide: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -253,9 +255,9 @@ class ModalNoiseGenerator(FrameGenerator):
         octaves = torch.cat(
             [self.low + self.reach[0] * place[:, :low], self.high + self.reach[1] * place[:, low:]], dim=1
         )
-        fast, slow = (math.log(1000) / seconds for seconds in DECAYS)
+        fast, slow = (math.log(1000) / seconds for seconds in DECAY_RANGE)
         rate = (math.log(slow) + math.log(fast / slow) * torch.sigmoid(decay)).exp()
-        amounts = (level[..., None].clamp(*LEVELS) - rate[..., None] * self.times).exp()
+        amounts = (level[..., None].clamp(*LOG_LEVEL_RANGE) - rate[..., None] * self.times).exp()
         with torch.no_grad():
             # The warped time is the integral of the glide factor over time.
             height, constant = self.glide_shape(glide)
@@ -280,18 +282,24 @@ class ModalNoiseGenerator(FrameGenerator):
         return torch.baddbmm(planes.flatten(1, 2), amounts, shapes).unflatten(1, (2, count))
 
     def transient_wave(self, x: Tensor) -> Tensor:
-        """Return the transients `[B, samples]` of the beginnings of sounds, for frames `[B, N, channels]`."""
+        """Return the transient: a waveform `[B, samples]` for the first samples of a sound.
+
+        It is predicted from the frames `x` of the network, `[B, N, channels]`.
+        """
         planes = self.transient(x[:, : self.transient_frames]).float().chunk(2, dim=2)
         wave = self.beginning.synthesise(torch.complex(*planes))
         return F.pad(wave, (0, len(self.seconds) - wave.shape[1]))
 
     def fine_envelope(self, x: Tensor) -> Tensor:
-        """Return gains `[B, samples]` of the beginnings of sounds, for frames `[B, N, channels]`."""
+        """Return the fine envelope: a gain for each of the first samples of a sound, `[B, samples]`.
+
+        It is predicted from the frames `x` of the network, `[B, N, channels]`.
+        """
         size = len(self.seconds)
         if not self.fine_frames:
             return torch.ones_like(self.seconds)
         logs = self.fine(x[:, : self.fine_frames]).flatten(1).clamp(-6, 3)
-        shaped = min(logs.shape[1] * (self.frames.hop_length // STEPS), size)
+        shaped = min(logs.shape[1] * (self.frames.hop_length // FINE_STEPS), size)
         # The last value is 0, so that the envelope ends without a jump.
         logs = F.interpolate(F.pad(logs, (0, 1))[:, None], shaped + 1, mode="linear", align_corners=True)[:, 0, :shaped]
         return F.pad(logs.exp(), (0, size - shaped), value=1.0)

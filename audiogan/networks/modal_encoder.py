@@ -1,4 +1,4 @@
-"""Encoder of ModalNoise, and its auxiliary classifier and knob regressor (`listener`)."""
+"""The encoder of ModalNoise, and the auxiliary classifier and knob regressor (`listener`) for its training."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class CropSTFTView(nn.Module):
 
     In training mode, half of the parts are the beginning of the sound. The others start at a random multiple of the hop
     length. Early parts are more probable, because most sounds are short. In evaluation mode all parts are the
-    beginning. The fourth plane contains the time of each frame, from 0 to 1.
+    beginning. The fourth plane contains the time of each frame, as a fraction of the length of the sound.
 
     Args:
         format: format of the sounds.
@@ -113,8 +113,8 @@ class MidBeginningView(nn.Module):
         return cast("Tensor", self.view(signal[..., : self.part].mean(1, keepdim=True)))
 
 
-class LineView(nn.Module):
-    """Log magnitudes `[B, 1, frames, n_fft / 4]` of the mid signal, up to a quarter of the sample rate.
+class SpectralLineView(nn.Module):
+    """Log magnitudes `[B, 1, frames, n_fft / 4]` of an STFT of the mid signal, up to a quarter of the sample rate.
 
     Args:
         format: format of the sounds.
@@ -149,7 +149,7 @@ class MultiResolutionCritic(MultiViewCritic):
         hop_length: hop of the log-mel spectrogram, in samples. The hop of the STFT is half of it, and the hop of the
             beginning is an eighth of it.
         n_mels: number of mel bands. The spectrogram of the beginning has half this number.
-        part: length of the part of a sound that the critic on the STFT judges, in samples.
+        part: length in samples of the part of a sound that the critic on the STFT receives.
         mel_widths: channels after each convolution of the critic on the log-mel spectrogram; ``()``: no such critic.
         stft_widths: channels after each convolution of the critic on the STFT; ``()``: no such critic.
         onset_widths: channels after each convolution of the critic on the beginning; ``()``: no such critic.
@@ -193,7 +193,7 @@ class MultiResolutionCritic(MultiViewCritic):
             sizes = n_fft // 4, hop_length // 8, n_mels // 2, ONSET_HOPS * hop_length, folds[2]
             self.views.append(MidBeginningView(format, *sizes))
         if line_widths:
-            self.views.append(LineView(format, 4 * n_fft, folds[3]))
+            self.views.append(SpectralLineView(format, 4 * n_fft, folds[3]))
         widths = [w for w in (mel_widths, stft_widths, onset_widths, line_widths) if w]
         if not widths:
             raise ValueError("MultiResolutionCritic needs at least one critic; set one of its widths")

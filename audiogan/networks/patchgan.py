@@ -24,8 +24,8 @@ class PatchCritic(nn.Module):
         shape: shape ``(C, H, W)`` of an image. Images of other sizes are accepted as well.
         source: shape ``(C', H, W)`` of the source of a translation. The source is concatenated with the image, as
             further channels. ``None``: the critic is not conditioned on the source.
-        classes: number of classes; 0: unconditional. Each patch has a projection of the class (Miyato & Koyama, ICLR
-            2018, equation 3).
+        classes: number of classes; 0: unconditional. A projection of the class is added to the logit of each patch
+            (Miyato & Koyama, ICLR 2018, equation 3).
         width: channels of the first layer; each later layer has twice as many, at most ``8 * width``.
         layers: number of layers with stride 2; 3 in the paper. For 1 ... 5 layers, patches are 16, 34, 70, 142 or 286
             pixels wide.

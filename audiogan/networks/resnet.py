@@ -14,15 +14,16 @@ from audiogan.networks.receptive_field import Layer, receptive_field
 from audiogan.networks.translation_blocks import check_settings, check_source, init_translation_weights, norm2d
 
 UPSAMPLINGS = ("transposed", "nearest")
-LEAST = 8
+MIN_SIDE = 8
 """Smallest height and width of a source in pixels, because reflection padding needs more pixels than it adds."""
 
 
 class ResNetGenerator(nn.Module):
     """CycleGAN generator: source images ``[B, C', H, W]`` to images ``[B, C, H, W]`` in -1 ... 1, fully convolutional.
 
-    The network has two convolutions with stride 2, residual blocks and two upsampling layers, all with reflection
-    padding. The paper's notation is c7s1-64, d128, d256, R256 (6 or 9 times), u128, u64, c7s1-3.
+    The network has two convolutions with stride 2, residual blocks and two upsampling layers. Residual blocks and the
+    first and last convolution have reflection padding. The paper's notation is c7s1-64, d128, d256, R256 (6 or 9
+    times), u128, u64, c7s1-3.
 
     Args:
         shape: shape ``(C, H, W)`` of the output.
@@ -67,8 +68,10 @@ class ResNetGenerator(nn.Module):
         check_settings(self, shape, source, norm)
         if upsampling not in UPSAMPLINGS:
             raise ValueError(f"ResNetGenerator: upsampling={upsampling!r} must be one of {', '.join(UPSAMPLINGS)}")
-        if any(side % self.multiple or side < LEAST for side in shape[1:]):
-            raise ValueError(f"ResNetGenerator: sides of shape={tuple(shape)} must be multiples of 4, at least {LEAST}")
+        if any(side % self.multiple or side < MIN_SIDE for side in shape[1:]):
+            raise ValueError(
+                f"ResNetGenerator: height and width of shape={tuple(shape)} must be multiples of 4, at least {MIN_SIDE}"
+            )
         self.shape, self.source = tuple(shape), tuple(source)
         assert source[0] is not None
         self.source_channels, bias = source[0], norm == "none"  # A norm removes any bias.
@@ -106,7 +109,7 @@ class ResNetGenerator(nn.Module):
 
     def forward(self, source: Tensor) -> Tensor:
         """Return images ``[B, C, H, W]`` in -1 ... 1 for source images ``[B, C', H, W]``."""
-        check_source(self, source, self.source_channels, self.multiple, LEAST)
+        check_source(self, source, self.source_channels, self.multiple, MIN_SIDE)
         return cast("Tensor", self.layers(source.contiguous(memory_format=torch.channels_last)))
 
 

@@ -22,8 +22,7 @@ class SpecGANGenerator(nn.Module):
 
     Args:
         latent_dim: size of the latent, which is uniform in -1 ... 1.
-        model_size: base number of channels; d = 64 in the paper. The first layer has
-            `16 * model_size` channels.
+        model_size: base number of channels; d = 64 in the paper. The first layer has `16 * model_size` channels.
         channels: number of channels of the sounds.
         classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.
 

@@ -1,7 +1,7 @@
 """A speech enhancement network that multiplies the STFT by a complex mask: a convolutional recurrent network.
 
 The network follows the convolutional recurrent network of Tan & Wang (Interspeech 2018), with the complex ratio mask of
-Williamson et al. (IEEE/ACM TASLP 2016). It works on streams: its state is passed from block to block.
+Williamson et al. (IEEE/ACM TASLP 2016). It can process streams: its state is passed from block to block.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from torch.nn import functional as F
 
 from audiogan.networks.checks import check_sizes
 
-POWER = 0.3
+COMPRESSION_EXPONENT = 0.3
 """Exponent of the magnitudes of the STFT that the network receives, as in CMGAN (Cao et al., Interspeech 2022)."""
-FLOOR = 1e-5
+MAGNITUDE_OFFSET = 1e-5
 """Constant that is added to magnitudes before the power law, so that gradients are finite. A sine of full scale has
 the magnitude 1."""
 LARGEST_MASK = 2.0
@@ -34,7 +34,7 @@ class SpeechMasker(nn.Module):
     silence is silence.
 
     A frame of the output depends on all previous frames and on the next ``look_ahead`` frames. Frames before the
-    beginning and after the end are silent.
+    beginning of a sound and after its end are silent.
 
     Args:
         shape: shape ``(1, T)`` of the output. Sounds of other lengths are accepted as well.
@@ -48,9 +48,9 @@ class SpeechMasker(nn.Module):
         look_ahead: number of following frames that a frame of the output depends on, 0 or more.
 
     Attributes:
-        delay: delay of the output of a stream behind its input, in samples. In addition, a stream collects
-            ``multiple`` samples before it processes them: 1,024 and 256 samples with the default settings, together 80
-            ms at 16 kHz.
+        delay: delay of the output of a stream behind its input, in samples. In addition, a stream collects ``multiple``
+            samples before it processes them. With the default settings, ``delay`` is 1,024 and ``multiple`` is 256,
+            together 80 ms at 16 kHz.
         multiple: lengths of blocks in a stream are multiples of this number of samples.
 
     Source:
@@ -84,7 +84,8 @@ class SpeechMasker(nn.Module):
             raise ValueError(f"SpeechMasker: shapes {list(shape)} and {list(source)}; sounds must be mono, [1, T]")
         if n_fft < 32 or n_fft & (n_fft - 1) or hop_length < 1 or (n_fft // 2) % hop_length:
             raise ValueError(
-                f"SpeechMasker: n_fft={n_fft} must be a power of two, and hop_length={hop_length} divide n_fft / 2"
+                f"SpeechMasker: n_fft={n_fft} must be a power of two, 32 or more, and "
+                f"hop_length={hop_length} must divide n_fft / 2"
             )
         if n_fft // 2 % 2 ** len(widths):
             raise ValueError(f"SpeechMasker: {len(widths)} widths are too many for n_fft={n_fft}")
@@ -93,7 +94,7 @@ class SpeechMasker(nn.Module):
         self.multiple, self.delay = hop_length, n_fft - hop_length + look_ahead * hop_length
         self.register_buffer("window", torch.hann_window(n_fft).sqrt(), persistent=False)
         sizes = [3, *widths]
-        # Each convolution but the first sees the previous frame.
+        # Each convolution but the first also receives the previous frame.
         self.convs = nn.ModuleList(
             nn.Conv2d(i, o, (1 if k == 0 else 2, 5), (1, 2), (0, 2)) for k, (i, o) in enumerate(pairwise(sizes))
         )
@@ -124,7 +125,7 @@ class SpeechMasker(nn.Module):
         return y[:, None, self.delay : self.delay + length]
 
     def stream(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Process the next block of sounds, for sounds of any length.
+        """Process the next block of a stream of sounds.
 
         Args:
             x: next samples ``[B, n]``. The number n is a multiple of ``multiple``.
@@ -134,36 +135,37 @@ class SpeechMasker(nn.Module):
             The next samples ``[B, n]`` of the result, which lag ``delay`` samples behind ``x``, and the new state.
         """
         n = x.shape[1] // self.hop_length
-        state = state or self._first_state(x)
+        state = state or self._initial_state(x)
         joined = torch.cat([state["input"], x], dim=1)
         spectrum = torch.fft.rfft(joined.unfold(1, self.n_fft, self.hop_length) * self.window)
-        mask, later = self._mask(spectrum, state)
+        mask, later = self._compute_mask(spectrum, state)
         delayed = torch.cat([state["spectrum"], spectrum], dim=1)
         frames = torch.fft.irfft(delayed[:, :n] * mask, self.n_fft) * (self.window * (2 * self.hop_length / self.n_fft))
         pieces = frames.unflatten(2, (-1, self.hop_length))
         parts = pieces.shape[2]
-        # Piece p of frame t belongs to block t + p.
+        # Piece p of frame t is added to hop t + p of the output.
         terms = [F.pad(pieces[:, :, p], (0, 0, p, parts - 1 - p)) for p in range(parts)]
         total = F.pad(state["output"], (0, 0, 0, n)) + sum(terms[1:], terms[0])
         later |= {"input": joined[:, x.shape[1] :], "spectrum": delayed[:, n:], "output": total[:, n:]}
         return total[:, :n].flatten(1), later
 
-    def _first_state(self, x: Tensor) -> dict[str, Any]:
+    def _initial_state(self, x: Tensor) -> dict[str, Any]:
         """Return the state at the beginning of sounds, as after silence."""
         parts, batch = self.n_fft // self.hop_length, len(x)
         bins = self.n_fft // 2 + 1
-        # The exporter to ONNX has no complex zeros.
+        # The exporter to ONNX does not support complex zeros.
         spectrum = torch.view_as_complex(x.new_zeros(batch, self.look_ahead, bins, 2))
         first = {"input": x.new_zeros(batch, self.n_fft - self.hop_length), "spectrum": spectrum}
         return first | {"output": x.new_zeros(batch, parts - 1, self.hop_length), "gru": None, "convs": None}
 
-    def _mask(self, spectrum: Tensor, state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-        """Return the complex mask ``[B, frames, bins]`` of frames that lie ``look_ahead`` frames back."""
+    def _compute_mask(self, spectrum: Tensor, state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
+        """Return complex masks ``[B, frames, bins]`` for the frames that precede those of ``spectrum`` by
+        ``look_ahead``."""
         unit = 4 / self.n_fft  # A sine of full scale has the magnitude 1.
         planes = torch.view_as_real(spectrum[..., 1:]).permute(0, 3, 1, 2) * unit  # without the constant component
-        # FLOOR**2 is so small that the exporter to ONNX would drop it from the sum.
-        magnitude = FLOOR * ((planes / FLOOR).square().sum(1, keepdim=True) + 1).sqrt()
-        compressed = magnitude.pow(POWER - 1)
+        # MAGNITUDE_OFFSET**2 is so small that the exporter to ONNX would drop it from the sum.
+        magnitude = MAGNITUDE_OFFSET * ((planes / MAGNITUDE_OFFSET).square().sum(1, keepdim=True) + 1).sqrt()
+        compressed = magnitude.pow(COMPRESSION_EXPONENT - 1)
         x = inputs = torch.cat([planes * compressed, magnitude * compressed], dim=1)
         skips, previous = [], []
         for k, (conv, norm, act) in enumerate(zip(self.convs, self.norms, self.acts, strict=True)):

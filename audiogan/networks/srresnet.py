@@ -79,7 +79,7 @@ class SRResNet(nn.Module):
         self.interpolation = interpolation
         doublings = self.factor.bit_length() - 1
         if upsampling == "progressive" and self.factor != 2**doublings:
-            raise ValueError(f"SRResNet: factor {self.factor} is no power of two; use upsampling=direct")
+            raise ValueError(f"SRResNet: factor {self.factor} is not a power of two; use upsampling=direct")
         self.first = nn.Conv2d(self.channels, width, 3, padding=1, padding_mode="replicate")
         self.blocks = nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
         self.ups = nn.ModuleList()
@@ -106,9 +106,9 @@ class SRResNet(nn.Module):
         for up in self.ups:
             x = up(x)
         residual = self.shuffle(self.last(x))
-        return cast("Tensor", self._enlarged(source) + residual)
+        return cast("Tensor", self._upsample_source(source) + residual)
 
-    def _enlarged(self, source: Tensor) -> Tensor:
+    def _upsample_source(self, source: Tensor) -> Tensor:
         if self.factor == 1:
             return source
         align = None if self.interpolation == "nearest" else False
@@ -132,7 +132,8 @@ class SRResNet(nn.Module):
         self.last.weight.data.mul_(RESIDUAL_SCALE)
 
     def _reach_and_macs(self, blocks: int, doublings: int) -> tuple[int, int]:
-        """Return the attributes `receptive_field` and `macs` for a number of blocks and of progressive doublings."""
+        """Return the attributes `receptive_field` and `macs` for a number of residual blocks and a number of
+        progressive upsampling layers."""
         reach = 2 if len(self.ups) else 0  # Two convolutions follow the last upsampling.
         for _ in range(doublings):
             reach = -(-reach // 2) + 1

@@ -75,7 +75,7 @@ class StyleGANGenerator(nn.Module):
         latent_dim: size of the latent, which is standard normal; 512 in the papers.
         style_dim: size of a style; 512 in the papers.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
-        channel_base: number of channels times the height of feature maps; 32768 in StyleGAN2.
+        channel_base: product of the number of channels and the height of feature maps; 32768 in StyleGAN2.
         channel_max: largest number of channels; 512 in StyleGAN2.
         modulation: effect of styles on convolutions, ``demodulate`` (StyleGAN2) or ``adain`` (StyleGAN).
         mapping_layers: number of dense layers of the mapping network.
@@ -151,10 +151,10 @@ class StyleGANGenerator(nn.Module):
     def forward(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
         w = self.mapping(latent, classes)
         if self.training:
-            self._track(w.detach(), classes)
+            self._update_mean_style(w.detach(), classes)
         ws = w[:, None].expand(-1, self.layers, -1)
         if self.training and self.mixing:
-            ws = self._mix(ws, classes)
+            ws = self._mix_styles(ws, classes)
         return self.synthesis(ws)
 
     def mapping(self, latent: Tensor, classes: Tensor | None = None) -> Tensor:
@@ -202,7 +202,7 @@ class StyleGANGenerator(nn.Module):
         return float(self.level) if self.progressive else len(self.sides) - 1.0
 
     @torch.no_grad()
-    def _track(self, w: Tensor, classes: Tensor | None, decay: float = 0.995) -> None:
+    def _update_mean_style(self, w: Tensor, classes: Tensor | None, decay: float = 0.995) -> None:
         """Update the running mean style of each class in the batch with the styles ``w [B, style_dim]``."""
         share = (w.new_ones(len(w), 1) if classes is None else classes).float()
         mass = share.sum(0)
@@ -211,7 +211,7 @@ class StyleGANGenerator(nn.Module):
         rate = torch.clamp_min(1 / self.w_seen.clamp_min(1), 1 - decay) * (mass > 0)
         self.w_avg.lerp_((share.T @ w.float()) / mass.clamp_min(1e-8)[:, None], rate[:, None])
 
-    def _mix(self, ws: Tensor, classes: Tensor | None) -> Tensor:
+    def _mix_styles(self, ws: Tensor, classes: Tensor | None) -> Tensor:
         """Mix styles: with probability ``mixing`` replace the styles after a random layer by those of a new latent."""
         n, used = len(ws), 2 * (1 + math.ceil(self._level()))
         other = self.mapping(torch.randn(n, self.latent_dim, device=ws.device, dtype=ws.dtype), classes)
@@ -231,7 +231,7 @@ class StyleGANCritic(nn.Module):
     Args:
         shape: shape ``(C, S, S)`` of an image. S must be 4, 5, 6 or 7 times a power of two.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
-        channel_base: number of channels times the height of feature maps; 32768 in StyleGAN2.
+        channel_base: product of the number of channels and the height of feature maps; 32768 in StyleGAN2.
         channel_max: largest number of channels; 512 in StyleGAN2.
         conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.
         progressive: train with growing resolution (PGGAN, section 2). `Growth` sets the resolution in the buffer
@@ -291,30 +291,36 @@ class StyleGANCritic(nn.Module):
         """
         check_tensor(self, "x", x, self.shape)
         x = x.contiguous(memory_format=torch.channels_last)
-        h = self._grown(x) if self.progressive else self._down(self._enter(x, -1), len(self.blocks))
+        h = (
+            self._features_while_growing(x)
+            if self.progressive
+            else self._apply_blocks(self._apply_input_layer(x, -1), len(self.blocks))
+        )
         h = activation(self.last(torch.cat([h, minibatch_std(h, classes)], dim=1)))
         return activation(self.hidden(h.flatten(1)))
 
-    def _enter(self, x: Tensor, grid: int) -> Tensor:
+    def _apply_input_layer(self, x: Tensor, grid: int) -> Tensor:
         return activation(self.entries[grid](x))
 
-    def _down(self, h: Tensor, grid: int) -> Tensor:
+    def _apply_blocks(self, h: Tensor, grid: int) -> Tensor:
         """Return the feature maps of the coarsest resolution, given those of resolution ``grid``."""
         for block in reversed(self.blocks[:grid]):
             h = block(h)
         return h
 
-    def _grown(self, x: Tensor) -> Tensor:
-        """Return the coarsest feature maps of images, reduced to the current resolution first (PGGAN, figure 2)."""
+    def _features_while_growing(self, x: Tensor) -> Tensor:
+        """Return the coarsest feature maps for images reduced to the current resolution (PGGAN, figure 2)."""
         level = float(self.level)
         top = math.ceil(level)
         x = F.avg_pool2d(x, self.sides[-1] // self.sides[top])
         if top == level:
-            return self._down(self._enter(x, top), top)
+            return self._apply_blocks(self._apply_input_layer(x, top), top)
         fade, small = level - (top - 1), F.avg_pool2d(x, 2)
         x = torch.lerp(F.interpolate(small, scale_factor=2), x, fade)
-        h = torch.lerp(self._enter(small, top - 1), self.blocks[top - 1](self._enter(x, top)), fade)
-        return self._down(h, top - 1)
+        h = torch.lerp(
+            self._apply_input_layer(small, top - 1), self.blocks[top - 1](self._apply_input_layer(x, top)), fade
+        )
+        return self._apply_blocks(h, top - 1)
 
     def _normalise(self) -> None:
         apply_spectral_norm(self)

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 MODULATIONS = ("demodulate", "adain")
-# LeakyReLU 0.2 halves the mean square of activations. This gain restores it. It multiplies weights and biases and not
-# feature maps, because that is cheaper and LeakyReLU is homogeneous.
+# LeakyReLU 0.2 approximately halves the mean square of activations. This gain restores it. The gain multiplies weights
+# and biases instead of feature maps: LeakyReLU is homogeneous, so the result is the same, at a lower cost.
 ACTIVATION_GAIN = 2**0.5
 
 

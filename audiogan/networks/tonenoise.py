@@ -4,8 +4,8 @@ The auxiliary networks are a VAE encoder and the auxiliary classifier and knob r
 
 A sound is the sum of a deterministic and a stochastic part, as in spectral modeling synthesis (Serra & Smith, Computer
 Music Journal 1990). The deterministic part consists of a few sinusoids and a complex STFT. The stochastic part is white
-noise. The network predicts only its level in each band and frame, and does not have to learn the phases of noise. The
-network predicts STFT frames, and an inverse STFT computes the sound (iSTFTNet: Kaneko et al., ICASSP 2022; Vocos:
+noise. Of the noise, the network predicts only the level in each band and frame, so it does not have to learn phases.
+The network predicts STFT frames, and an inverse STFT computes the sound (iSTFTNet: Kaneko et al., ICASSP 2022; Vocos:
 Siuzdak, ICLR 2024). Its layers are ConvNeXt blocks (Liu et al., CVPR 2022) with FiLM modulation (Perez et al., AAAI
 2018). Frames are too long for the attack of a drum. Therefore a gain with a learned rise time is applied to the
 beginning of the sound.
@@ -23,21 +23,21 @@ from torch.nn import functional as F
 
 from audiogan.networks.checks import check_inputs, input_names
 from audiogan.networks.frame_blocks import DOUBLINGS
-from audiogan.networks.frame_generator import LEVELS, FrameGenerator
+from audiogan.networks.frame_generator import LOG_LEVEL_RANGE, FrameGenerator
 from audiogan.networks.tonenoise_blocks import MelTrunk, energy, mel_interpolation, trailing_sum
 from audiogan.networks.voice import LOWEST_HZ, OCTAVES, minimum_phase, pulse_train
 from audiogan.representations.partials import PartialMeter, Partials
 from audiogan.representations.sound_format import SoundFormat
 
-SLOWEST_HZ = 20.0
+HIGH_PASS_HZ = 20.0
 """Cutoff frequency of a high-pass filter on generated sounds, in Hz. It removes an inaudible offset."""
 
 
 class ToneNoiseGenerator(FrameGenerator):
     """ToneNoise generator: latents `[B, latent_dim]`, class weights and knobs to sounds `[B, channels, length]`.
 
-    In training mode noise is drawn anew in each call. In evaluation mode it is a weighted sum of a few stored noises,
-    and the first components of the latent are the weights. A sound then depends on its inputs only.
+    In training mode noise is drawn anew in each call. In evaluation mode it is a weighted sum of a few stored noise
+    signals, and the first components of the latent are the weights. A sound then depends on its inputs only.
 
     Args:
         format: format of the sounds. Stereo sounds are generated as mid and side signals. The side signal can be
@@ -55,7 +55,8 @@ class ToneNoiseGenerator(FrameGenerator):
             because predicted STFT frames would make a voice buzz at the frame rate.
         partials: number of sinusoids for percussion, one in each half octave from 35 Hz, see `Partials`; 0: none.
         tones_from: lowest frequency in Hz of the tones in the STFT. Below it only partials and noise remain.
-        noises: number of stored noises for evaluation mode. With 1, all sounds have the same noise.
+        noises: number of stored noise signals that are mixed in evaluation mode, 1 or more. With 1, all sounds have the
+            same noise.
         first_frames: smallest allowed number of frames before the first upsampling layer.
         upsampling: upsampling of frames by 2, ``linear`` or ``transposed``. ``transposed`` is for older models.
         body: predict for each STFT bin a gain that is constant over a sound. The gains model resonances that are
@@ -134,7 +135,7 @@ class ToneNoiseGenerator(FrameGenerator):
             nn.init.normal_(self.rung.weight, std=0.05)
             with torch.no_grad():
                 self.rung.bias.copy_(torch.tensor([-3.0, 0.0]).repeat_interleave(self.partials.count))
-        self.slow = min(round(sample_rate / SLOWEST_HZ), length)
+        self.high_pass_window = min(round(sample_rate / HIGH_PASS_HZ), length)
         between = mel_interpolation(bands, bins, sample_rate)
         # Each column is repeated, because real and imaginary parts of a bin have the same level.
         self.register_buffer("bands", between.repeat_interleave(2, dim=1), persistent=False)
@@ -176,14 +177,14 @@ class ToneNoiseGenerator(FrameGenerator):
             noise = self.to_spectra(torch.randn(len(x), *self.shape, device=x.device))
         else:
             noise = self.mix_noises(latent)
-        amplitudes, predicted = self.bin_amplitudes(band.clamp(*LEVELS)), {}
+        amplitudes, predicted = self.bin_amplitudes(band.clamp(*LOG_LEVEL_RANGE)), {}
         spectrum = amplitudes * noise.view_as(amplitudes)
         if self.voice:
             predicted["pitch"] = pitch = math.log2(LOWEST_HZ) + OCTAVES * torch.sigmoid(last.mean((1, 3)))
             source = self.to_spectra(
                 pulse_train(pitch.exp2(), length, self.frames.hop_length, self.sample_rate)[:, None]
             )
-            shape = shape.clamp(*LEVELS)
+            shape = shape.clamp(*LOG_LEVEL_RANGE)
             spectrum = torch.addcmul(spectrum, self.bin_amplitudes(shape), self.filter_phases(shape, source))
         else:
             spectrum[..., 2 * self.first :].addcmul_(shape, last.clamp(-10, 6).exp())
@@ -193,7 +194,7 @@ class ToneNoiseGenerator(FrameGenerator):
         if self.partials is not None:
             level, place = self.rung(frames).float().transpose(1, 2).chunk(2, dim=1)
             predicted["partials"] = octaves = self.partials.frequencies_in_octaves(place)
-            rung = self.partials(octaves, level.clamp(*LEVELS).exp())[:, None]
+            rung = self.partials(octaves, level.clamp(*LOG_LEVEL_RANGE).exp())[:, None]
             wave = wave + (rung if channels == 1 else F.pad(rung, (0, 0, 0, 1)))  # Partials have no side signal.
         if channels == 2:
             predicted["width"] = side[:, 0]
@@ -201,8 +202,8 @@ class ToneNoiseGenerator(FrameGenerator):
             other = other * (energy(middle) / energy(other)).sqrt() * F.relu(side)
             wave = torch.stack([middle + other, middle - other], dim=1)
         wave[..., : len(self.seconds)] *= self.onset_gain(rise)[:, None]
-        offset = trailing_sum(trailing_sum(wave, self.slow), self.slow)
-        return self.fade_out(torch.sub(wave, offset, alpha=self.slow**-2)), predicted
+        offset = trailing_sum(trailing_sum(wave, self.high_pass_window), self.high_pass_window)
+        return self.fade_out(torch.sub(wave, offset, alpha=self.high_pass_window**-2)), predicted
 
     def bin_amplitudes(self, band_levels: Tensor) -> Tensor:
         """Return amplitudes of STFT bins `[B, C, N, 2 F]` for natural log amplitudes of bands `[B, C, N, bands]`.

@@ -29,17 +29,18 @@ def norm2d(norm: str, channels: int) -> nn.Module:
 def init_translation_weights(network: nn.Module, norm: str) -> None:
     """Initialise a network: weights from N(0, 0.02), as in pix2pix and CycleGAN, or He initialisation without norms.
 
-    Without norms, weights from N(0, 0.02) would make activations vanish. He initialisation (ICCV 2015) for LeakyReLU
-    0.2 divides the fan-in of transposed convolutions by their stride, because each output has fewer inputs.
+    Without norms, weights from N(0, 0.02) would make activations vanish. He initialisation (ICCV 2015) is used for
+    LeakyReLU 0.2. The fan-in of a transposed convolution is divided by its strides along height and width, because each
+    output depends on fewer inputs.
 
     Args:
         network: the network.
         norm: normalisation of the network, ``batch``, ``instance`` or ``none``.
     """
-    network.apply(init_dcgan if norm != "none" else _he)
+    network.apply(init_dcgan if norm != "none" else _init_he)
 
 
-def _he(module: nn.Module) -> None:
+def _init_he(module: nn.Module) -> None:
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         taps = module.in_channels * prod(module.kernel_size)
         if isinstance(module, nn.ConvTranspose2d):

@@ -19,8 +19,8 @@ from audiogan.networks.translation_blocks import (
     norm2d,
 )
 
-DEEPEST = 8
-"""Default limit of the number of encoder layers. The paper's network has 8, which reduce 256 pixels to one."""
+MAX_DEPTH = 8
+"""Largest default number of encoder layers. The paper's network has 8, which reduce 256 pixels to one."""
 
 
 class UNet(nn.Module):
@@ -132,4 +132,4 @@ def _depth(shape: Sequence[int], depth: int | None) -> int:
         raise ValueError(f"UNet: images of {size} pixels do not halve twice; use {near}, or better a power of two")
     if depth is not None and not 2 <= depth <= most:
         raise ValueError(f"UNet: depth={depth} must be from 2 to {most} for images of {size} pixels")
-    return min(most, DEEPEST) if depth is None else depth
+    return min(most, MAX_DEPTH) if depth is None else depth

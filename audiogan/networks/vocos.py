@@ -21,7 +21,7 @@ class VocosBlock(nn.Module):
     Args:
         width: number of channels.
         inner: number of channels between the two linear layers.
-        scale: initial value of the layer scale, the factor of each channel on the residual branch.
+        scale: initial value of the layer scale, a learned factor for each channel of the residual branch.
     """
 
     def __init__(self, width: int, inner: int, scale: float) -> None:
@@ -39,19 +39,19 @@ class VocosBlock(nn.Module):
 class Vocos(nn.Module):
     """Vocoder: log-mel spectrograms ``[B, n_mels, frames]`` to sounds ``[B, 1, frames * hop_length]``.
 
-    ConvNeXt blocks at frame rate predict the logarithm of the magnitude and the phase of each bin of the STFT. The
-    inverse STFT makes the sound. With the default arguments, the network is that of the paper.
+    ConvNeXt blocks at frame rate predict the phase and the logarithm of the magnitude of each STFT bin. An inverse STFT
+    computes the sound. With the default arguments, the network is that of the paper.
 
     Two options differ from the paper. They give better sounds after short training.
 
     * ``prior``: the network predicts the logarithm of the ratio between each magnitude and an estimate from the mel
       spectrogram (interpolated between bands), instead of the magnitude itself.
-    * ``iterations``: the network predicts only magnitudes. The phases come from this number of iterations of fast
+    * ``iterations``: the network predicts only magnitudes. The phases result from this number of iterations of fast
       Griffin-Lim (Perraudin et al., WASPAA 2013), which start from zero phases. No gradient passes through the phases.
 
     Args:
         shape: shape ``(1, length)`` of the sounds in training. The length must be a multiple of the hop.
-        mel: settings of the spectrogram by name, see `MelSpectrogram`.
+        mel: dictionary with the arguments of `audiogan.representations.mel_spectrogram.MelSpectrogram`.
         width: number of channels, 1 or more.
         layers: number of ConvNeXt blocks, 1 or more.
         inner: number of channels inside a block. Default: three times ``width``.
@@ -76,7 +76,7 @@ class Vocos(nn.Module):
     """
 
     takes = frozenset({"mel"})
-    spread: Tensor | None
+    band_matrix: Tensor | None
 
     def __init__(
         self,
@@ -106,16 +106,16 @@ class Vocos(nn.Module):
             if isinstance(module, nn.Conv1d | nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        self.register_buffer("spread", band_interpolation(spectrogram) if prior else None, persistent=False)
+        self.register_buffer("band_matrix", band_interpolation(spectrogram) if prior else None, persistent=False)
         self.multiple = self.hop_length
-        around = -(-self.n_fft // self.hop_length) - 1  # Number of frames on each side that overlap with a frame.
+        around = -(-self.n_fft // self.hop_length) - 1  # Number of frames on each side that overlap a frame.
         frames = 3 * (layers + 1) + around * (iterations + 2)
         self.receptive_field = frames * self.hop_length
 
     def forward(self, mel: Tensor) -> Tensor:
         """Return sounds ``[B, 1, frames * hop_length]`` for log-mel spectrograms ``[B, n_mels, frames]``."""
-        magnitude, phase = self.spectrum(mel)
-        frames = frames_of(mel.shape[-1], self.n_fft, self.hop_length, mel.device)
+        magnitude, phase = self.predict_magnitude_and_phase(mel)
+        frames = cached_stft(mel.shape[-1], self.n_fft, self.hop_length, mel.device)
         if phase is None:
             with torch.no_grad():
                 unit = griffin_lim_phases(magnitude.detach(), frames, self.iterations)
@@ -124,10 +124,10 @@ class Vocos(nn.Module):
             spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
         return frames.synthesise(spectrum)[:, None]
 
-    def spectrum(self, mel: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the predicted magnitudes and phases, in radians, each ``[B, frames, n_fft / 2 + 1]``.
+    def predict_magnitude_and_phase(self, mel: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the predicted magnitudes, and phases in radians, each ``[B, frames, n_fft / 2 + 1]``.
 
-        With ``iterations``, the phases are ``None``.
+        If ``iterations`` is not 0, the phases are ``None``.
         """
         if mel.dim() != 3 or mel.shape[1] != self.n_mels:
             raise ValueError(f"Vocos: mel: expected [B, {self.n_mels}, frames], got {list(mel.shape)}")
@@ -135,15 +135,15 @@ class Vocos(nn.Module):
         for block in self.blocks:
             x = block(x)
         log_magnitude, *phase = self.head(self.last_norm(x)).split(self.n_fft // 2 + 1, dim=-1)
-        if self.spread is not None:
-            log_magnitude = log_magnitude + mel.transpose(1, 2) @ self.spread[:-1] + self.spread[-1]
+        if self.band_matrix is not None:
+            log_magnitude = log_magnitude + mel.transpose(1, 2) @ self.band_matrix[:-1] + self.band_matrix[-1]
         return log_magnitude.exp().clamp_max(self.largest), phase[0] if phase else None
 
     def magnitudes(self, sound: Tensor) -> Tensor:
-        """Return the magnitudes ``[B, frames, n_fft / 2 + 1]`` of sounds ``[B, 1, T]`` in the frames of `spectrum`."""
+        """Return the magnitudes ``[B, frames, n_fft / 2 + 1]`` of the STFT of sounds ``[B, 1, T]``."""
         count = -(-sound.shape[-1] // self.hop_length)
         x = F.pad(sound[:, 0], (0, count * self.hop_length - sound.shape[-1]))
-        frames = frames_of(count, self.n_fft, self.hop_length, sound.device)
+        frames = cached_stft(count, self.n_fft, self.hop_length, sound.device)
         return frames.analyse(x).abs()
 
 
@@ -163,8 +163,8 @@ def check_vocoder_shape(network: nn.Module, shape: Sequence[int], hop_length: in
 def band_interpolation(mel: MelSpectrogram) -> Tensor:
     """Return a matrix ``[n_mels + 1, bins]`` that estimates log magnitudes of STFT bins from log-mel values.
 
-    The last row is added to each estimate. It divides by the area of the filters. Between the centres of the bands,
-    estimates are interpolated linearly.
+    Estimates are interpolated linearly between the centres of the bands. The last row is a constant that is added to
+    them: it divides the magnitude of each band by the area of its mel filter.
     """
     filters = mel.filters.double()
     area = filters.sum(0)
@@ -180,17 +180,17 @@ def band_interpolation(mel: MelSpectrogram) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def frames_of(count: int, n_fft: int, hop_length: int, device: torch.device) -> Frames:
-    """Return the STFT of sounds of ``count`` hops, with one frame centred on each hop."""
+def cached_stft(count: int, n_fft: int, hop_length: int, device: torch.device) -> Frames:
+    """Return a cached STFT module for sounds of ``count`` hops, with one frame centred on each hop."""
     return Frames(count * hop_length, n_fft, hop_length, pad=(n_fft - hop_length) // 2).to(device)
 
 
 def griffin_lim_phases(magnitude: Tensor, frames: Frames, iterations: int) -> Tensor:
-    """Return the phases that fast Griffin-Lim finds from zero phases, as unit vectors ``[..., 2]`` (cosine, sine).
+    """Return the phases that fast Griffin-Lim finds, starting from zero, as unit vectors ``[..., 2]`` (cosine, sine).
 
     Args:
         magnitude: magnitudes ``[B, N, F]``.
-        frames: STFT.
+        frames: STFT module, see `cached_stft`.
         iterations: number of iterations, 1 or more.
     """
     current, before = F.pad(magnitude[..., None], (0, 1)), None

@@ -27,8 +27,8 @@ class WaveGANGenerator(nn.Module):
         latent_dim: size of the latent, which is uniform in -1 ... 1.
         model_size: base number of channels; d = 64 in the paper. The first layer has
             `16 * model_size` channels, or `32 * model_size` for lengths above 16384.
-        post_filter: length in samples of a learned filter of each channel after the tanh; 512 in the paper; `None`: no
-            filter. With a filter the output may exceed 1.
+        post_filter: length in samples of a learned filter that is applied to each channel after the tanh; 512 in the
+            paper; `None`: no filter. With a filter the output may exceed 1.
         classes: number of classes; 0: unconditional, as in the paper. The class weights `[B, classes]` sum to 1.
 
     Source:
@@ -87,8 +87,8 @@ class WaveGANCritic(nn.Module):
     Args:
         format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
         model_size: channels of the first layer; d = 64 in the paper. Each later layer has twice as many.
-        phase_shuffle: largest random shift n of the features after each of the first four layers in training, in
-            samples; 2 in the paper; 0: no shift. All sounds of a batch have the same shift.
+        phase_shuffle: largest random shift n, in samples, of the features after each of the first four layers, in
+            training; 2 in the paper; 0: no shift. All sounds of a batch have the same shift.
         spectral_norm: apply spectral norm to every layer (Miyato et al., ICLR 2018); not in the paper.
         classes: number of classes; 0: unconditional, as in the paper. Class weights sum to 1.
         conditioning: class conditioning, ``projection``, ``embedding`` or ``auxiliary``; see `Head`.

@@ -16,11 +16,11 @@ class Representation(nn.Module):
 
     Attributes:
         exact: whether `decode(encode(x))` equals `x` up to float error.
-        accuracy: error of `decode(encode(x))` on real drums, in dB. If `exact`, the signal-to-noise ratio of the worst
-            sound. If not, the mean spectral convergence, `20 log10(|| |X| - |Y| || / || |X| ||)`, with X and Y the
-            STFTs of the sound and of the decoded sound.
-        pointwise: whether each encoded value depends only on the signal at the same place, so that signals can be
-            processed in tiles.
+        accuracy: accuracy of `decode(encode(x))` on recorded drums, in dB. If `exact`, it is the signal-to-noise ratio
+            of the worst sound. If not, it is the mean spectral convergence, `20 log10(|| |X| - |Y| || / || |X| ||)`,
+            with X and Y the STFTs of the sound and of the decoded sound.
+        pointwise: whether each encoded value depends only on the signal at the same pixel or sample, so that signals
+            can be processed in tiles.
         shape: shape of one encoded signal, without the batch dimension.
         signal_shape: shape of one signal without the batch dimension, such as `(C, T)` for sounds.
     """
@@ -60,8 +60,12 @@ class Representation(nn.Module):
             expected = ", ".join(map(str, self.shape))
             raise ValueError(f"{type(self).__name__}.decode expected [B, {expected}], got {list(x.shape)}")
 
-    def _batches(self, signals: Iterable[Tensor]) -> Iterable[Tensor]:
-        """The batches of `fit`, checked; an empty set of signals is an error rather than a NaN later."""
+    def _checked_batches(self, signals: Iterable[Tensor]) -> Iterable[Tensor]:
+        """Yield the batches of `fit` after checking them.
+
+        Raises:
+            ValueError: a batch has another shape or a value that is not finite, or there are no batches.
+        """
         seen = 0
         for signal in signals:
             self._check_signal(signal)

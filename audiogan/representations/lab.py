@@ -19,10 +19,10 @@ LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in the luma (ITU-R BT.601)."""
 AB_SCALE = 110.0
 """Value of a* and b* that is encoded as 1. In the colours of sRGB, their absolute values are at most 107.9."""
-TOLERANCE = 2e-5
+GAMUT_TOLERANCE = 2e-5
 """Linear RGB values that exceed 0 ... 1 by no more than this count as inside the gamut of sRGB."""
-STEPS = 8
-"""Number of bisection steps that search the largest chroma inside the gamut."""
+BISECTION_STEPS = 8
+"""Number of bisection steps in the search for the largest chroma inside the gamut."""
 _DELTA = 6 / 29  # CIE L*a*b* uses the cube root of t if t > _DELTA**3, and a straight line otherwise.
 
 
@@ -36,13 +36,13 @@ def grey_to_lightness(grey: Tensor) -> Tensor:
     Returns:
         L* / 50 - 1, of the same shape.
     """
-    return _f_to_lightness(_f(_linear(grey)))
+    return _f_to_lightness(_lab_f(_srgb_to_linear(grey)))
 
 
 def rgb_to_lightness(rgb: Tensor) -> Tensor:
     """Return the lightness L* / 50 - 1 of sRGB images ``[..., 3, H, W]`` in -1 ... 1, with shape ``[..., 1, H, W]``."""
     weights = rgb.new_tensor(RGB_TO_XYZ[1])[:, None, None]
-    return _f_to_lightness(_f((_linear(rgb) * (weights / weights.sum())).sum(-3, keepdim=True)))
+    return _f_to_lightness(_lab_f((_srgb_to_linear(rgb) * (weights / weights.sum())).sum(-3, keepdim=True)))
 
 
 def grey_of_same_lightness(rgb: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def grey_of_same_lightness(rgb: Tensor) -> Tensor:
         `grey_to_lightness`, equals `rgb_to_lightness` of the colour images up to rounding errors.
     """
     weights = rgb.new_tensor(RGB_TO_XYZ[1])[:, None, None]
-    return _gamma((_linear(rgb) * (weights / weights.sum())).sum(-3, keepdim=True))
+    return _linear_to_srgb((_srgb_to_linear(rgb) * (weights / weights.sum())).sum(-3, keepdim=True))
 
 
 class Lab(Representation):
@@ -101,8 +101,8 @@ class Lab(Representation):
     def encode(self, signal: Tensor) -> Tensor:
         if signal.dim() != 4 or signal.shape[1] != 3:
             self._check_signal(signal)
-        xyz = torch.einsum("ij,bjhw->bihw", self.matrix.to(signal.dtype), _linear(signal))
-        fx, fy, fz = _f(xyz).unbind(1)
+        xyz = torch.einsum("ij,bjhw->bihw", self.matrix.to(signal.dtype), _srgb_to_linear(signal))
+        fx, fy, fz = _lab_f(xyz).unbind(1)
         return torch.stack([_f_to_lightness(fy), 500 / AB_SCALE * (fx - fy), 200 / AB_SCALE * (fy - fz)], dim=1)
 
     def decode(self, x: Tensor) -> Tensor:
@@ -112,50 +112,52 @@ class Lab(Representation):
         ab = x[:, 1:] * x.new_tensor([AB_SCALE / 500, -AB_SCALE / 200])[:, None, None]
         with torch.no_grad():
             scale = self._chroma_scale(fy, ab)
-        return _gamma(self._to_linear(fy, ab * scale)).clamp(-1, 1)
+        return _linear_to_srgb(self._to_linear(fy, ab * scale)).clamp(-1, 1)
 
     def _to_linear(self, fy: Tensor, ab: Tensor) -> Tensor:
         """Return linear RGB ``[B, 3, H, W]`` of f(Y) ``[B, 1, H, W]`` and the differences of f(X) and f(Z) from it."""
         fx, fz = (fy + ab).split(1, dim=1)
-        return torch.einsum("ij,bjhw->bihw", self.inverse.to(fy.dtype), _f_inverse(torch.cat([fx, fy, fz], dim=1)))
+        return torch.einsum("ij,bjhw->bihw", self.inverse.to(fy.dtype), _lab_f_inverse(torch.cat([fx, fy, fz], dim=1)))
 
     def _chroma_scale(self, fy: Tensor, ab: Tensor) -> Tensor:
-        """Return the largest factor in 0 ... 1 by which chroma must be multiplied to be inside the gamut of sRGB."""
+        """Return the largest factor on the chroma, 0 ... 1, with which the colour is inside the gamut of sRGB."""
 
         def inside(factor: Tensor) -> Tensor:
             rgb = self._to_linear(fy, ab * factor)
-            return (rgb.amin(1, keepdim=True) >= -TOLERANCE) & (rgb.amax(1, keepdim=True) <= 1 + TOLERANCE)
+            return (rgb.amin(1, keepdim=True) >= -GAMUT_TOLERANCE) & (rgb.amax(1, keepdim=True) <= 1 + GAMUT_TOLERANCE)
 
         low, high = torch.zeros_like(fy), torch.ones_like(fy)
         whole = inside(high)
-        for _ in range(STEPS):
+        for _ in range(BISECTION_STEPS):
             middle = (low + high) / 2
             fits = inside(middle)
             low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
         return torch.where(whole, torch.ones_like(fy), low)
 
 
-def _linear(x: Tensor) -> Tensor:
+def _srgb_to_linear(x: Tensor) -> Tensor:
     """Return linear values, 0 ... 1, of sRGB values in -1 ... 1. Values below -1 continue in a straight line."""
     x = (x + 1) / 2
     curve = ((x.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4
     return torch.where(x > 0.04045, curve, x / 12.92)
 
 
-def _gamma(x: Tensor) -> Tensor:
-    """Return sRGB values, -1 ... 1, of linear values in 0 ... 1. Inverse of `_linear`."""
+def _linear_to_srgb(x: Tensor) -> Tensor:
+    """Return sRGB values, -1 ... 1, of linear values in 0 ... 1. Inverse of `_srgb_to_linear`."""
     curve = 1.055 * x.clamp_min(0.0031308) ** (1 / 2.4) - 0.055
     return 2 * torch.where(x > 0.0031308, curve, 12.92 * x) - 1
 
 
-def _f(x: Tensor) -> Tensor:
+def _lab_f(x: Tensor) -> Tensor:
+    """Return f(x) of the definition of CIE L*a*b*: a cube root with a straight line near 0."""
     curve = x.clamp_min(_DELTA**3) ** (1 / 3)
     return torch.where(x > _DELTA**3, curve, x / (3 * _DELTA**2) + 4 / 29)
 
 
-def _f_inverse(x: Tensor) -> Tensor:
+def _lab_f_inverse(x: Tensor) -> Tensor:
     return torch.where(x > _DELTA, x**3, 3 * _DELTA**2 * (x - 4 / 29))
 
 
 def _f_to_lightness(fy: Tensor) -> Tensor:
+    """Return the lightness L* / 50 - 1 for f(Y)."""
     return (116 * fy - 16) / 50 - 1

@@ -45,10 +45,10 @@ class Mel(LogMagnitude):
                 f"sample_rate/2={sample_rate / 2}"
             )
         super().__init__(format, n_fft, hop_length, iterations, bands=n_mels)
-        from torchaudio.functional import melscale_fbanks  # only this class needs it
+        from torchaudio.functional import melscale_fbanks  # Imported here, because only this class needs torchaudio.
 
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "At least one mel filterbank has all zero")  # an error below
+            warnings.filterwarnings("ignore", "At least one mel filterbank has all zero")  # Checked below.
             bank = melscale_fbanks(n_fft // 2 + 1, f_min, top, n_mels, sample_rate, norm="slaney", mel_scale="slaney")
         filters = bank.T.double()
         empty = (filters.sum(1) == 0).nonzero().flatten().tolist()
@@ -62,7 +62,10 @@ class Mel(LogMagnitude):
         return magnitude @ self.filters
 
     def _magnitude(self, bands: Tensor) -> Tensor:
-        """Non-negative least squares by Lee & Seung's (2001) multiplicative updates, from the pseudo-inverse."""
+        """Return linear magnitudes `[B, C, N, F]` for magnitudes of bands, by non-negative least squares.
+
+        The multiplicative updates of Lee & Seung (2001) start from the solution by the pseudo-inverse.
+        """
         magnitude = (bands @ self.inverse).clamp_min(1e-8)
         target = bands @ self.filters.T
         for _ in range(32):

@@ -23,7 +23,7 @@ LOW_PER_OCTAVE, HIGH_PER_OCTAVE = 3, 8
 ANALYSIS_SECONDS = 0.37
 """Length of the beginning of a sound that `ModeMeter` and `GlideMeter` analyse, in seconds."""
 GLIDE_SECONDS = (0.01, 0.014, 0.018, 0.023, 0.03, 0.04, 0.055, 0.075, 0.1)
-"""Times after the beginning of a sound at which `GlideMeter` measures the frequency, in seconds."""
+"""Times at which `GlideMeter` measures the frequency, in seconds from the beginning of a sound."""
 
 
 class ModeBands:
@@ -119,8 +119,8 @@ class ModeMeter(nn.Module):
         (torch.Size([2, 46]), torch.Size([2, 46]))
     """
 
-    context = 96
-    """Smallest number of bins in the mean power with which a spectral line is compared."""
+    context_bins = 96
+    """Smallest number of bins around a spectral line over which the power is averaged, for comparison with the line."""
     floor_db, range_db = 8.0, 12.0
     """Weighting of peaks by their level over the mean power around them. The weight is 0 up to ``floor_db``, and rises
     to 1 over the next ``range_db``. In noise, peaks are about 7 dB above the mean power."""
@@ -147,7 +147,7 @@ class ModeMeter(nn.Module):
             left, middle, right = (power.gather(1, (place + d)[:, None]).log()[:, 0] for d in (-1, 0, 1))
             offset = 0.5 * (left - right) / (left - 2 * middle + right).clamp_max(-1e-6)
             octaves.append(((place + offset.clamp(-0.5, 0.5)) * self.spectrum.resolution).log2())
-            spread = max(0, self.context - (b - a)) // 2
+            spread = max(0, self.context_bins - (b - a)) // 2
             low, high = max(0, a - spread), min(power.shape[1], b + spread)
             mean = (total[:, high] - total[:, low]) / (high - low)
             over = 10 * torch.log10(peak / mean)
@@ -178,9 +178,9 @@ class GlideMeter(nn.Module):
         True
     """
 
-    low_hz, high_hz, smooth = 25.0, 450.0, 9
+    low_hz, high_hz, smoothing_samples = 25.0, 450.0, 9
     """Frequency range of the low tone in Hz (``low_hz``, ``high_hz``), and number of samples over which its phase
-    advance is averaged (``smooth``)."""
+    advance is averaged (``smoothing_samples``)."""
 
     def __init__(self, format: SoundFormat) -> None:
         super().__init__()
@@ -192,16 +192,17 @@ class GlideMeter(nn.Module):
 
     @torch.no_grad()
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the ratios of the frequency to its later value, in octaves, and their weights, both ``[B, 9]``.
+        """Return the frequency at the times `GLIDE_SECONDS`, and weights, both ``[B, 9]``.
 
-        The times are `GLIDE_SECONDS`. The weight is 1 if the low tone has its maximum level and the sound contains
-        nothing else.
+        Frequencies are in octaves above the mean frequency from 0.07 to 0.25 s. The weight is 1 if the low tone has its
+        maximum level and the sound contains nothing else.
         """
         full = self.spectrum(signal)
         band = full[:, self.first : self.last]
         low = torch.fft.ifft(F.pad(band, (self.first, self.size - self.last)))
         turn = low[:, 1:] * low[:, :-1].conj()
-        turn = F.pad(turn, (self.smooth // 2, self.smooth - self.smooth // 2)).unfold(1, self.smooth, 1).sum(2)
+        size = self.smoothing_samples
+        turn = F.pad(turn, (size // 2, size - size // 2)).unfold(1, size, 1).sum(2)
         later = turn[:, round(0.07 * self.rate) : round(0.25 * self.rate)].sum(1, keepdim=True).angle()
         level = low.abs()
         share = band.abs().square().sum(1, keepdim=True) / (full.abs().square().sum(1, keepdim=True) + 1e-12)

@@ -54,7 +54,7 @@ class LogMelView(nn.Module):
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        return self.to_log_mel(magnitudes(_rows(self.frames.analyse(signal), self.shape[1]), 1e-9))
+        return self.to_log_mel(magnitudes(_set_frame_count(self.frames.analyse(signal), self.shape[1]), 1e-9))
 
     def to_log_mel(self, magnitude: Tensor) -> Tensor:
         """Return the view `[..., frames, n_mels]` of magnitudes `[..., frames, bins]` of the STFT by `frames`."""
@@ -92,7 +92,7 @@ class STFTView(nn.Module):
         self._unit = 2.0 / float(self.frames.window.sum())
 
     def forward(self, signal: Tensor) -> Tensor:
-        spectrum = _rows(self.frames.analyse(signal)[..., : self.shape[2]], self.shape[1]) * self._unit
+        spectrum = _set_frame_count(self.frames.analyse(signal)[..., : self.shape[2]], self.shape[1]) * self._unit
         planes = torch.view_as_real(spectrum).permute(0, 1, 4, 2, 3)  # [B, C, 2, N, F]
         magnitude = (inner_product(planes, planes) + self.floor**2).pow(self.power / 2).unsqueeze(2)
         gain = magnitude.pow(1 - 1 / self.power)
@@ -108,8 +108,8 @@ def round_frames(frames: int, multiple: int) -> int:
     return frames - 1 if frames > multiple and frames % multiple == 1 else -(-frames // multiple) * multiple
 
 
-def _rows(spectrum: Tensor, rows: int) -> Tensor:
-    """`[B, C, N, F]` cut or filled up with zeros to `rows` frames."""
+def _set_frame_count(spectrum: Tensor, rows: int) -> Tensor:
+    """Return spectra `[B, C, N, F]`, cut or padded with zeros to `rows` frames."""
     missing = rows - spectrum.shape[2]
     return F.pad(spectrum, (0, 0, 0, missing)) if missing > 0 else spectrum[:, :, :rows]
 
@@ -120,7 +120,9 @@ def triangular_filters(bins: int, bands: int, sample_rate: int, lowest_hz: float
     A band narrower than a bin interpolates between its two nearest bins, so that no band is empty.
     """
     top = sample_rate / 2
-    edges = 700 * (10 ** (torch.linspace(_mel(lowest_hz), _mel(top), bands + 2, dtype=torch.float64) / 2595) - 1)
+    edges = 700 * (
+        10 ** (torch.linspace(_hertz_to_mel(lowest_hz), _hertz_to_mel(top), bands + 2, dtype=torch.float64) / 2595) - 1
+    )
     width = top / (bins - 1)
     centre = edges[1:-1]
     left = torch.maximum(centre - edges[:-2], torch.tensor(width, dtype=torch.float64))
@@ -129,5 +131,5 @@ def triangular_filters(bins: int, bands: int, sample_rate: int, lowest_hz: float
     return (1 - torch.where(distance < 0, -distance / left, distance / right)).clamp_min(0).float()
 
 
-def _mel(hertz: float) -> float:
+def _hertz_to_mel(hertz: float) -> float:
     return 2595 * float(torch.log10(torch.tensor(1 + hertz / 700, dtype=torch.float64)))

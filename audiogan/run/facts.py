@@ -25,6 +25,7 @@ from audiogan.errors import UserError
 from audiogan.run.build import build
 from audiogan.run.settings import refuse_interpolation
 from audiogan.run.targets import resolve_target
+from audiogan.run.vocoders import attach_vocoder
 from audiogan.utils.text import printable
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def resolve_facts(cfg: DictConfig, table: Table) -> Representation:
             f"{cfg.name}: facts.format exists for sounds only, but the data contains {table.modality.noun}s; "
             "choose sound data or another network=NAME"
         )
-    representation: Representation = build(cfg.representation, "representation")
+    representation = attach_vocoder(build(cfg.representation, "representation"))
     cfg.facts.shape = list(representation.shape)
     return representation
 

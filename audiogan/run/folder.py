@@ -18,9 +18,9 @@ from audiogan.files import NO_LINK, atomic_write, is_regular_file
 from audiogan.run.optional import notify
 from audiogan.utils.text import parse_json_object
 
-FOLDERS = ("checkpoints", "previews", "tensorboard")
+RUN_FOLDERS = ("checkpoints", "previews", "tensorboard")
 """Sub-folders of a run folder."""
-FILES = (
+RUN_FILES = (
     *("config.yaml", "run.json", "scan.csv", "scan.txt", "metrics.jsonl", "findings.jsonl", "report.html"),
     *("evaluation.json", ".lock"),
 )
@@ -75,7 +75,7 @@ def check_run_folder(run_dir: Path) -> None:
     except OSError as error:
         raise UserError(f"run_dir={run_dir}: cannot be used ({error.strerror})") from error
     # A run that is killed early leaves a lock and a few files, but no run.json. Its folder may be used again.
-    begun = ".lock" in names and all(name in (*FOLDERS, *FILES) or name.endswith(".tmp") for name in names)
+    begun = ".lock" in names and all(name in (*RUN_FOLDERS, *RUN_FILES) or name.endswith(".tmp") for name in names)
     if names and not begun and "run.json" not in names and not any(run_dir.glob("checkpoints/step-*.ckpt")):
         raise UserError(
             f"run_dir={run_dir}: this folder is neither empty nor a run of audiogan; choose another, such as "
@@ -90,7 +90,7 @@ def check_symbolic_links(run_dir: Path) -> None:
         run_dir: path of the run folder.
     """
     inside = os.path.realpath(run_dir)
-    for name in (*FOLDERS, *FILES):
+    for name in (*RUN_FOLDERS, *RUN_FILES):
         path = run_dir / name
         if path.is_symlink() and os.path.commonpath([inside, os.path.realpath(path)]) != inside:
             raise UserError(
@@ -158,7 +158,7 @@ def create_run_folder(run_dir: Path) -> Iterator[None]:
 
 def remove_temporary_files(run_dir: Path) -> None:
     """Remove the temporary files of a run that was killed."""
-    names = (*FILES, "previews/step-*", "previews/animation.gif")
+    names = (*RUN_FILES, "previews/step-*", "previews/animation.gif")
     for name in names:
         folder, _, file = name.rpartition("/")
         for left in (run_dir / folder).glob(f".{file}.*.tmp"):

@@ -17,7 +17,7 @@ from torch import Tensor
 from audiogan.core import CheckpointError, FineTuning, FirstStage, Game, Trainer
 from audiogan.core.checking import check_weights
 from audiogan.errors import UserError
-from audiogan.inputs.scale import POINTS
+from audiogan.inputs.scale import QUANTILES
 from audiogan.run.model_files import (
     FIRST_STAGE,
     SHIPPED,
@@ -290,7 +290,7 @@ def _with_extra_channel(cfg: DictConfig, channels: _Channels) -> DictConfig:
         facts.update({"labels": names, "counts": [1] * len(names)})
     else:
         old = list((facts.scale or {}).get("quantiles") or [])
-        facts.scale = {"names": names, "quantiles": [*old, list(map(float, range(POINTS)))]}
+        facts.scale = {"names": names, "quantiles": [*old, list(map(float, range(QUANTILES)))]}
     facts.size = wide.facts[channels.input] = len(names)
     return wide
 

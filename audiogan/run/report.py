@@ -101,11 +101,11 @@ def read_preview_layout(path: Path, max_titles: int = _MAX_TITLES) -> dict[str, 
     return {"titles": titles, "seconds": seconds, "every": every}
 
 
-def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+def _read_json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     """Return the objects in a JSON-lines file and the number of unreadable lines. A truncated last line is ignored."""
     rows: list[dict[str, Any]] = []
     broken = 0
-    lines = _text(path).split("\n")
+    lines = _read_text(path).split("\n")
     for index, line in enumerate(lines):
         if not line.strip():
             continue
@@ -117,7 +117,7 @@ def _json_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     return rows, broken
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     """Return the text of a file. Empty if it is missing, not a regular file, or a link to another folder."""
     try:
         inside = os.path.dirname(os.path.realpath(path)) == os.path.realpath(path.parent)
@@ -126,8 +126,8 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _object(path: Path) -> dict[str, Any]:
-    return parse_json_object(_text(path)) or {}
+def _read_object(path: Path) -> dict[str, Any]:
+    return parse_json_object(_read_text(path)) or {}
 
 
 def _section(stored: dict[str, Any], key: str) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _section(stored: dict[str, Any], key: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
+def _metric_values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
     return {name: to_float(value) for name, value in _section(stored, key).items()}
 
 
@@ -157,7 +157,7 @@ def _comparison(run_dir: Path, previews: Sequence[_Preview]) -> dict[str, Any]:
     }
 
 
-def _finding(row: dict[str, Any]) -> dict[str, Any]:
+def _prepare_finding(row: dict[str, Any]) -> dict[str, Any]:
     """Prepare a finding for the report: formatted step, severity and CSS class."""
     severity, step = str(row.get("severity", "info")), to_float(row.get("step"))
     levels = {"warning": "warning", "warn": "warning", "info": "info", "note": "info"}
@@ -165,7 +165,7 @@ def _finding(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "at": at, "severity": severity, "level": levels.get(severity.lower(), "error")}
 
 
-def _config(text: str) -> dict[str, Any]:
+def _parse_config(text: str) -> dict[str, Any]:
     import yaml
 
     try:
@@ -175,9 +175,9 @@ def _config(text: str) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _facts(run_dir: Path, config: dict[str, Any], series: Series) -> list[str]:
+def _heading_facts(run_dir: Path, config: dict[str, Any], series: Series) -> list[str]:
     """Return the heading of the report: status, steps, duration, speed, data source and newest checkpoint."""
-    run = _object(run_dir / "run.json")
+    run = _read_object(run_dir / "run.json")
     trainer, data = _section(config, "trainer"), _section(config, "data")
     steps = max((max(steps) for steps, _ in series.values()), default=0.0)
     seconds = max((v for v in series.get("seconds", ([], []))[1] if math.isfinite(v)), default=0.0)
@@ -215,12 +215,14 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise UserError(f"{run_dir}: no such run folder")
-    rows, broken_metrics = _json_lines(run_dir / "metrics.jsonl")
-    findings, broken_findings = _json_lines(run_dir / "findings.jsonl")
+    rows, broken_metrics = _read_json_lines(run_dir / "metrics.jsonl")
+    findings, broken_findings = _read_json_lines(run_dir / "findings.jsonl")
     series, previews = series_from_rows(rows), _previews(run_dir)
     comparison = _comparison(run_dir, previews)
-    config, stored = _text(run_dir / "config.yaml"), _object(run_dir / "evaluation.json")
-    values, floor, nothing, baseline = (_values(stored, key) for key in ("values", "floor", "nothing", "baseline"))
+    config, stored = _read_text(run_dir / "config.yaml"), _read_object(run_dir / "evaluation.json")
+    values, floor, nothing, baseline = (
+        _metric_values(stored, key) for key in ("values", "floor", "nothing", "baseline")
+    )
     measured = {"do nothing": nothing, "baseline": baseline, "this run": values, "floor": floor}
     measured = {name: column for name, column in measured.items() if column or name in ("this run", "floor")}
     drawn = plot_metrics(
@@ -233,18 +235,18 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
         .get_template("report.html")
         .render(
             name=run_dir.resolve().name,
-            facts=_facts(run_dir, _config(config), series),
+            facts=_heading_facts(run_dir, _parse_config(config), series),
             previews=previews,
             comparison=comparison,
             players=_AUDIO_CONTROLS,
             animation=(run_dir / "previews" / "animation.gif").is_file(),
-            findings=[_finding(row) for row in findings],
+            findings=[_prepare_finding(row) for row in findings],
             broken_findings=broken_findings,
             measured=measured if values else {},
             baseline=str(stored.get("baseline_name", "")),
             figures=[html for _, html, _ in drawn],
             broken_metrics=broken_metrics,
-            scan=_text(run_dir / "scan.txt").strip(),
+            scan=_read_text(run_dir / "scan.txt").strip(),
             config=config,
             data={
                 "plots": [points for *_, points in drawn],

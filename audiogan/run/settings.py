@@ -66,11 +66,11 @@ def _complete_init(cfg: DictConfig, overrides: Sequence[str]) -> None:
     """Make the path in ``init`` absolute. If ``init`` is set, set ``warm_up`` to 0, unless an override sets it."""
     from audiogan.run.model_files import shipped_models
 
-    init = _text(cfg, "init")
+    init = _text_setting(cfg, "init")
     if init is None:
         return
     if init not in shipped_models() and os.path.lexists(os.path.expanduser(init)):
-        cfg.init = _absolute("init", init)
+        cfg.init = _absolute_path("init", init)
     if "warm_up" in cfg and not any(override.lstrip("+").startswith("warm_up=") for override in overrides):
         cfg.warm_up = 0
 
@@ -85,14 +85,14 @@ def make_data_paths_absolute(cfg: DictConfig) -> None:
 
     from audiogan.data.sounds.sources import DATA_SETS
 
-    if _text(cfg, "run_dir") is not None:
+    if _text_setting(cfg, "run_dir") is not None:
         cfg.run_dir = os.path.expanduser(cfg.run_dir)
     if not OmegaConf.is_dict(cfg.get("data")) or "root" not in cfg.data:
         return
-    root, labels, pairs, cache = (_text(cfg, f"data.{key}") for key in ("root", "labels", "pairs", "cache"))
+    root, labels, pairs, cache = (_text_setting(cfg, f"data.{key}") for key in ("root", "labels", "pairs", "cache"))
     is_path = root is not None and (root.startswith("~") or os.path.lexists(root))
     if root is not None and is_path:
-        cfg.data.root = root = _absolute("data.root", root)
+        cfg.data.root = root = _absolute_path("data.root", root)
     # Another machine may have a folder with the name of the data set, so store whether ``data.root`` is the name of a
     # data set or a path.
     if root in DATA_SETS or "named" in cfg.data:
@@ -100,10 +100,10 @@ def make_data_paths_absolute(cfg: DictConfig) -> None:
     for key, name in (("labels", None if labels in LABEL_MODES else labels), ("pairs", pairs)):
         for path in () if name is None else (os.path.expanduser(name), os.path.join(_data_folder(root), name)):
             if os.path.isfile(path):
-                cfg.data[key] = _absolute(f"data.{key}", path)
+                cfg.data[key] = _absolute_path(f"data.{key}", path)
                 break
     if cache is not None:
-        cfg.data.cache = _absolute("data.cache", cache)
+        cfg.data.cache = _absolute_path("data.cache", cache)
 
 
 def _data_folder(root: str | None) -> str:
@@ -113,7 +113,7 @@ def _data_folder(root: str | None) -> str:
     return root if root is not None and os.path.isabs(root) else str(downloads_folder() / (root or ""))
 
 
-def _absolute(key: str, path: str) -> str:
+def _absolute_path(key: str, path: str) -> str:
     whole = str(Path(os.path.expanduser(path)).absolute())
     if any("\ud800" <= c <= "\udfff" for c in whole):
         raise UserError(f"{key}={whole!a}: this name is not valid UTF-8; rename the file or folder")
@@ -132,7 +132,7 @@ def refuse_interpolation(name_kind: str, name: str) -> None:
         raise UserError(f"{name_kind} has the name {printable(name)[-120:]}; remove the characters '${{' from it")
 
 
-def _text(cfg: DictConfig, key: str) -> str | None:
+def _text_setting(cfg: DictConfig, key: str) -> str | None:
     from omegaconf import OmegaConf
 
     value: Any = OmegaConf.select(cfg, key)

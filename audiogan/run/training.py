@@ -26,12 +26,12 @@ from audiogan.core import (
     load_newest_checkpoint,
 )
 from audiogan.core.checkpoint import list_checkpoints
-from audiogan.data.sounds.sources import FEWEST, describe_held_out
+from audiogan.data.sounds.sources import MIN_EXAMPLES, describe_held_out
 from audiogan.data.table import Table
 from audiogan.errors import UserError
 from audiogan.files import atomic_write
-from audiogan.games import Generative
-from audiogan.inputs import Input
+from audiogan.games import Generative, MetricLearning
+from audiogan.inputs import Input, Signal
 from audiogan.modalities import Modality
 from audiogan.representations import Representation
 from audiogan.run.build import build, wrap_errors
@@ -50,9 +50,11 @@ from audiogan.run.folder import (
 from audiogan.run.initial import Initial, adopt_facts, load_initial, prepare_fine_tuning_callbacks, read_initial
 from audiogan.run.optional import ignore_write_errors
 from audiogan.run.resuming import error_reason, resume
+from audiogan.run.scoring import start_scoring
 from audiogan.run.stopping import INTERRUPTED, stop_on_signals
 from audiogan.run.targets import resolve_target
 from audiogan.run.trust import trust_flag
+from audiogan.run.vocoders import attach_vocoder
 
 Echo = Callable[[str], None]
 MAX_FIT_EXAMPLES = 4096
@@ -75,7 +77,7 @@ def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     for name, node in columns.items():
         if node is not None:
             table = table.with_column(name, build(node, f"data.columns.{name}"))
-    return table.split(holdout if len(table) >= FEWEST else 0.0, seed=0, groups=groups)
+    return table.split(holdout if len(table) >= MIN_EXAMPLES else 0.0, seed=0, groups=groups)
 
 
 def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -> dict[str, Input]:
@@ -100,7 +102,7 @@ def build_inputs(sections: Mapping[str, Any] | None, facts: Mapping[str, Any]) -
 def build_representation(cfg: DictConfig) -> Representation:
     """Build the representation of a configuration whose facts (values derived from the data) are set. It is not fitted
     yet."""
-    return build(cfg.representation, "representation")
+    return attach_vocoder(build(cfg.representation, "representation"))
 
 
 def build_game(cfg: DictConfig, representation: Representation, inputs: dict[str, Input] | None = None) -> Game:
@@ -160,6 +162,8 @@ def build_trainer(
     random.seed(cfg.seed)
     np.random.seed(cfg.seed % 2**32)
     game: Any = build_game(cfg, representation)
+    if isinstance(game, MetricLearning):
+        start_scoring(game)
     loaded = None
     if initial is not None and fit_to_data:
         loaded = load_initial(game, cfg, initial, lambda other: build_game(other, build_representation(other)), echo)
@@ -177,7 +181,7 @@ def build_trainer(
         extra_values = {"kind": "audiogan", "config": plain, "data": data_fingerprint(train)}
         folder = Path(cfg.run_dir) / "checkpoints"
         callbacks["checkpoints"] = Checkpoints(folder, extra_values=extra_values, echo=echo, **cfg.checkpoints)
-        clock = time.process_time if cfg.trainer.clock == "cpu" else time.monotonic
+        clock = _cpu_clock(game) if cfg.trainer.clock == "cpu" else time.monotonic
         budget: Any = {"steps": cfg.trainer.steps, "minutes": cfg.trainer.minutes, "clock": clock}
         trainer = Trainer(game, players, streams, callbacks, engine, seed=cfg.seed, **budget)
     except (TypeError, ValueError) as error:
@@ -185,6 +189,11 @@ def build_trainer(
     if initial is not None and loaded is not None:
         prepare_fine_tuning_callbacks(trainer, initial, loaded)
     return trainer
+
+
+def _cpu_clock(game: Game) -> Callable[[], float]:
+    """Return a clock of the CPU time of this process and of the processes that work for the game."""
+    return lambda: time.process_time() + game.background_seconds
 
 
 def build_engine(cfg: DictConfig) -> Engine:
@@ -349,7 +358,10 @@ def write_report_and_summary(trainer: Trainer, cfg: DictConfig, resume_command: 
         game: Any = trainer.game
         if isinstance(game, Generative) and game.required_inputs:
             several = f" --generator {game.default_generator}" if len(game.generators) > 1 else ""
-            echo(f"apply:   audiogan apply FILE OUT {run}{several}")
+            texts = [name for name, each in game.required_inputs.items() if not isinstance(each, Signal)]
+            given = "".join(f" --input {name}=VALUE" for name in texts)
+            file = "" if len(texts) == len(game.required_inputs) else "FILE "
+            echo(f"apply:   audiogan apply {file}OUT {run}{several}{given}")
         else:
             echo(f"sample:  audiogan sample -n 16 out/ {run}")
     if trainer.stop_reason in INTERRUPTED and resume_command:
@@ -362,7 +374,7 @@ def describe_networks(trainer: Trainer) -> str:
         f"{n} {sum(p.numel() for p in net.parameters()) / 1e6:.2f} M" for n, net in trainer.game.nets.items()
     )
     engine = trainer.engine
-    processes = f", {engine.world} processes" if engine.world > 1 else ""
+    processes = f", {engine.world_size} processes" if engine.world_size > 1 else ""
     return f"[{sizes} parameters; {engine.device}, {engine.precision}{processes}]"
 
 

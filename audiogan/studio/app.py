@@ -42,7 +42,7 @@ ROUTERS = (
     *(mixing.router, opening.router),
     *(finding.router, recordings.router, mapping.router, listening.router, applying.router),
 )
-TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+MEDIA_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 PAGES = {"/": "index.html", "/apply": "apply.html", "/run": "run.html", "/blind": "blind.html"}
 """URL path -> file name of each HTML page. Every static file is also served at ``/static/NAME``."""
 
@@ -112,7 +112,7 @@ def _serve_files(app: FastAPI) -> None:
     """Add a route for each static file. Files are read here, so that no request can name a path on this machine."""
     folder = resources.files("audiogan.studio").joinpath("static")
     for file in folder.iterdir():
-        kind = TYPES.get(file.name.rpartition(".")[2])
+        kind = MEDIA_TYPES.get(file.name.rpartition(".")[2])
         if kind is None:
             continue
         addresses = [f"/static/{file.name}", *(address for address, name in PAGES.items() if name == file.name)]

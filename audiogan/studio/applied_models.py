@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 MAX_MODELS = 100
 """Largest number of runs that the page lists. The most recent ones are listed."""
-KEPT = 3
-"""Number of models kept in memory."""
-LONGEST_TEXT = 10_000
+MAX_LOADED = 3
+"""Maximum number of models in memory."""
+MAX_TEXT = 10_000
 """Largest number of characters of a text, unless the model has a smaller limit."""
-ABOUT = 300
+MAX_DESCRIPTION = 300
 """Largest number of characters of the description of a model."""
 
 
@@ -53,8 +53,8 @@ class ModelFile:
     kind: str
     path: Path
 
-    def version(self) -> tuple[str, int]:
-        """Return the newest file of the model and its modification time, which change when a run goes on.
+    def cache_key(self) -> tuple[str, int]:
+        """Return the newest file of the model and its modification time, which change while the run is training.
 
         Raises:
             Refused: the files of the model were deleted (status 404).
@@ -123,7 +123,7 @@ class AppliedModels:
         """
         from audiogan.model.loading import load
 
-        key = model.version()
+        key = model.cache_key()
         if key not in self._loaded:
             try:
                 generator = load(model.path)
@@ -133,7 +133,7 @@ class AppliedModels:
             if generator.modality.sample_rate is None:
                 raise UserError(f"{model.name}: it makes {generator.modality.noun}s; the page Apply makes sounds")
             self._loaded[key] = generator
-            while len(self._loaded) > KEPT:
+            while len(self._loaded) > MAX_LOADED:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(key)
         return self._loaded[key]
@@ -183,13 +183,13 @@ def describe_model(generator: Generator, model: ModelFile) -> dict[str, Any]:
     inputs: ``input`` is the name of the input, ``name`` the name of the field, and ``kind`` is one of
 
     * "choice": one of ``choices``, the classes,
-    * "number": a number from ``min`` to ``max``, in steps of ``step``. Knobs have the name of their input in ``input``
-      and their own in ``name``,
+    * "number": a number from ``min`` to ``max``, in steps of ``step``. For a knob, ``input`` is the name of the knob
+      input, and ``name`` is the name of the knob,
     * "text": a text of at most ``longest`` characters,
     * "value": a short text, as for ``--input`` on the command line,
     * "sound": the id of an uploaded sound.
 
-    ``required`` fields must be given, the others may be left out. ``value`` is the value at first.
+    ``required`` fields must be given, the others may be left out. ``value`` is the initial value.
 
     Raises:
         UserError: the model needs signals other than sounds, such as images.
@@ -200,7 +200,7 @@ def describe_model(generator: Generator, model: ModelFile) -> dict[str, Any]:
         if given is not source:
             fields += _fields(name, given)
         if isinstance(given, Signal) and given.modality.sample_rate is None:
-            raise UserError(f"{model.name}: its input {name} is no sound; use `audiogan apply`")
+            raise UserError(f"{model.name}: its input {name} is not a sound; use `audiogan apply`")
     if len(generator.routes) > 1:
         names = [{"value": key, "title": text or key} for key, text in generator.routes.descriptions.items()]
         fields.append(_field("generator", None, "choice", choices=names, required=True))
@@ -219,7 +219,7 @@ def describe_model(generator: Generator, model: ModelFile) -> dict[str, Any]:
 
 def _fields(name: str, given: Input) -> list[dict[str, Any]]:
     """Return the form fields of one input. A latent has none, because the seed draws it."""
-    about = printable(given.describe())[:ABOUT]
+    about = printable(given.describe())[:MAX_DESCRIPTION]
     if isinstance(given, Latent):
         return []
     if isinstance(given, Classes):
@@ -230,9 +230,10 @@ def _fields(name: str, given: Input) -> list[dict[str, Any]]:
         return [_field(knob, name, "number", min=0, max=1, step=0.01, about=meaning) for knob in given.names]
     required = not given.drawable
     if isinstance(given, Signal):
-        return [_field(name, name, "sound", required=required, about=about)]
+        # The parts after a semicolon describe the shape, and values in Python.
+        return [_field(name, name, "sound", required=required, about=about.partition(";")[0])]
     if isinstance(given, Text) or name == "text":
-        longest = given.shape[0] if len(given.shape) == 1 and given.shape[0] else LONGEST_TEXT
+        longest = given.shape[0] if len(given.shape) == 1 and given.shape[0] else MAX_TEXT
         return [_field(name, name, "text", required=required, about=about, longest=longest)]
     if all(hasattr(given, key) for key in ("low", "high", "default")):
         limits = {"min": given.low, "max": given.high, "value": given.default, "step": "any"}
@@ -254,4 +255,4 @@ def summarise_card(card: str) -> str:
     """
     paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", card)]
     text = next((part for part in paragraphs if part and not part.startswith("#")), "")
-    return printable(re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0])[:ABOUT]
+    return printable(re.split(r"(?<=[.!?])\s", text, maxsplit=1)[0])[:MAX_DESCRIPTION]

@@ -21,7 +21,7 @@ from audiogan.modalities.reading import SoundReader
 from audiogan.modalities.wav import encode_wav
 from audiogan.model.translation.formats import translate_sound_file
 from audiogan.model.translation.signals import Translation, find_source
-from audiogan.studio.applied_models import LONGEST_TEXT, AppliedModels, describe_model
+from audiogan.studio.applied_models import MAX_TEXT, AppliedModels, describe_model
 from audiogan.studio.imitate import decode_recording
 from audiogan.studio.instrument import Name, Seed, public_message
 from audiogan.studio.limits import Refused, StrictModel, read_body
@@ -45,7 +45,7 @@ class Application(StrictModel):
     model: Name
     sound: Name | None = None
     inputs: Annotated[
-        dict[Name, Annotated[str, Field(max_length=LONGEST_TEXT)] | float | dict[Name, float]], Field(max_length=50)
+        dict[Name, Annotated[str, Field(max_length=MAX_TEXT)] | float | dict[Name, float]], Field(max_length=50)
     ] = Field(default_factory=dict)
     seed: Seed = 0
     generator: Name | None = None
@@ -75,7 +75,7 @@ class AppliedSound:
 
 
 class SoundStore:
-    """Recordings and results of the page Apply, in memory of limited size. It may be used by several threads.
+    """Store of the recordings and results of the page Apply, with limited memory. It may be used by several threads.
 
     Args:
         seconds: duration of the part of a recording that is kept, from its beginning, in seconds.
@@ -118,7 +118,7 @@ class SoundStore:
         """
         with self._lock:
             if id not in self._kept:
-                raise Refused(404, "this sound is not kept any more; choose the recording again")
+                raise Refused(404, "this sound was removed from memory; choose the recording again")
             self._kept.move_to_end(id)
             return self._kept[id]
 
@@ -143,8 +143,8 @@ def make_sound(
         progress: function that is called with the completed fraction of the work, 0 ... 1.
 
     Returns:
-        WAV file with 32-bit floating-point samples, and remarks for the user. A translated recording is that of
-        ``audiogan apply``: it has the length and sample rate of the recording, see `translate_sound_file`.
+        WAV file with 32-bit floating-point samples, and remarks for the user. A translated recording equals the result
+        of ``audiogan apply``: it has the length and sample rate of the recording, see `translate_sound_file`.
 
     Raises:
         UserError: an input is missing or invalid.
@@ -211,8 +211,8 @@ async def get_model(request: Request, id: str) -> dict[str, Any]:
 async def add_sound(request: Request, name: str = Query("recording", max_length=1000)) -> dict[str, Any]:
     """Add a recording. The request body is a sound file.
 
-    The response is ``{"id", "name", "sample_rate", "channels", "frames", "note"}``. Sounds are kept in memory, until
-    others need their place.
+    The response is ``{"id", "name", "sample_rate", "channels", "frames", "note"}``. If the memory for sounds is
+    full, the oldest ones are removed.
     """
     studio, sounds = Studio.from_request(request), SoundStore.from_request(request)
     body = await read_body(request, studio.limits.upload_bytes, studio.limits.body_seconds)

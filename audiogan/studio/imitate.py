@@ -29,7 +29,7 @@ MAX_CHANNELS = 8
 async def imitate(
     request: Request, label: str | None = Query(None, max_length=100), seconds: float = Query(8.0)
 ) -> StreamingResponse:
-    """Search for the latent that gives the sound nearest to a recording. The request body is a sound file.
+    """Search for the recipe of the sound nearest to a recording. The request body is a sound file.
 
     The response is a stream of JSON lines. During the search, lines are ``{"progress": 0 ... 1}``. The last line is
     ``{"recipe", "distance", "start", "source"}`` or ``{"error"}``. Distances are in dB: ``start`` before the

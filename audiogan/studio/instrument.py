@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from audiogan.errors import UserError
-from audiogan.games.generative import OLD_NAMES
+from audiogan.games.generative import OLD_BUFFER_NAMES
 from audiogan.model.recipe import MAX_LATENT_VALUES, Recipe
 from audiogan.run.model_files import shipped_models
 from audiogan.studio.limits import StrictModel
@@ -39,7 +39,7 @@ class WireRecipe(StrictModel):
 
 RATES = [44_100, 48_000]
 TITLES = {"sfz": "SFZ (most samplers)", "hydrogen": "Hydrogen drum kit", "decent": "Decent Sampler", "wav": "WAV files"}
-NEW_NAMES = {new: old for old, new in OLD_NAMES.items()}
+NEW_NAMES = {new: old for old, new in OLD_BUFFER_NAMES.items()}
 
 
 class Instrument:

@@ -287,7 +287,8 @@ def _count_mistakes(answered: list[Trial], truth: str) -> dict[str, Any]:
 async def create_test(request: Request) -> dict[str, Any]:
     """Create a listening test with ``trials`` sounds and return its ``id``.
 
-    All sounds of a test have the same sample rate, loudness and preparation, and begin at their onset.
+    Recordings and generated sounds are processed in the same way: they have the same sample rate and loudness, the same
+    short time before the onset, and the same fade-out.
     """
     tests, studio = ListeningTests.from_request(request), Studio.from_request(request)
     want = await studio.parse_body(request, NewTest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from audiogan.errors import UserError
-from audiogan.kits.kit import LEVELS, MAX_LAYERS, PANS, TUNES
+from audiogan.kits.kit import LEVEL_RANGE, MAX_LAYERS, PAN_RANGE, TUNE_RANGE
 from audiogan.studio.instrument import Instrument, Name, WireRecipe
 from audiogan.studio.limits import StrictModel
 
@@ -33,9 +33,9 @@ class PadSound(StrictModel):
     """
 
     recipe: WireRecipe
-    level: Annotated[float, Field(ge=LEVELS[0], le=LEVELS[1])] = 0.0
-    pan: Annotated[float, Field(ge=PANS[0], le=PANS[1])] = 0.0
-    tune: Annotated[float, Field(ge=TUNES[0], le=TUNES[1])] = 0.0
+    level: Annotated[float, Field(ge=LEVEL_RANGE[0], le=LEVEL_RANGE[1])] = 0.0
+    pan: Annotated[float, Field(ge=PAN_RANGE[0], le=PAN_RANGE[1])] = 0.0
+    tune: Annotated[float, Field(ge=TUNE_RANGE[0], le=TUNE_RANGE[1])] = 0.0
 
     def to_pad(self, instrument: Instrument) -> Pad:
         """Return a pad with this sound, which has one layer.

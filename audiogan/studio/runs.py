@@ -86,11 +86,11 @@ class Run:
         lines = data.split(b"\n")[:-1]
         return lines[1:] if end > max_bytes else lines
 
-    def floor(self) -> dict[str, float]:
+    def real_values(self) -> dict[str, float]:
         """Return the values of the evaluation metrics for real data: name -> value. Empty without an evaluation."""
         stored = self.read_json("evaluation.json").get("floor")
-        floor = {n: to_float(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
-        return {name: value for name, value in floor.items() if value is not None and math.isfinite(value)}
+        real_values = {n: to_float(v) for n, v in stored.items()} if isinstance(stored, dict) else {}
+        return {name: value for name, value in real_values.items() if value is not None and math.isfinite(value)}
 
     def planned_training(self) -> dict[str, float]:
         """Return the planned ``steps`` and ``minutes`` of training, as far as the configuration states them."""

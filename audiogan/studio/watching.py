@@ -18,7 +18,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from audiogan.run.report import preview_files, read_preview_layout
 from audiogan.studio.limits import Limits, Refused, Slots
@@ -26,7 +26,7 @@ from audiogan.studio.runlog import RunLog
 from audiogan.studio.runs import MAX_RUNS, Run, find_run_folders, locked_inodes
 
 router = APIRouter(prefix="/api/runs")
-TYPES = {"wav": "audio/wav", "png": "image/png"}
+MEDIA_TYPES = {"wav": "audio/wav", "png": "image/png"}
 MAX_WATCHED, MAX_PREVIEWS, MAX_SOUNDS = 8, 1000, 256
 """Largest number of logs kept in memory, of previews listed per run, and of sounds listed per preview."""
 READ_SECONDS = 0.2
@@ -61,7 +61,7 @@ class WatchedRun:
             return answer | {name: part for name, part in parts.items() if part["version"] != versions.get(name)}
 
     def _curves(self) -> dict[str, Any]:
-        floor = self.run.floor()
+        floor = self.run.real_values()
         version = f"{self._born}-{self.log.revision}-{_digest(sorted(floor.items()))}"
         if self._drawn[0] != version:
             part = {"version": version, "each": self.log.lines_per_point, "figures": self.log.figures(floor)}
@@ -176,10 +176,16 @@ async def list_runs(request: Request) -> Response:
 
 
 @router.get("/{id}")
-async def get_run(request: Request, id: str, curves: str = "", findings: str = "", previews: str = "") -> Response:
+async def get_run(
+    request: Request,
+    id: str,
+    curves_version: str = Query("", alias="curves"),
+    findings_version: str = Query("", alias="findings"),
+    previews_version: str = Query("", alias="previews"),
+) -> Response:
     """Return the state of a run. Curves, findings and previews are left out if the page has their current version."""
     watching = Watching.from_request(request)
-    versions = {"curves": curves, "findings": findings, "previews": previews}
+    versions = {"curves": curves_version, "findings": findings_version, "previews": previews_version}
     return _json(await watching.slots.run(lambda: watching.get_run(id).changed_parts(versions)))
 
 
@@ -200,7 +206,7 @@ async def get_preview(request: Request, id: str, name: str) -> Response:
             raise Refused(404, "this preview does not exist or was deleted") from None
 
     content = await watching.slots.run(work)
-    return Response(content, media_type=TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
+    return Response(content, media_type=MEDIA_TYPES[_kind(name)], headers={"Cache-Control": "private, max-age=86400"})
 
 
 def _address(file: os.DirEntry[str]) -> str:

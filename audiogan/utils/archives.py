@@ -6,7 +6,7 @@ import os
 import zipfile
 from typing import IO
 
-DIRECTORY = 4 << 20
+MAX_DIRECTORY_BYTES = 4 << 20
 """Maximum size of the central directory of a ZIP archive, in bytes. It is enough for more than 20,000 files."""
 
 
@@ -16,18 +16,18 @@ def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
     `zipfile` allocates about half a kilobyte for each directory entry, so a crafted directory could fill the memory.
 
     Raises:
-        zipfile.BadZipFile: the file is not a ZIP archive, is damaged, or has a directory larger than `DIRECTORY`.
+        zipfile.BadZipFile: the file is not a ZIP archive, is damaged, or its directory exceeds `MAX_DIRECTORY_BYTES`.
     """
-    bounded = _Bounded(file)
+    bounded = _BoundedFile(file)
     archive = zipfile.ZipFile(bounded)
     bounded.largest = None
     return archive
 
 
-class _Bounded:
+class _BoundedFile:
     """A file that refuses to read more than ``largest`` bytes at once. `zipfile` reads the directory in one piece."""
 
-    largest: int | None = DIRECTORY
+    largest: int | None = MAX_DIRECTORY_BYTES
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.seek, self.tell, self.seekable, self.close = (

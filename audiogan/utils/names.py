@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from audiogan.utils.text import join_names, printable, shorten_text
 
-SIMILAR = 0.6
+MIN_SIMILARITY = 0.6
 """Smallest similarity of a suggested name, in 0 ... 1, see `difflib.SequenceMatcher.ratio`."""
-LONGEST, MOST_NAMES = 60, 30
+MAX_LENGTH, MAX_NAMES = 60, 30
 """Maximum number of characters of a name, and maximum number of names, in a message."""
 
 
@@ -39,17 +39,17 @@ def match_name(text: str, names: Sequence[str]) -> str | None:
     return None
 
 
-def unknown_name(text: str, names: Sequence[str]) -> str:
+def describe_unknown_name(text: str, names: Sequence[str]) -> str:
     """Return the second half of an error message about an unknown name: the name, a suggestion and the existing names.
 
     Examples:
-        >>> unknown_name("kik", ["kick", "snare"])
+        >>> describe_unknown_name("kik", ["kick", "snare"])
         "'kik'; did you mean 'kick'? It has kick, snare"
     """
     simple = {" ".join(_words(name)): printable(name) for name in reversed(names)}
-    near = difflib.get_close_matches(" ".join(_words(text[:LONGEST])), list(simple), 1, SIMILAR)
-    shown = f"'{shorten_text(printable(text), LONGEST)}'"
-    listed = join_names([printable(name) for name in names], MOST_NAMES) or "none"
+    near = difflib.get_close_matches(" ".join(_words(text[:MAX_LENGTH])), list(simple), 1, MIN_SIMILARITY)
+    shown = f"'{shorten_text(printable(text), MAX_LENGTH)}'"
+    listed = join_names([printable(name) for name in names], MAX_NAMES) or "none"
     return f"{shown}; did you mean '{simple[near[0]]}'? It has {listed}" if near else f"{shown}; it has {listed}"
 
 

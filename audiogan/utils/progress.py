@@ -12,9 +12,9 @@ from typing import Any
 
 from audiogan.utils.terminal import is_terminal
 
-PATIENCE = 2.0
-"""Delay before progress is displayed, in seconds."""
-LINES = 60.0
+DELAY_SECONDS = 2.0
+"""Time from the start of a task until its progress is displayed, in seconds."""
+MAX_INTERVAL_SECONDS = 60.0
 """Maximum interval between two progress lines when the output is not a terminal, in seconds."""
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -22,7 +22,7 @@ SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 class ItemProgress:
     """A progress bar on a terminal, or an occasional line of text elsewhere.
 
-    Tasks shorter than `PATIENCE` display nothing.
+    Tasks shorter than `DELAY_SECONDS` display nothing.
 
     Args:
         total: number of items.
@@ -32,15 +32,15 @@ class ItemProgress:
 
     def __init__(self, total: int, noun: str, echo: Callable[[str], None]) -> None:
         self.total, self.noun, self.echo, self.done = total, noun, echo, 0
-        self._wait = PATIENCE
-        self._due = time.monotonic() + PATIENCE
+        self._wait = DELAY_SECONDS
+        self._due = time.monotonic() + DELAY_SECONDS
         self._bar: Any = None
         if is_terminal(sys.stderr):
             from tqdm import tqdm
 
             size = shutil.get_terminal_size()  # falls back to 80 x 24 if the terminal reports no size
             shape = {"ncols": size.columns, "nrows": size.lines}
-            self._bar = tqdm(total=total, unit=noun, delay=PATIENCE, leave=False, **shape)
+            self._bar = tqdm(total=total, unit=noun, delay=DELAY_SECONDS, leave=False, **shape)
 
     def step(self, count: int = 1) -> None:
         """Advance the progress by `count` items."""
@@ -49,7 +49,7 @@ class ItemProgress:
             self._bar.update(count)
         elif time.monotonic() >= self._due and self.done < self.total:
             self.echo(f"{self.done:,} of {self.total:,} {self.noun}s")
-            self._wait = min(2 * self._wait, LINES)
+            self._wait = min(2 * self._wait, MAX_INTERVAL_SECONDS)
             self._due = time.monotonic() + self._wait
 
     def close(self) -> None:

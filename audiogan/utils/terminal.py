@@ -12,7 +12,7 @@ from typing import Any
 
 from audiogan.utils.text import printable
 
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Regular expression for control characters (except tab and line feed) and characters that set the text direction."""
 
 
@@ -35,10 +35,10 @@ class Output:
     def __init__(self, stream: Any) -> None:
         self.stream, self.plain = stream, True
         self.error: OSError | None = None
-        self._gone = stream is None
+        self._closed = stream is None
 
     def write(self, text: str) -> int:
-        if not self._gone:
+        if not self._closed:
             self._try(self._write, text)
         return len(text)
 
@@ -47,11 +47,11 @@ class Output:
             self.write(line)
 
     def flush(self) -> None:
-        if not self._gone:
+        if not self._closed:
             self._try(self.stream.flush)
 
     def isatty(self) -> bool:
-        return not self._gone and self.stream.isatty()
+        return not self._closed and self.stream.isatty()
 
     def fileno(self) -> int:
         if self.stream is None:
@@ -68,7 +68,7 @@ class Output:
     def _write(self, text: str) -> None:
         if self.plain:
             start = "\r" if text.startswith("\r") else ""
-            text = start + CONTROL.sub(lambda match: printable(match[0]), text[len(start) :])
+            text = start + CONTROL_CHARACTERS.sub(lambda match: printable(match[0]), text[len(start) :])
         try:
             self.stream.write(text)
         except UnicodeEncodeError:
@@ -78,7 +78,7 @@ class Output:
         try:
             action(*arguments)
         except (OSError, ValueError) as error:  # a closed stream raises ValueError
-            self._gone = True
+            self._closed = True
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
                 self.error = error
             with contextlib.suppress(OSError, ValueError, AttributeError):  # Python flushes again at exit

@@ -8,10 +8,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """Characters at the start of a cell that make a spreadsheet run the cell as a formula."""
 
-_MARKS = {
+_BYTE_ORDER_MARKS = {
     **{codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"},
     **{codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"},
 }
@@ -58,7 +58,7 @@ def parse_json_object(text: str | bytes) -> dict[str, Any] | None:
 
 def detect_encoding(data: bytes) -> str | None:
     """Return the encoding of text, detected by its byte order mark or its zero bytes. None if there is neither."""
-    found = next((name for mark, name in _MARKS.items() if data.startswith(mark)), None)
+    found = next((name for mark, name in _BYTE_ORDER_MARKS.items() if data.startswith(mark)), None)
     even, odd = data[:1000:2].count(0), data[1:1000:2].count(0)
     # In UTF-16, each Latin letter has a zero byte: the second in little-endian order, the first in big-endian.
     if found is None and 4 * max(even, odd) > len(data[:1000]):
@@ -76,14 +76,14 @@ def escape_cell(value: object) -> object:
         >>> escape_cell("=1+1")
         "'=1+1"
     """
-    if not isinstance(value, str) or not value.startswith((*FORMULA, "'")) or _is_number(value):
+    if not isinstance(value, str) or not value.startswith((*FORMULA_STARTS, "'")) or _is_number(value):
         return value
     return f"'{value}"
 
 
 def unescape_cell(cell: str) -> str:
     """Return the string that `escape_cell` converted into `cell`."""
-    return cell[1:] if cell.startswith(tuple(f"'{c}" for c in (*FORMULA, "'"))) else cell
+    return cell[1:] if cell.startswith(tuple(f"'{c}" for c in (*FORMULA_STARTS, "'"))) else cell
 
 
 def _is_number(text: str) -> bool:

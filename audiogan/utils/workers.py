@@ -13,9 +13,9 @@ import torch
 T = TypeVar("T")
 R = TypeVar("R")
 
-PARTS = 4
+PARTS_PER_THREAD = 4
 """Number of work items per thread. With several small items per thread, the load is balanced if some take longer."""
-MOST = 16
+MAX_THREADS = 16
 """Maximum number of threads. More threads do not help, because Python runs the code between PyTorch operations in one
 thread at a time."""
 
@@ -31,7 +31,7 @@ class Workers:
     """
 
     def __init__(self, count: int | None = None) -> None:
-        self.count = min(_cpus(), MOST) if count is None else count
+        self.count = min(_cpus(), MAX_THREADS) if count is None else count
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._inside = threading.local()
@@ -45,7 +45,7 @@ class Workers:
             return [function(item) for item in items]  # Nested calls and single items need no threads.
         pool, stopped = self._started(), threading.Event()
         # Submitting work to the pool takes time, so several items are submitted together.
-        size = max(1, len(items) // (PARTS * self.count))
+        size = max(1, len(items) // (PARTS_PER_THREAD * self.count))
         parts = [items[i : i + size] for i in range(0, len(items), size)]
         futures = [pool.submit(self._part, function, part, stopped) for part in parts]
         try:

@@ -103,7 +103,7 @@ def test_processes_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process has only positive logits. The stub of all_reduce simulates a second process with as many negative
     ones."""
     run = trainer(OVERFIT, 0.5, 4)
-    run.engine.world = 2
+    run.engine.world_size = 2
 
     def reduce(counts: Tensor) -> None:
         counts += torch.tensor([-counts[0], counts[1]])

@@ -45,22 +45,42 @@ SMALL = {
         *(*SOUNDS, "game.generator.width=8", "game.generator.layers=1", "game.generator.iterations=2"),
         *("game.critic.critics.periods.width=2", "game.critic.critics.spectrograms.width=2"),
     ],
+    "voice-conversion": [
+        *("data.root={sounds}", "data.length=4096", "data.holdout=0.5", "batch_size=2"),
+        *("game.generator.width=8", "game.generator.layers=1", "game.generator.code=4"),
+        *("game.critic.width=2", "game.critic.layers=1"),
+    ],
+    "tts": [
+        *(
+            "data.root={spoken}",
+            "data.holdout=0.5",
+            "batch_size=2",
+            "game.generator.width=16",
+            "game.generator.layers=1",
+        ),
+        *("game.generator.text_layers=1", "game.generator.pitch_layers=1", "game.generator.inner=16"),
+        "game.critic.width=2",
+    ],
     "stylegan": [*DIGITS, "sizes.small.channel_base=32", "sizes.small.latent_dim=8", "sizes.small.style_dim=8"],
 }
-"""What makes each configuration small. ``{sounds}`` stands for a folder of 40 sounds of the drum machine."""
+"""What makes each configuration small. ``{sounds}`` stands for a folder of 40 sounds of the drum machine, ``{spoken}``
+for one with texts."""
 SAME_EXPORT = {"drums-44k", "handwriting", "md-gan", "semi-supervised", "speech"}
 """Configurations with the generator of another one. Their export to ONNX takes seconds, so its test is marked slow."""
 
 
 @pytest.fixture(scope="module")
-def run_of(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
+def run_of(tiny_sounds: Path, tiny_speech: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Run]:
     """Return a function from the name of a configuration to its run. Each configuration is trained once."""
     runs: dict[str, Run | None] = {}
+    folders = {"{sounds}": str(tiny_sounds), "{spoken}": str(tiny_speech)}
 
     def train(name: str) -> Run:
         if name not in SMALL:
             pytest.fail(f"configs/{name}.yaml: add overrides that make it small to SMALL in {Path(__file__).name}")
-        overrides = [each.replace("{sounds}", str(tiny_sounds)) for each in SMALL[name]]
+        overrides = SMALL[name]
+        for mark, folder in folders.items():
+            overrides = [each.replace(mark, folder) for each in overrides]
         return trained_once(runs, name, lambda: Run(tmp_path_factory.mktemp(name), name, overrides))
 
     return train
@@ -80,4 +100,10 @@ def run_of(tiny_sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     ],
 )
 def test_every_command(name: str, command: str, run_of: Callable[[str], Run]) -> None:
-    COMMANDS[command](run_of(name))
+    run = run_of(name)
+    if name == "voice-conversion" and command == "export-onnx":
+        # Iterations for the phases amplify the rounding of onnxruntime, so the export is refused.
+        file = run.folder / "model.onnx"
+        assert "nothing was written" in run.command("export", run.path, file, code=2) and not file.exists()
+        return
+    COMMANDS[command](run)

@@ -90,7 +90,7 @@ def test_a_resumed_run_has_the_rates_of_one_that_never_stopped(stop: int) -> Non
         ({"min_factor": 2}, "min_factor=2 must be from 0 to 1"),
         ({"shape": "square"}, "shape='square' must be one of linear, cosine"),
         ({"players": {"judge": {"start": 3}}}, r"players\.judge\.start=3"),
-        ({"players": {"judge": {"begin": 0.3}}}, r"players\.judge\.begin is no setting; .* start, shape, min_factor"),
+        ({"players": {"judge": {"begin": 0.3}}}, r"players\.judge\.begin is not a setting; .* shape, min_factor"),
         ({"players": "judge"}, "players='judge' must be a list"),
     ],
 )

@@ -206,7 +206,7 @@ def test_annealed_rates_fall_to_a_hundredth_at_the_end_of_the_budget() -> None:
     [
         ({"nets": ("nobody",)}, "network 'nobody'"),
         ({"streams": ("nothing",)}, "stream 'nothing'"),
-        ({"name": "maker"}, "share a name"),
+        ({"name": "maker"}, "have the same name"),
     ],
 )
 def test_wrong_players_are_named(change: dict[str, object], words: str) -> None:

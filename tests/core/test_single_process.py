@@ -20,7 +20,7 @@ class Alone(Dirac):
 
 def trainer(game: Dirac, world: int) -> Trainer:
     engine = Engine("cpu")
-    engine.world = world  # As under torchrun. `prepare` communicates with other processes after the check.
+    engine.world_size = world  # As under torchrun. `prepare` communicates with other processes after the check.
     engine.prepare = lambda game: None  # type: ignore[method-assign]
     players = [Player("slope", ("slope",), sgd(0.1)), Player("fake", ("fake",), sgd(0.1))]
     return Trainer(game, players, {"train": Stream(Numbers(torch.zeros(4, 1)), 2)}, engine=engine, steps=1)

@@ -187,7 +187,7 @@ def test_resampling_does_not_alias(tmp_path: Path) -> None:
     clip = clip_of(tmp_path / "a.wav", length=32_000)[0]
     spectrum = np.abs(np.fft.rfft(clip * np.hanning(32_000)))
     peak = int(spectrum.argmax())
-    assert peak == 2_000  # half-Hz bins
+    assert peak == 2_000  # Bins are 0.5 Hz apart.
     assert np.delete(spectrum, np.s_[peak - 20 : peak + 21]).max() < 1e-4 * spectrum[peak]  # -80 dB
 
 

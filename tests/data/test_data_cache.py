@@ -24,7 +24,7 @@ SIZE = 3 * cache.BLOCK * cache.BLOCKS + 12_345
 @pytest.fixture
 def sealed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a complete cache folder with a small file and a file that counts as large."""
-    monkeypatch.setattr(cache, "CHECKED", 1 << 20)
+    monkeypatch.setattr(cache, "FULL_CHECK_LIMIT", 1 << 20)
 
     def build(folder: Path) -> str:
         (folder / "large").write_bytes(bytes(range(256)) * (SIZE // 256) + b"end")
@@ -67,7 +67,7 @@ def test_a_copy_with_other_times_is_intact(sealed: Path) -> None:
 
 @pytest.mark.parametrize("seal", [{}, {"small": 7}, {"small": [7]}, [], None, {"absent": [0, 0, 0, 0]}])
 def test_a_seal_that_says_nothing_is_not_believed(sealed: Path, seal: object) -> None:
-    (sealed / cache.SEAL).write_text(json.dumps(seal))
+    (sealed / cache.SEAL_FILE).write_text(json.dumps(seal))
     assert not cache.is_intact(sealed)
 
 

@@ -35,7 +35,7 @@ def files_of(data: Table) -> np.ndarray:
 
 
 def by_files(data: Table, fraction: float, seed: int) -> np.ndarray:
-    """Return whether each clip is held out if no recording is divided."""
+    """Return whether each clip would be held out if no recording were divided."""
     rng = np.random.default_rng(seed)
     files, first = np.unique(files_of(data), return_index=True)
     label_of = data.targets[first]

@@ -23,7 +23,7 @@ import soundfile
 from audiogan.cli import main
 from audiogan.data.cache import downloads_folder
 from audiogan.data.downloads import download
-from audiogan.data.downloads.archive import LARGEST, MARK, ArchiveFiles
+from audiogan.data.downloads.archive import MARKER_FILE, MAX_FILE_BYTES, ArchiveFiles
 from audiogan.data.sounds.sources import open_sounds
 from audiogan.errors import UserError
 from audiogan.run import config
@@ -202,7 +202,7 @@ def test_an_archive_that_came_whole_is_not_fetched_again(site: Site, tmp_path: P
     parts = tmp_path / ".out.partial"
     # The state after a process was killed while it unpacked the archive.
     (parts / "unpacked-0" / "zero").mkdir(parents=True)
-    for junk in (MARK, "zero/junk.wav"):
+    for junk in (MARKER_FILE, "zero/junk.wav"):
         (parts / "unpacked-0" / junk).write_bytes(b"")
     (parts / wanted.archive.name).write_bytes((site.root / wanted.archive.name).read_bytes())
     assert len(tree(get(wanted, tmp_path / "out"))) == 22 and not site.requests and not parts.exists()
@@ -235,7 +235,7 @@ BAD: dict[str, tuple[Files, str]] = {
     "stereo": ({RECORDING + "3_ada_0.wav": wav(1, channels=2)}, "2 channels"),
     "empty": ({RECORDING + "3_ada_0.wav": wav(1, length=0)}, "has 0 samples"),
     "no sound": ({RECORDING + "3_ada_0.wav": b"<html>"}, "cannot be decoded"),
-    "large": ({RECORDING + "3_ada_0.wav": bytes(LARGEST + 1)}, r"too large \(8,388,609 bytes\)"),
+    "large": ({RECORDING + "3_ada_0.wav": bytes(MAX_FILE_BYTES + 1)}, r"too large \(8,388,609 bytes\)"),
     "twice": ({"other/recordings/3_ada_0.wav": wav(1)}, "is repeated"),
 }
 

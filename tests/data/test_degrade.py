@@ -245,7 +245,7 @@ def test_the_sample_rate_comes_from_the_table() -> None:
         (lambda: degrade.Steps([]), "Steps: steps"),
         (lambda: degrade.MaskChoice([]), "MaskChoice: masks: must be a list of masks"),
         (lambda: degrade.OneOf([]), "OneOf: choices"),
-        (lambda: degrade.OneOf([degrade.Blur(1)], [0]), "OneOf: odds=[0]: must be 1 numbers from 0"),
+        (lambda: degrade.OneOf([degrade.Blur(1)], [0]), "OneOf: odds=[0]: must be 1 numbers of 0 or more"),
         (lambda: degrade.OneOf([degrade.Blur(), degrade.Grey()])(open_shapes(4, 16)), "OneOf: choices: the results"),
         (lambda: degrade.Hole(3), "Hole: mask=3"),  # type: ignore[arg-type]
         (lambda: degrade.Downsample(3)(open_shapes(4, 16)), "factor=3 does not divide [3, 16, 16]"),

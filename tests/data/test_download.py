@@ -273,7 +273,8 @@ def test_the_packaged_list() -> None:
     assert sum(files for _, files, _, _ in kits) == len(sources) > 2000
     assert sum(size for _, _, size, _ in kits) == sum(source.bytes for source in sources)
     assert ("tr808-fischer", "CC0-1.0") in {(name, licence) for name, _, _, licence in kits}
-    assert all(name in CREDITS for name, _, _, licence in kits if licence.startswith("CC-BY"))  # attribution is owed
+    # This licence requires attribution.
+    assert all(name in CREDITS for name, _, _, licence in kits if licence.startswith("CC-BY"))
     assert len({source.target.lower() for source in sources}) == len(sources)
 
 

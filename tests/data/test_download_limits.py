@@ -16,7 +16,7 @@ from audiogan.cli import main
 from audiogan.data.downloads.archive import ArchiveFiles
 from audiogan.data.downloads.download import download, get_data_set
 from audiogan.data.downloads.drum_kits import DrumKits
-from audiogan.data.downloads.fetch import Unfit, fetch
+from audiogan.data.downloads.fetch import UnexpectedFile, fetch
 from audiogan.data.downloads.idx import PARTS, IdxImages, read_idx
 from audiogan.errors import UserError
 
@@ -108,7 +108,7 @@ def test_a_hostile_server_costs_no_more_than_the_file(serve: Callable, tmp_path:
 
     url, http = serve(answer)
     sizes = []
-    with pytest.raises((Unfit, RequestException)):
+    with pytest.raises((UnexpectedFile, RequestException)):
         wanted = hashlib.sha256(b"").hexdigest()
         fetch(url, tmp_path / "x", max_bytes=MOST, sha256=wanted, progress=lambda size, _: sizes.append(size))
     assert max(sizes, default=0) <= MOST and http.sent < 100 * MOST
@@ -144,7 +144,7 @@ def test_every_set_has_a_bound_and_leaves_no_part(serve: Callable, tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["drums", "fsdd", "sc09", "mnist", "fashion-mnist"])
 def test_files_of_the_user_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("audiogan.data.downloads.download.HOPELESS", 1)
+    monkeypatch.setattr("audiogan.data.downloads.download.MAX_FAILURES", 1)
     monkeypatch.setattr("audiogan.data.downloads.drum_kits.select_sources", lambda sources, *_: sources[:1])
     own = ["d/.partial/mine", "d/.partial/kick/mine.wav", ".d.partial/mine", ".d.partial/unpacked/mine"]
     if name not in ("fsdd", "sc09"):
@@ -175,7 +175,7 @@ def test_lists_of_the_user_are_not_replaced(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_an_image_file_that_unpacks_to_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("audiogan.data.downloads.idx.UNPACKED", 1 << 20)
+    monkeypatch.setattr("audiogan.data.downloads.idx.MAX_UNPACKED_BYTES", 1 << 20)
     (tmp_path / "x.gz").write_bytes(gzip.compress(bytes(1 << 24)))
     with pytest.raises(UserError, match="unpacks to more than"):
         read_idx(tmp_path / "x.gz")

@@ -60,7 +60,7 @@ def test_every_sound_is_clean(sounds: dict[str, list[np.ndarray]], name: str) ->
         level = np.abs(x)
         assert level.max() == pytest.approx(0.95, abs=1e-5)
         assert abs(x.mean()) < 3e-3
-        assert np.argmax(level > 0.1 * level.max()) < 0.006 * RATE  # starts at once ...
+        assert np.argmax(level > 0.1 * level.max()) < 0.006 * RATE  # The sound starts at once.
         assert level[0] < 1e-6  # The sound begins without a click.
         assert level[-80:].max() < 3e-3  # The sound ends in silence.
         assert np.sum(level > 0.9) < 0.02 * LENGTH  # The peak is not clipped.

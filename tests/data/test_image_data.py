@@ -149,7 +149,7 @@ def test_size_and_channels_of_a_folder_left_to_itself(tmp_path: Path) -> None:
     for i, shape in enumerate([(20, 16), (16, 16), (40, 40)]):
         picture(tmp_path / f"{i}.png", noise(i, *shape))
     data = open_images(tmp_path, progress=False)
-    assert data.shape == (1, 16, 16)  # The most frequent shorter side, and grey images only.
+    assert data.shape == (1, 16, 16)  # The size is the most frequent shorter side. All images are grey.
     assert open_images(tmp_path, size=20, channels=3, progress=False).shape == (3, 20, 20)
     assert data.scan is not None and data.scan.flags == {}
     assert open_images(tmp_path, size=20, progress=False).scan.flags == {"enlarged": 2}  # type: ignore[union-attr]

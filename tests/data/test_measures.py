@@ -1,4 +1,4 @@
-"""Tests of columns of measured values: equal to measuring each sound, measured once, cached."""
+"""Tests of columns of measured values: they equal the values of each sound, and are measured once and cached."""
 
 from __future__ import annotations
 

@@ -132,7 +132,11 @@ def test_pictures_of_different_size(root: Path) -> None:
         save(root / "b" / f"{name}.png", noise(9, *target, 3))
     table = pairs(root)
     assert len(table) == 1 and table.scan.counts["different size"] == 4
-    assert ("a/2.png", "different size", "16x16 and 8x8; data.size scales both alike") in table.scan.problems
+    assert (
+        "a/2.png",
+        "different size",
+        "16x16 and 8x8; set data.size to scale both alike",
+    ) in table.scan.problems
     table = pairs(root, size=4)
     assert len(table) == 2 and table.shape == (3, 4, 4)
     assert ("a/3.png", "different size", "12x8 and 8x8; the proportions differ") in table.scan.problems

@@ -23,7 +23,7 @@ def test_grid_of_25_as_in_the_literature() -> None:
     plane = data.modality
     assert len(plane.centres) == 25
     lines = np.unique(plane.centres)
-    assert np.allclose(np.diff(lines) / plane.std, 2 / 0.05, rtol=1e-4)  # two apart, 0.05 wide
+    assert np.allclose(np.diff(lines) / plane.std, 2 / 0.05, rtol=1e-4)  # distance 2, standard deviation 0.05
     held = plane.count_modes(x.numpy())
     assert held.modes == 25
     # Probability that a two-dimensional Gaussian is within 3 standard deviations.

@@ -91,7 +91,7 @@ def test_a_baseline_is_measured_on_the_same_examples(pairs: Run, domains: Run, t
         ({"shape": (3, 32, 32)}, r"the outputs are images \[3, 32, 32\], but images \[3, 16, 16\] in"),
         ({"modality": Sound(8000)}, r"the outputs are sounds .*; give a run with outputs and inputs of the same kind"),
         ({"holdout": 0.1}, r"data.holdout is 0.1, but 0.05 in .*; give a run that was trained on the same data, or"),
-        ({"root": "other"}, r"data.root is other, but None in .*, or real data that neither has seen with --data"),
+        ({"root": "other"}, r"data.root is other, but None in .*, or give other real data with --data"),
     ],
 )
 def test_a_baseline_of_other_data_is_refused(change: dict[str, Any], message: str, pairs: Run) -> None:
@@ -107,7 +107,7 @@ def test_a_baseline_of_other_data_is_refused(change: dict[str, Any], message: st
         with pytest.raises(UserError, match=message):
             check_comparable(pairs.generator, other, "folder")
     else:
-        check_comparable(pairs.generator, other, "folder")  # Both are measured on other data.
+        check_comparable(pairs.generator, other, "folder")  # Both models are measured on the data given by --data.
 
 
 def test_a_baseline_may_differ_in_what_only_training_uses(pairs: Run) -> None:
@@ -192,14 +192,14 @@ def test_data_of_the_persons_own(pairs: Run, domains: Run, tmp_path: Path) -> No
     for path in sorted((tmp_path / "domains/striped").iterdir())[:10]:
         path.unlink()
     said = domains.command("evaluate", domains.path, *options, code=2)
-    assert "15 held-out targets for dotted -> striped; the measures need at least 20: give real data" in said
+    assert "15 held-out targets for dotted -> striped; the metrics need at least 20: give real data" in said
     assert "folders a and b" in pairs.command("evaluate", pairs.path, "--data", tmp_path / "domains", code=2)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["-n", 10], "-n 10: the measures need at least 20 examples"),
+        (["-n", 10], "-n 10: the metrics need at least 20 examples"),
         (["--rank-by", "l1"], "--rank-by l1: also give --best-worst FILE.png, the picture to write"),
         (["--best-worst", "a.jpg"], "--best-worst a.jpg: .*png"),
         (["--best-worst", "a.png", "--rank-by", "sim"], "--rank-by sim: no such metric; choose one of l1, psnr, ssim"),
@@ -223,7 +223,7 @@ def test_previews_show_directions(pairs: Run, domains: Run) -> None:
     assert "apply:   audiogan apply FILE OUT --run" in pairs.printed and "--generator" not in pairs.printed
     assert "--generator a_to_b" in domains.printed
     widths = [size(run.path / "previews/step-00000003.png")[0] for run in (pairs, domains)]
-    assert widths[0] > widths[1]  # three columns; two
+    assert widths[0] > widths[1]  # The first sheet has three columns, the second has two.
 
 
 def test_tensorboard_gets_the_comparison(pairs: Run) -> None:

@@ -32,7 +32,7 @@ def model(source: tuple[int, ...], **settings: Any) -> Any:
 @pytest.mark.parametrize("shape", [(3, 16, 16), (1, 16, 16), (3, 4, 4), (1, 8, 8), (3, 32, 32)])
 def test_sources_take_the_shape_of_outputs(shape: tuple[int, ...]) -> None:
     levels = torch.linspace(-1, 1, 5)[:, None, None, None].expand(5, *shape)
-    found = translations._as_outputs(model(shape), {"source": levels})
+    found = translations._sources_as_outputs(model(shape), {"source": levels})
     assert found is not None and found.shape == (5, 3, 16, 16)
     assert np.allclose(found, levels[:, :1, :1, :1].numpy(), atol=1e-6)
 
@@ -40,10 +40,10 @@ def test_sources_take_the_shape_of_outputs(shape: tuple[int, ...]) -> None:
 def test_other_sources_are_not_measured() -> None:
     generator = model((3, 16, 16))
     generator.inputs = {"source": Signal("source", (1, 400), Sound(8000))}
-    assert translations._as_outputs(generator, {"source": torch.zeros(2, 1, 400)}) is None
+    assert translations._sources_as_outputs(generator, {"source": torch.zeros(2, 1, 400)}) is None
     generator.shape = (1, 16, 16)
     generator.inputs = model((3, 16, 16)).inputs
-    assert translations._as_outputs(generator, {"source": torch.zeros(2, 3, 16, 16)}) is None  # colour to grey
+    assert translations._sources_as_outputs(generator, {"source": torch.zeros(2, 3, 16, 16)}) is None  # colour to grey
 
 
 def test_the_appearance_of_real_images_is_the_floor() -> None:

@@ -161,7 +161,7 @@ def trainer(steps: int, world: int = 1, **options: Any) -> Trainer:
     ]
     engine = Engine("cpu", threads=1)
     if world > 1:  # As under torchrun. `prepare` communicates with other processes after the check.
-        engine.world, engine.prepare = world, lambda game: None  # type: ignore[method-assign]
+        engine.world_size, engine.prepare = world, lambda game: None  # type: ignore[method-assign]
     callbacks = {"guard": Guard("stop"), "ema": EMA(NAMES[:2], 0.9)}
     return Trainer(it, players, streams, callbacks, engine, steps=steps)
 

@@ -47,7 +47,7 @@ def test_half_of_the_samples_are_older_ones() -> None:
         changed = int((pool(x, context(step)) != x).any(1).sum())
         assert changed == 0 or step >= 2  # The pool is full after two batches.
         old += changed
-    assert 0.42 < old / (200 * 5) < 0.55  # a stored sample may be of the same step
+    assert 0.42 < old / (200 * 5) < 0.55  # A stored sample can be from the same step.
 
 
 def test_a_pool_from_a_state_dict_continues_exactly() -> None:

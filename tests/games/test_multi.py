@@ -165,7 +165,8 @@ def test_a_run_taken_up_between_two_swaps_is_the_run_never_stopped() -> None:
 
 
 def test_critics_that_change_places_teach_the_generator_what_none_of_them_sees_whole() -> None:
-    """Without exchange, each critic treats the data of the others as fake, and samples lie between the clusters."""
+    """Without the exchange of critics, each critic treats the data of the others as fake, so samples lie between the
+    clusters."""
     near = {}
     for swap_every in (0, 1):
         it = game(2, swap_every=swap_every, penalties=[R1(0.5, every=4)])

@@ -14,7 +14,7 @@ from torch import Tensor
 from audiogan.data.columns import Labels, Signals, Values
 from audiogan.data.table import Table
 from audiogan.errors import UserError
-from audiogan.inputs import LIMIT, Classes, Knobs, Scale, Seeded
+from audiogan.inputs import MAX_NORMAL_SCORE, Classes, Knobs, Scale, Seeded
 
 N = 4000
 NAMES = ("brightness", "decay")
@@ -59,7 +59,7 @@ def drawn(
 def bright_and_dark() -> dict[str, Any]:
     """Class 0 is dark and class 1 bright. In both classes, the decay follows the brightness."""
     targets = torch.randint(2, (N,), generator=rng())
-    first = (2.0 * targets - 1 + 0.5 * torch.randn(N, generator=rng(1))).clamp(-LIMIT, LIMIT)
+    first = (2.0 * targets - 1 + 0.5 * torch.randn(N, generator=rng(1))).clamp(-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE)
     second = 0.8 * first + 0.3 * torch.randn(N, generator=rng(2))
     return fitted(torch.stack([first, second], 1), targets, 2)[1]
 
@@ -79,7 +79,7 @@ def test_without_requests_knobs_are_as_in_the_data(bright_and_dark: dict[str, An
     assert knobs[bright, 0].mean() == pytest.approx(1, abs=0.1)
     assert knobs[~bright, 0].mean() == pytest.approx(-1, abs=0.1)
     assert torch.corrcoef(knobs[bright].T)[0, 1] == pytest.approx(0.8, abs=0.1)
-    assert knobs.abs().max() <= LIMIT
+    assert knobs.abs().max() <= MAX_NORMAL_SCORE
 
 
 def test_a_requested_knob_is_exact_and_the_others_fit_it(bright_and_dark: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ def test_requests_decide_the_kind_and_the_class(two_kinds: dict[str, Any]) -> No
     assert knobs[:, 1].mean() == pytest.approx(1, abs=0.15) and (knobs[:, 1] > 0).float().mean() > 0.98
     assert drawn(two_kinds, brightness=1.0)[0][:, 0].mean() > 0.95
     assert drawn(two_kinds, brightness=0.0)[0][:, 1].mean() > 0.95, "no example of the first class is so"
-    assert drawn(two_kinds, brightness=LIMIT, decay=-LIMIT)[1].isfinite().all()
+    assert drawn(two_kinds, brightness=MAX_NORMAL_SCORE, decay=-MAX_NORMAL_SCORE)[1].isfinite().all()
 
 
 def test_noise_of_training_is_added_again(two_kinds: dict[str, Any]) -> None:
@@ -185,7 +185,7 @@ def test_what_people_write() -> None:
     assert torch.isnan(x[0]) and x[1] == 0
     assert float(knobs.parse({"decay": np.float32(0.5)})[1]) == 0
     ends = knobs.parse({"brightness": 0, "decay": 1})
-    assert ends.tolist() == pytest.approx([-LIMIT, LIMIT]), "the last hundredths are not told apart"
+    assert ends.tolist() == pytest.approx([-MAX_NORMAL_SCORE, MAX_NORMAL_SCORE]), "levels beyond 1 and 99 % are clipped"
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_morphs_go_by_shares_and_searches_stay_in_range() -> None:
     assert list(mixed.values()) == pytest.approx([0.2, 0.35], abs=1e-5)
     far = torch.tensor([[9.0, -9.0]])
     knobs.clip_parameter(far)
-    assert far.tolist() == [pytest.approx([LIMIT, -LIMIT])]
+    assert far.tolist() == [pytest.approx([MAX_NORMAL_SCORE, -MAX_NORMAL_SCORE])]
 
 
 def test_facts_and_scores_of_the_data() -> None:
@@ -244,7 +244,7 @@ def test_facts_and_scores_of_the_data() -> None:
     assert Knobs.data_facts(None) == {"scale": None, "size": 0} == Knobs.data_facts(data.drop_column("knobs"))
     knobs = Knobs(**facts)
     scores = knobs.prepare_table(data).column("knobs", slice(None))
-    assert scores.abs().max() <= LIMIT and scores.mean(0).tolist() == pytest.approx([0, 0], abs=0.05)
+    assert scores.abs().max() <= MAX_NORMAL_SCORE and scores.mean(0).tolist() == pytest.approx([0, 0], abs=0.05)
     with pytest.raises(ValueError, match="the scale of the knobs is missing"):
         Knobs()
     with pytest.raises(ValueError, match="the networks need 2 knobs, but the data has none"):

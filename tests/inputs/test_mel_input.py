@@ -39,7 +39,7 @@ def test_a_sound_and_its_spectrogram_are_the_same_value(tmp_path: Path) -> None:
         (np.zeros((80, 9), np.int16), "expected floats"),
         (np.zeros((80, 0), np.float32), "expected floats"),
         (np.full((80, 9), np.nan, np.float32), "NaN"),
-        (np.full((80, 9), -12.0, np.float32), "values from -12 to -12, possible are -11.5"),  # a lower clamp
+        (np.full((80, 9), -12.0, np.float32), "values from -12 to -12, expected -11.5"),  # a lower clamp
         (np.full((80, 9), -60.0, np.float32), "values from -60"),  # decibels
         (np.full((80, 9), 30.0, np.float32), "values from 30"),
         ("missing.npy", "cannot be read as an .npy file"),

@@ -1,4 +1,4 @@
-"""The shipped drums, and a kit of them."""
+"""Fixtures of the tests of kits: the shipped drums model, and a kit of its sounds."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def kit(drums: Generator) -> Kit:
 
 @pytest.fixture(scope="session")
 def hits(drums: Generator, kit: Kit) -> list[list[Hit]]:
-    """The kit at 48 kHz."""
+    """Return the rendered sounds of the kit at 48 kHz."""
     return render_hits(drums, kit, 48000)

@@ -1,4 +1,4 @@
-"""``audiogan kit`` and ``audiogan play``, as one types them."""
+"""Tests of the commands ``audiogan kit`` and ``audiogan play``."""
 
 from __future__ import annotations
 

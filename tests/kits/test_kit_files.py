@@ -1,4 +1,4 @@
-"""Kits as JSON: exact there and back, and what a stranger's file may not hold."""
+"""Tests of kits as JSON: exact conversion in both directions, and untrusted files that are refused."""
 
 from __future__ import annotations
 

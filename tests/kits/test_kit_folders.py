@@ -1,4 +1,4 @@
-"""Folders of kits: the user's files stay, a kit finds its model, and classes that cannot be."""
+"""Tests of folders of kits: files of the user are kept, a kit finds its model, and impossible classes are refused."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def test_the_same_kit_again_and_in_all_formats(here: Path) -> None:
 
 @pytest.fixture(scope="module")
 def model(drums: Generator, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that is not shipped."""
+    """Return a model that is not shipped."""
     return save_bundle(tmp_path_factory.mktemp("models") / "mine.audiogan", drums)
 
 
 @pytest.fixture
 def made(here: Path, model: Path) -> Path:
-    """A kit of a model in a folder beside it, both called by relative paths; now one stands elsewhere."""
+    """Make a kit in a folder next to the file of its model, with relative paths. Then change the working folder."""
     (here / "run").mkdir()
     shutil.copy(model, here / "run" / "m.audiogan")
     run("kit", "k", "--run", "run/m.audiogan", "--seed", 1, "--pads", 1)
@@ -75,7 +75,7 @@ def test_a_kit_finds_its_model_wherever_one_stands(made: Path, name: str) -> Non
 
 
 def test_never_the_model_of_another_folder(made: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file of the same name lies where the command runs. It is no model, so loading it would fail."""
+    """A file of the same name is in the working folder. It is not a model, so loading it would fail."""
     (here / "else" / "run").mkdir()
     (here / "else" / "run" / "m.audiogan").write_text("other")
     assert run("kit", "again", "--from", "../k") == 0
@@ -174,6 +174,6 @@ def test_more_classes_than_pads_are_refused(here: Path, drums: Generator) -> Non
         run("kit", "out", "--run", "drums", "--pads", 2, "--class", "kick,snare,tom,ride,kick")
     assert not (here / "out").exists()
     assert len(make_kit(drums, 2, seed=1, labels=["kick", "snare", "kick"]).pads) == 2
-    assert len(make_kit(drums, 2, seed=1).pads) == 2  # of all ten classes, the two that a kit begins with
+    assert len(make_kit(drums, 2, seed=1).pads) == 2  # Of the ten classes, a kit of two pads uses the first two.
     with pytest.raises(UserError, match="one of the names is empty"):
         make_kit(drums, 2, seed=1, labels=["kick", ""])

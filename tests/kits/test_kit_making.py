@@ -1,4 +1,4 @@
-"""Kits: what is in them, that it belongs together, and that softer strokes are darker."""
+"""Tests of generated kits: their pads, the similarity of their sounds, and darker sounds for soft velocities."""
 
 from __future__ import annotations
 
@@ -97,9 +97,10 @@ SMALL: dict[int, str | None] = {36: "kick", 38: "snare", 42: "closed hat", 45: "
     [
         (SMALL, {35: 36, 40: 38, 37: 38, 44: 42, 46: 42, 50: 48, 41: 45, 51: 42, 57: 49, 63: 48, 39: 38, 70: 42}),
         (FULL, {22: 42, 26: 46, 58: 41, 43: 41, 53: 51, 52: 49, 28: 39, 31: 37, 82: 42, 54: 42, 33: 37, 61: 60}),
-        ({45: "tom", 48: "tom", 41: "tom"}, {60: 48, 64: 45, 86: 41, 87: 41, 58: 41}),  # pitch decides among toms
+        # The tom with the most similar pitch is used.
+        ({45: "tom", 48: "tom", 41: "tom"}, {60: 48, 64: 45, 86: 41, 87: 41, 58: 41}),
         ({36: "kick"}, {35: 36, 38: None, 42: None, 0: None, 41: None, 127: None}),
-        ({36: "kick", 60: None, 61: None}, {38: 60, 99: 61, 35: 36}),  # pads that are no drums come last
+        ({36: "kick", 60: None, 61: None}, {38: 60, 99: 61, 35: 36}),  # Pads that are not drums are used last.
     ],
 )
 def test_notes_a_kit_lacks_are_played_by_a_similar_drum(
@@ -111,8 +112,8 @@ def test_notes_a_kit_lacks_are_played_by_a_similar_drum(
 def test_only_kick_notes_are_played_by_a_kick() -> None:
     for pads in (FULL, SMALL, {36: "kick", 35: "kick", 40: "crash"}):
         assert [note for note in range(128) if pads.get(find_pad(note, pads) or 0) == "kick"] == [35, 36]
-    assert set(range(27, 88)) | {22, 26} == set(FAMILIES)  # all of General MIDI 2's percussion
-    assert set(range(35, 82)) == set(NOTES)  # all of General MIDI's percussion key map
+    assert set(range(27, 88)) | {22, 26} == set(FAMILIES)  # all percussion notes of General MIDI 2
+    assert set(range(35, 82)) == set(NOTES)  # all notes of General MIDI's percussion key map
 
 
 def test_note_58_is_a_tom_except_in_files_that_select_general_midi() -> None:
@@ -121,13 +122,13 @@ def test_note_58_is_a_tom_except_in_files_that_select_general_midi() -> None:
 
 
 def _residuals(drums: Generator, recipes: list[Recipe], means: dict[str, Any]) -> np.ndarray:
-    """Timbre without what is common to each class, `[N, D]`."""
+    """Return the embeddings of sounds minus the mean of their class, `[N, D]`."""
     features = embed(drums.render(recipes), LogMel(drums.sample_rate))
     return np.stack([f - means[r.label] for f, r in zip(features, recipes, strict=True)])
 
 
 def _likeness(residuals: np.ndarray, labels: list[str]) -> float:
-    """Mean cosine between sounds of different classes."""
+    """Return the mean cosine similarity of sounds of different classes."""
     unit = residuals / np.linalg.norm(residuals, axis=1, keepdims=True)
     apart = np.array(labels)[:, None] != np.array(labels)[None]
     return float((unit @ unit.T)[apart].mean())

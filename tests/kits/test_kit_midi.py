@@ -1,4 +1,5 @@
-"""Standard MIDI Files of all formats: the same strokes as mido reads, and damaged files that mido cannot read."""
+"""Tests of Standard MIDI Files of all formats: the same strokes as read by mido, and damaged files that mido cannot
+read."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ END = b"\0\xff\x2f\0"
 
 
 def number(value: int) -> bytes:
-    """A variable-length quantity."""
+    """Return a variable-length quantity."""
     out = [value & 0x7F]
     while value := value >> 7:
         out.append(value & 0x7F | 0x80)
@@ -112,10 +113,10 @@ def test_the_strokes_are_those_of_mido(read: Read, tmp_path: Path) -> None:
         struct.pack(">4sIHHhH", b"MThd", 8, 1, 1, TICKS, 7) + chunk(b"MTrk", TWO),  # a longer header
         b"\0" * 128 + smf(TWO),  # MacBinary
         smf(exclusive("410010") + TWO[:4] + number(TICKS) + bytes([38, 100]) + END),  # running status
-        smf(hit(0, 36) + exclusive("4100") + number(TICKS) + bytes([38, 100]) + END),  # and after system exclusive
-        smf(b"\0\xf7\2\1\2" + TWO),  # an escape
-        smf(b"\0\xff\x59\2\x40\x40" + TWO),  # a key signature that there is not
-        smf(b"\0\xff\x7e\0" + TWO),  # an unknown event
+        smf(hit(0, 36) + exclusive("4100") + number(TICKS) + bytes([38, 100]) + END),  # and after SysEx
+        smf(b"\0\xf7\2\1\2" + TWO),  # an escape sequence
+        smf(b"\0\xff\x59\2\x40\x40" + TWO),  # an invalid key signature
+        smf(b"\0\xff\x7e\0" + TWO),  # an unknown meta event
     ],
 )  # fmt: skip
 def test_files_that_are_right_by_the_standard(read: Read, content: bytes) -> None:
@@ -155,12 +156,12 @@ def test_the_end_of_a_loop_counts_and_a_long_rest_does_not(read: Read, rest: int
 @pytest.mark.parametrize(
     ("declaration", "channel"),
     [
-        (exclusive("411042124019150112"), 8),  # Roland GS: part 10 (block 9) to rhythm
+        (exclusive("411042124019150112"), 8),  # Roland GS: part 10 (block 9) becomes a rhythm part.
         (exclusive("41104212401a150210"), 10),
         (exclusive("43104c00007e00") + exclusive("43104c08090701"), 9),
-        (exclusive("43104c080a0702"), 10),  # Yamaha XG: the mode of a part
-        (exclusive("43104c00007e00") + b"\0\xb4\0\x7f", 4),  # XG's bank of drum kits
-        (b"\0\xb4\0\x78", 4),  # General MIDI 2's
+        (exclusive("43104c080a0702"), 10),  # Yamaha XG: the mode of a part is set to drums.
+        (exclusive("43104c00007e00") + b"\0\xb4\0\x7f", 4),  # the drum bank of Yamaha XG
+        (b"\0\xb4\0\x78", 4),  # the drum bank of General MIDI 2
     ],
 )
 def test_channels_that_the_file_declares_to_be_drums(read: Read, declaration: bytes, channel: int) -> None:
@@ -170,7 +171,7 @@ def test_channels_that_the_file_declares_to_be_drums(read: Read, declaration: by
 
 @pytest.mark.parametrize("bank", [0, 127])
 def test_other_channels_are_named(read: Read, bank: int) -> None:
-    other = bytes([0, 0xBA, 0, bank]) + hit(0, 38, 10) + hit(0, 60, 0) + END  # without XG, bank 127 is melodic
+    other = bytes([0, 0xBA, 0, bank]) + hit(0, 38, 10) + hit(0, 60, 0) + END  # Without XG, bank 127 is melodic.
     pattern = read(smf(TWO, other))
     assert strokes(pattern) == PLAIN
     assert pattern.remarks == ("left out: 1 note on channel 1, 1 note on channel 11; drums are on channel 10",)
@@ -288,11 +289,11 @@ def meter(numerator: int, power: int) -> bytes:
 @pytest.mark.parametrize(
     ("events", "bars", "seconds"),
     [
-        (hit(0, 36) + hit(3 * TICKS, 38) + bytes([2, 0x89, 38, 0]) + END, 1, 2.0),  # ends with the last note
-        (hit(0, 36) + number(8 * TICKS) + END[1:], 2, 4.0),  # the end on a bar line counts
-        (hit(0, 36) + number(8 * TICKS + 1) + END[1:], 2, 4.0),  # also one tick late
-        (hit(0, 36) + number(6 * TICKS) + END[1:], 1, 2.0),  # the end elsewhere does not
-        (hit(4 * TICKS, 36) + END, 2, 4.0),  # a note on a bar line begins a bar
+        (hit(0, 36) + hit(3 * TICKS, 38) + bytes([2, 0x89, 38, 0]) + END, 1, 2.0),  # The track ends with the last note.
+        (hit(0, 36) + number(8 * TICKS) + END[1:], 2, 4.0),  # If the track ends on a bar line, its end counts.
+        (hit(0, 36) + number(8 * TICKS + 1) + END[1:], 2, 4.0),  # It also counts if it is one tick late.
+        (hit(0, 36) + number(6 * TICKS) + END[1:], 1, 2.0),  # Elsewhere, it does not count.
+        (hit(4 * TICKS, 36) + END, 2, 4.0),  # A note on a bar line belongs to the next bar.
         (meter(3, 2) + hit(0, 36) + END, 1, 1.5),
         (meter(7, 3) + hit(0, 36) + hit(4 * TICKS, 36) + END, 2, 3.5),
         (meter(1, 6) + hit(0, 36) + END, 1, 1 / 32),
@@ -327,7 +328,7 @@ def test_loops_that_do_not_exist(tmp_path: Path, content: bytes, says: str) -> N
 
 
 def test_files_of_a_megabyte_are_read_in_no_time(read: Read) -> None:
-    """Half a million events; objects for each would take hundreds of megabytes."""
+    """The file has half a million events. One object per event would take hundreds of megabytes."""
     quiet = b"\0\xc0\5" + b"\0\5" * 500_000
     assert strokes(read(smf(quiet, TWO))) == PLAIN
 
@@ -349,7 +350,7 @@ def mutated(content: bytes, rng: np.random.Generator) -> tuple[bytes, bool]:
 
 @pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_damaged_files_end_in_a_pattern_or_a_message(read: Read, count: int) -> None:
-    """A remark reports each file of which mido reads more notes, and each file with missing bytes."""
+    """If mido reads more notes from a file, or if bytes are missing, a remark must report it."""
     events = b"\0\xff\x51\3\7\xa1\x20" + meter(4, 2) + b"".join(hit(24, 36 + i % 16) for i in range(8))
     events += exclusive("43104c080a0702") + bytes([0, 0xA9, 49, 127])
     good = [smf(events + END), smf(events + END, TWO, form=2), smf(events + END, division=-(25 << 8) | 40)]
@@ -380,7 +381,7 @@ def test_damaged_files_end_in_a_pattern_or_a_message(read: Read, count: int) -> 
 
 
 def test_no_bytes_take_long(read: Read) -> None:
-    """Files with thousands of chunks or damaged places: the time grows only with the size of the file."""
+    """For files with thousands of chunks or damaged places, the time is proportional to the size of the file."""
     empty = b"MTrk" + struct.pack(">I", 0)
     bad = chunk(b"MTrk", b"\0\x99\x24\x64\0\xf5" + b"\0\x24\x64" * 90 + b"\0\xf5")
     begin = time.process_time()

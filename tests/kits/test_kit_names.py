@@ -1,4 +1,4 @@
-"""Names of kits: as they are in the kit's text, and different files for different names."""
+"""Tests of names of kits: unchanged in the text of a kit, and different file names for different names."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_different_names_give_different_files(tmp_path: Path, ascii_only: bool) 
     for stem in stems:
         assert stem == stem.strip(" .-") and not set(stem) & set('/\\:*?"<>|\n') and stem.isprintable()
         assert stem.split(".")[0].casefold() not in {"con", "aux"} and stem.isascii() >= ascii_only
-        (tmp_path / f".{stem}.h2drumkit.01234567.tmp").write_text("")  # as it is written at first
+        (tmp_path / f".{stem}.h2drumkit.01234567.tmp").write_text("")  # the name of the temporary file
 
 
 def test_letters_of_all_languages_stay() -> None:

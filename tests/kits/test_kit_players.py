@@ -1,4 +1,4 @@
-"""Kits in real players: Hydrogen (`h2cli`) and sfizz (`pip install pysfizz`), where they are installed."""
+"""Tests of kits in real players, if they are installed: Hydrogen (`h2cli`) and sfizz (`pip install pysfizz`)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATE = 48000
 
 @pytest.fixture(scope="module")
 def small(kit: Kit) -> Kit:
-    """Kick, closed and open hat."""
+    """Return a kit of a kick, a closed hat and an open hat."""
     by_note = {pad.note: pad for pad in kit.pads}
     return Kit(tuple(by_note[note] for note in (36, 42, 46)), kit.model)
 
@@ -41,7 +41,8 @@ def _h2cli(home: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def _song(drumkit: str, notes: list[tuple[int, float, int]]) -> str:
-    """A song of Hydrogen 1.2: one bar at 50 beats a minute; notes are (48ths of a bar's quarter, velocity, number)."""
+    """Return a song of Hydrogen 1.2: one bar at 50 beats per minute. A note is (time in 48ths of a beat, velocity,
+    number of the instrument)."""
     kit = ET.fromstring(drumkit)
     name = kit.findtext(f"{H2}name", "")
     song = ET.Element("song")
@@ -76,11 +77,12 @@ def test_hydrogen_validates_and_plays_a_kit(
 ) -> None:
     files = save_kit(drums, small, tmp_path / "k", "hydrogen", sample_rate=RATE, name="My kit")
     assert _h2cli(tmp_path, "-c", files[-1]).returncode == 0
-    with tarfile.open(files[-1]) as archive:  # into the user's drumkits, as `h2cli -i` does
+    with tarfile.open(files[-1]) as archive:  # Install it in the user's folder of drum kits, as `h2cli -i` does.
         archive.extractall(tmp_path / ".hydrogen/data/drumkits")
     xml = (tmp_path / ".hydrogen/data/drumkits/My kit/drumkit.xml").read_text()
 
-    # A beat is 48 ticks and 57,600 samples: longer than any sound. Kicks, then an open hat and a closed one.
+    # A beat has 48 ticks and 57,600 samples, so it is longer than any sound. Two kicks, then an open hat and a closed
+    # hat.
     (tmp_path / "s.h2song").write_text(
         _song(xml, [(0, 1.0, 0), (48, 0.6, 0), (96, 0.3, 0), (144, 1.0, 2), (156, 1.0, 1)])
     )
@@ -89,24 +91,25 @@ def test_hydrogen_validates_and_plays_a_kit(
     for start, velocity, layer in ((0, 1.0, 2), (57600, 0.6, 1), (115200, 0.3, 0)):
         wave = strokes[36][layer].wave[0][:20000]
         level = velocity * 127 / [42, 84, 127][layer]
-        # It rounds ticks, by a sample or a few.
+        # Hydrogen rounds the times of ticks by a few samples.
         apart = [np.abs(out[start + at : start + at + len(wave)] - level * wave).max() for at in range(8)]
         assert min(apart) < 1e-4, (velocity, apart)
     closed, opened = strokes[42][2].wave[0], strokes[46][2].wave[0]
-    after = out[187200 : 187200 + 4800]  # the closed hat begins 14,400 samples after the open one
+    after = out[187200 : 187200 + 4800]  # The closed hat begins 14,400 samples after the open hat.
     left = [np.abs(after[2400 + i : 4800] - closed[2400 : 4800 - i]).max() for i in range(8)]
-    assert min(left) < 0.01 * np.abs(opened[16800:19200]).max()  # 50 ms later the open hat is gone
+    assert min(left) < 0.01 * np.abs(opened[16800:19200]).max()  # 50 ms later, the open hat is silent.
 
 
 def test_sfizz_plays_a_kit(drums: Generator, small: Kit, strokes: dict[int, list[Hit]], tmp_path: Path) -> None:
     pysfizz = pytest.importorskip("pysfizz", reason="sfizz is not installed (pip install pysfizz)")
     files = save_kit(drums, small, tmp_path, "sfz", sample_rate=RATE)
     synth = pysfizz.Synth(RATE, 256)
-    synth._synth.enable_freewheeling()  # it waits for samples that are not loaded yet
+    synth._synth.enable_freewheeling()  # The synthesizer then waits for samples that are not loaded yet.
     assert synth.load_sfz_file(files[-1]) and synth.playable_keys == [36, 42, 46]
 
     def play(*notes: tuple[int, int, int]) -> np.ndarray:
-        """The left channel of half a second, as soon as it comes out twice alike: samples load in the background."""
+        """Return the left channel of half a second of sound. It is rendered until two results are equal, because
+        samples are loaded in the background."""
         last = once(*notes)
         for _ in range(50):
             before, last = last, once(*notes)
@@ -116,7 +119,7 @@ def test_sfizz_plays_a_kit(drums: Generator, small: Kit, strokes: dict[int, list
         return last
 
     def once(*notes: tuple[int, int, int]) -> np.ndarray:
-        """Notes are (sample, note, velocity)."""
+        """Render notes ``(sample, note, velocity)`` once."""
         out = []
         for start in range(0, 24064, 256):
             for at, note, velocity in notes:
@@ -135,7 +138,7 @@ def test_sfizz_plays_a_kit(drums: Generator, small: Kit, strokes: dict[int, list
     alone, choked = play((0, 46, 127)), play((0, 46, 127), (9600, 42, 127)) - play((9600, 42, 127))
     assert np.abs(choked[12000:20000]).max() < 1e-3 * np.abs(alone[12000:20000]).max()
     both = play((0, 36, 127), (9600, 42, 127)) - play((9600, 42, 127))
-    assert np.abs(both - play((0, 36, 127))).max() < 1e-3 * full  # hats silence hats only
+    assert np.abs(both - play((0, 36, 127))).max() < 1e-3 * full  # A hat silences only other hats.
 
 
 def test_pads_of_one_layer_follow_velocity_too(drums: Generator, small: Kit, tmp_path: Path) -> None:
@@ -144,7 +147,8 @@ def test_pads_of_one_layer_follow_velocity_too(drums: Generator, small: Kit, tmp
     files = save_kit(drums, one, tmp_path, "sfz", sample_rate=RATE)
     peaks = []
     for velocity in (127, 32):
-        synth = pysfizz.Synth(RATE, 256)  # one each, or the first stroke would still sound in the second
+        # There is one synthesizer per stroke, because the first stroke would still sound during the second.
+        synth = pysfizz.Synth(RATE, 256)
         synth._synth.enable_freewheeling()
         assert synth.load_sfz_file(files[-1])
         peaks.append(float(np.abs(synth.render_note(36, velocity, 0.1, 0.4)).max()))

@@ -1,4 +1,5 @@
-"""Grooves: strokes where the MIDI has them, of the strength it has, and files that are none."""
+"""Tests of rendered MIDI patterns: strokes at the times and with the velocities of the file, and errors for files that
+are not MIDI."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ TICKS = 96
 
 
 def _midi(path: Path, *tracks: list[tuple[int, mido.Message | mido.MetaMessage]], **named: int) -> Path:
-    """A MIDI file; tracks are of (ticks since the start, message)."""
+    """Write a MIDI file. A track is a list of (ticks since the start, message)."""
     file = mido.MidiFile(**{"ticks_per_beat": TICKS, **named})
     for events in tracks:
         track, now = mido.MidiTrack(), 0
@@ -61,7 +62,7 @@ def test_onsets_are_to_the_sample_where_the_midi_has_them(
     drums: Generator, kit: Kit, sounds: dict[int, list[np.ndarray]], tmp_path: Path
 ) -> None:
     strokes = [(0, 36, 127), (97, 42, 100), (288, 38, 64), (333, 46, 20), (601, 45, 43), (700, 51, 85), (701, 36, 1)]
-    tempi = [(0, 120.0), (200, 77.7), (590, 201.3)]  # in a track of its own, as is usual
+    tempi = [(0, 120.0), (200, 77.7), (590, 201.3)]  # Tempo events are in a separate track, as is usual.
     path = _midi(
         tmp_path / "p.mid", [(at, _tempo(bpm)) for at, bpm in tempi], [(at, _hit(n, v)) for at, n, v in strokes]
     )
@@ -83,7 +84,7 @@ def test_onsets_are_to_the_sample_where_the_midi_has_them(
 
 
 def test_a_rendered_pattern_has_its_onsets_on_the_grid(drums: Generator, kit: Kit, tmp_path: Path) -> None:
-    """Heard, not computed: the energy of a straight beat rises at its strokes, and nowhere else."""
+    """The energy of a straight beat rises at its strokes and nowhere else."""
     path = _midi(tmp_path / "p.mid", [(0, _tempo(60)), *((i * TICKS, _hit([36, 38][i % 2])) for i in range(8))])
     out = play_pattern(drums, kit, path, sample_rate=RATE)[0]
     block = 48  # 1 ms
@@ -97,7 +98,7 @@ def test_a_rendered_pattern_has_its_onsets_on_the_grid(drums: Generator, kit: Ki
 def test_closed_hats_choke_open_ones_and_nothing_else(
     drums: Generator, kit: Kit, sounds: dict[int, list[np.ndarray]], tmp_path: Path
 ) -> None:
-    # A beat is half a second: an open hat, then a closed one 100 ms later; then the crash and a pedal hat.
+    # A beat lasts half a second. An open hat, a closed hat 100 ms later, then the crash and a pedal hat.
     events = [(0, _tempo(125)), (0, _hit(46)), (20, _hit(42)), (480, _hit(49)), (500, _hit(44))]
     out = play_pattern(drums, kit, _midi(tmp_path / "p.mid", events), sample_rate=RATE)[0]
     at = round(20 * 0.48 / TICKS * RATE)
@@ -212,9 +213,10 @@ def test_a_loop_is_whole_bars_and_rings_on_at_its_beginning(drums: Generator, ki
 
 
 def test_a_loop_is_one_period_of_the_repeated_pattern(drums: Generator, kit: Kit, tmp_path: Path) -> None:
-    """Sounds longer than the loop, an open hi-hat choked by the next bar, and a crash choked by the next bar."""
+    """The pattern has sounds longer than the loop, an open hi-hat choked in the next bar, and a crash choked in the
+    next bar."""
     bar = [(0, _hit(42, 30)), (0, _touch(49, 127)), (300, _hit(49, 30)), (380, _hit(46, 30)), (383, _hit(36, 30))]
-    tempo = [(0, _tempo(480))]  # a bar lasts half a second
+    tempo = [(0, _tempo(480))]  # A bar lasts half a second.
     loop = play_pattern(drums, kit, _midi(tmp_path / "a.mid", [*tempo, *bar]), loop=True)
     many = [*tempo, *((at + 384 * i, message) for i in range(8) for at, message in bar)]
     out = play_pattern(drums, kit, _midi(tmp_path / "b.mid", many), tail=0)
@@ -232,7 +234,8 @@ def test_channels(drums: Generator, kit: Kit, tmp_path: Path) -> None:
 def test_loops_and_tails(drums: Generator, kit: Kit, tmp_path: Path) -> None:
     path = _midi(tmp_path / "bar.mid", [(0, _tempo(120)), (0, _hit(36)), (360, _hit(49)), (384, _end())])
     loop = play_pattern(drums, kit, path, tail=0)
-    assert loop.shape == (1, 2 * 44100) and loop[0, -1] == 0  # a bar; the crash is cut without a click
+    # The loop has one bar, and the crash ends without a click.
+    assert loop.shape == (1, 2 * 44100) and loop[0, -1] == 0
     assert play_pattern(drums, kit, path, tail=0.5).shape[1] == round(2.5 * 44100)
     with pytest.raises(UserError, match="tail=-1"):
         play_pattern(drums, kit, path, tail=-1)

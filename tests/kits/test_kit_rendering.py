@@ -1,4 +1,4 @@
-"""Rendered pads: loud as they should be, cut, faded and resampled well."""
+"""Tests of rendered pads: loudness, trimming, fades and resampling."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from audiogan.kits.rendering import CEILING_DB, LOUDNESS, Hit, render_hits
 
 
 def _loudness(wave: np.ndarray) -> float:
-    """Loudest 400 ms of `[C, T]` at 48 kHz, with the filters that BS.1770-4 tabulates for this rate."""
+    """Return the loudness of the loudest 400 ms of `[C, T]` at 48 kHz, with the filter coefficients of BS.1770-4 for
+    this rate."""
     shelf = [1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585]
     highpass = [1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621]
     y = np.pad(wave.astype(np.float64), ((0, 0), (0, 19200)))
@@ -28,14 +29,14 @@ def _loudness(wave: np.ndarray) -> float:
 
 
 def _peak(wave: np.ndarray) -> float:
-    """True peak, dB: of eight times the samples, made by another resampler."""
+    """Return the true peak in dB, measured at eight times the sample rate with another resampler."""
     return float(20 * np.log10(np.abs(signal.resample_poly(wave.astype(np.float64), 8, 1, axis=-1)).max()))
 
 
 def test_pads_are_equally_loud_or_peak_as_high_as_they_may(kit: Kit, hits: list[list[Hit]]) -> None:
     highest = max(_peak(hit.wave) for strokes in hits for hit in strokes)
     assert highest == pytest.approx(CEILING_DB, abs=0.05)
-    common = max(strokes[-1].loudness for strokes in hits)  # Of the pads that are not attenuated.
+    common = max(strokes[-1].loudness for strokes in hits)  # The loudness of the pads that are not attenuated.
     for pad, strokes in zip(kit.pads, hits, strict=True):
         short = strokes[0].attenuation
         for hit, (_, high) in zip(strokes, velocity_ranges(len(strokes)), strict=True):
@@ -45,7 +46,7 @@ def test_pads_are_equally_loud_or_peak_as_high_as_they_may(kit: Kit, hits: list[
 
 
 def _moved(kit: Kit, **settings: float) -> Kit:
-    """The kit with other settings of its second pad."""
+    """Return the kit with other settings of its second pad."""
     return Kit((kit.pads[0], replace(kit.pads[1], **settings), *kit.pads[2:]), kit.model)
 
 
@@ -121,7 +122,7 @@ def test_same_bits_every_time(drums: Generator, kit: Kit, hits: list[list[Hit]])
 def _rendered(
     wave: np.ndarray, sample_rate: int = 48000, loudness: float | None = LOUDNESS, tune: float = 0
 ) -> np.ndarray:
-    """A kit of one pad whose model makes ``wave`` at 16 kHz."""
+    """Render a kit of one pad with a model that generates ``wave`` at 16 kHz."""
     maker: Any = SimpleNamespace(render=lambda recipes: np.stack([wave] * len(recipes)), sample_rate=16000)
     kit = Kit((Pad("one", 36, (Recipe("m", (0.0,)),), tune=tune),), "m")
     return render_pads(maker, kit, sample_rate=sample_rate, loudness=loudness)[0][0]
@@ -135,14 +136,14 @@ def test_resampling_keeps_tones_and_adds_nothing(sample_rate: int) -> None:
     spectrum = np.abs(np.fft.rfft(out * np.hanning(len(out))))
     frequency = np.fft.rfftfreq(len(out), 1 / sample_rate)
     assert frequency[spectrum.argmax()] == pytest.approx(7000, abs=2)
-    assert spectrum[frequency > 8000].max() < 1e-4 * spectrum.max()  # the image would be at 9 kHz
+    assert spectrum[frequency > 8000].max() < 1e-4 * spectrum.max()  # An aliased image would be at 9 kHz.
 
 
 def test_silence_around_a_sound_is_cut_and_silence_alone_is_kept() -> None:
     wave = np.zeros((1, 16000), np.float32)
     wave[0, 4000:6000] = np.random.default_rng(0).standard_normal(2000) * np.linspace(1, 0.2, 2000) * 0.3
     out = _rendered(wave)
-    assert out.shape[1] == pytest.approx(6000, abs=200)  # 0.125 s at 48 kHz, and the filter's ringing
+    assert out.shape[1] == pytest.approx(6000, abs=200)  # 0.125 s at 48 kHz, plus the ringing of the filter.
     silent = _rendered(np.zeros((2, 16000), np.float32))
     assert silent.shape == (2, 48000) and not silent.any()
 

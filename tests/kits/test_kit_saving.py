@@ -1,4 +1,4 @@
-"""Kits as files: read again by strict readers of the published formats."""
+"""Tests of kits as files, read by strict readers of the published formats."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from audiogan.kits import FORMATS, Kit, Pad, save_kit
 from audiogan.kits.rendering import Hit
 from audiogan.model.sampling import read_recipe
 
-# The opcodes used, of those of version 1 of the format (sfzformat.com, "SFZ v1 opcodes"), and their ranges.
+# The SFZ opcodes that kits use, with their ranges. All belong to version 1 (sfzformat.com, "SFZ v1 opcodes").
 OPCODES: dict[str, Any] = {"key": range(128), "lovel": range(1, 128), "hivel": range(128), "sample": str}
 OPCODES |= {"group": range(1, 2**32), "off_by": range(1, 2**32), "off_mode": {"fast"}, "loop_mode": {"one_shot"}}
 
 
 def _sfz(path: Path) -> list[dict[str, Any]]:
-    """The regions of an SFZ file, each with what its group says; fails on whatever version 1 does not know."""
+    """Return the regions of an SFZ file, each with the opcodes of its group. Fail for opcodes that version 1 does not
+    define."""
     regions: list[dict[str, Any]] = []
     group: dict[str, Any] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -56,7 +57,8 @@ def _sfz(path: Path) -> list[dict[str, Any]]:
 
 
 def _gain(curve: dict[int, float], velocity: int) -> float:
-    """Version 1 interpolates linearly between the points given; only where there are none it has a square law."""
+    """Return the gain of a velocity. SFZ version 1 interpolates linearly between the given points. Without points, it
+    uses a square law."""
     assert curve
     points = {0: 0.0, 127: 1.0} | curve
     return float(np.interp(velocity, sorted(points), [points[v] for v in sorted(points)]))
@@ -64,7 +66,7 @@ def _gain(curve: dict[int, float], velocity: int) -> float:
 
 @pytest.fixture(scope="module")
 def saved(drums: Generator, kit: Kit, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kit in all formats, in one folder."""
+    """Return a folder with the kit in all formats."""
     out = tmp_path_factory.mktemp("kits") / "Nice kit"
     for format in FORMATS:
         files = save_kit(drums, kit, out, format, sample_rate=48000)

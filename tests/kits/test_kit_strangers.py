@@ -1,4 +1,4 @@
-"""Kits of strangers: what a kit.json may hold, and where its files may go."""
+"""Tests of untrusted kits: limits on the content of kit.json, and on the paths of written files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiogan.kits import Kit, Pad, save_kit
 
 
 def _named(kit: Kit, *names: str, model: str = "drums") -> Kit:
-    """The first pads of a kit under other names."""
+    """Return a kit of the first pads with other names."""
     pads = [Pad(name, pad.note, pad.layers[:1]) for name, pad in zip(names, kit.pads, strict=False)]
     return Kit(tuple(pads), model)
 
@@ -63,7 +63,7 @@ def test_what_is_too_much_is_refused_in_a_line(kit: Kit, spoil: Any, says: str) 
 
 
 def test_many_pads_are_counted_quickly(kit: Kit) -> None:
-    """Each pad is compared with no other: 100,000 of them would take minutes."""
+    """Pads are not compared pairwise, which would take minutes for 100,000 pads."""
     pads = tuple(replace(kit.pads[0], name=str(i)) for i in range(100_000))
     with pytest.raises(ValueError, match="more than one pad"):
         Kit(pads, "drums")

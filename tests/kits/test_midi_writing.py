@@ -30,14 +30,16 @@ def test_other_programs_read_it() -> None:
     assert {message.channel for message in messages} == {9}
     assert song.length == pytest.approx(4 * 60 / 112, rel=1e-5)
     sounding: dict[int, int] = {}
-    for message in messages:  # no note starts before its predecessor has ended
+    for message in messages:  # No note starts before the previous one has ended.
         sounding[message.note] = sounding.get(message.note, 0) + (1 if message.type == "note_on" else -1)
         assert sounding[message.note] in (0, 1)
     assert set(sounding.values()) == {0}
 
 
 def test_swung_and_dense_notes_keep_their_order() -> None:
-    dense = [(step / 48, 42, 1 + step % 127) for step in range(192)]  # 10 ticks apart, closer than a stroke is long
+    dense = [
+        (step / 48, 42, 1 + step % 127) for step in range(192)
+    ]  # The notes are 10 ticks apart, which is less than their usual duration.
     song = mido.MidiFile(file=io.BytesIO(midi_file(dense, beats=4, tempo=240)))
     assert [m.velocity for m in song.tracks[0] if m.type == "note_on"] == [velocity for _, _, velocity in dense]
     assert sum(message.time for message in song.tracks[0]) == 4 * 480

@@ -1,4 +1,5 @@
-"""The layout of a map: similar examples are close together, none covers another, and it is always the same."""
+"""Tests of the layout of a map: similar examples are close together, points do not overlap, and calls give equal
+layouts."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ def test_the_opposite_of_a_direction_has_a_name() -> None:
     effects = dict.fromkeys(("brightness", "attack", "decay", "noisiness", "loudness", "pitch", "bass"), 0.0)
 
     def opposite(name: str) -> str:
-        return Direction("drums", np.zeros(2, np.float32), {}, name, effects, 0.1).opposite
+        return Direction("drums", np.zeros(2, np.float32), {}, name, effects, 0.1).opposite_name
 
     assert opposite("brighter, shorter") == "darker, longer"
     assert opposite("less bass") == "more bass"

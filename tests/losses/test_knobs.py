@@ -37,7 +37,7 @@ def test_it_is_what_the_knob_measures(sounds: Tensor, scale: Scale, kind: type[K
     assert loss.index == NAMES.index(loss.knob)
     wanted = scale.to_normal_scores(measure_knobs(sounds.numpy(), 16000, NAMES))[:, loss.index]
     assert np.abs(loss.normal_score(sounds).numpy() - wanted).mean() < 0.08
-    assert np.abs(loss.normal_score(0.01 * sounds).numpy() - wanted).mean() < 0.08  # whatever the level
+    assert np.abs(loss.normal_score(0.01 * sounds).numpy() - wanted).mean() < 0.08  # The level has no effect.
 
 
 @pytest.mark.parametrize("kind", [Attack, Decay])

@@ -1,4 +1,4 @@
-"""Losses of generators with modes: equal sounds have no distance, and one spectrogram serves two knobs."""
+"""Tests of the losses of generators with modes: equal sounds have the distance 0, and two knobs share a spectrogram."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_targets_are_measured_on_recordings() -> None:
 
 
 def test_one_spectrogram_for_two_knobs() -> None:
-    """At 16 kHz the windows are those of the separate losses, so the values are equal."""
+    """At 16 kHz, both losses use the same windows as the separate losses, so the values are equal."""
     format = SoundFormat(8192, 1, 16000)
     quantiles = [torch.linspace(6, 13, 65).tolist(), torch.linspace(-60, 0, 65).tolist()]
     scale = {"names": ["brightness", "noisiness"], "quantiles": quantiles}

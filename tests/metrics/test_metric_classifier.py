@@ -162,13 +162,13 @@ def test_data_without_labels_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 def test_the_cached_classifier_has_the_permissions_of_other_files(tmp_path: Path) -> None:
-    from audiogan.metrics.classifier import _store, _stored
-    from audiogan.metrics.convnet import STANDARD, ClassifierNet
+    from audiogan.metrics.classifier import _load_weights, _save_weights
+    from audiogan.metrics.convnet import STANDARD_RECIPE, ClassifierNet
 
     before = os.umask(0o022)
     try:
-        _store(tmp_path / "net.safetensors", ClassifierNet((1, 16, 16), 2, STANDARD))
+        _save_weights(tmp_path / "net.safetensors", ClassifierNet((1, 16, 16), 2, STANDARD_RECIPE))
     finally:
         os.umask(before)
     assert (tmp_path / "net.safetensors").stat().st_mode & 0o777 == 0o644
-    assert _stored(tmp_path / "net.safetensors", ClassifierNet((1, 16, 16), 2, STANDARD)) is not None
+    assert _load_weights(tmp_path / "net.safetensors", ClassifierNet((1, 16, 16), 2, STANDARD_RECIPE)) is not None

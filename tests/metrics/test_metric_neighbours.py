@@ -19,7 +19,7 @@ def test_prdc_on_hand_made_points() -> None:
     assert got.density == pytest.approx((2 + 2 + 0) / 3)  # 0.5 and 0.75 lie in the balls of 0 and of 1
     assert got.coverage == pytest.approx(2 / 4)
     assert got.recall == pytest.approx(3 / 4)  # 1 is on the rim of [0.5, 1]; 2 and 10 are in the ball of 99
-    # capped at the median the ball of 99 is [98.75, 99.25]
+    # If radii are capped at their median, the ball of 99 is [98.75, 99.25].
     assert prdc(fake, real, k=1, radius_quantile=0.5).recall == pytest.approx(1 / 4)
 
 

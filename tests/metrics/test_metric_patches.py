@@ -1,4 +1,4 @@
-"""The Fréchet distance of patches ranks blur and noise below real images."""
+"""Tests that the Fréchet distance of patches ranks blurred and noisy images below real images."""
 
 from __future__ import annotations
 

@@ -90,9 +90,9 @@ def test_luminance_weights_colours() -> None:
 def test_edge_correlation_depends_on_outlines_only() -> None:
     square = np.full((1, 3, 16, 16), -1.0)
     square[..., 4:12, 4:12] = 1
-    assert edge_correlation(-0.3 * square, square) == pytest.approx(1)  # inverted and fainter
+    assert edge_correlation(-0.3 * square, square) == pytest.approx(1)  # An inverted image with less contrast.
     assert edge_correlation(np.roll(square, 3, axis=(2, 3)), square) < 0.5
-    assert edge_correlation(square, square[:, :1]) == pytest.approx(1)  # colour against grey
+    assert edge_correlation(square, square[:, :1]) == pytest.approx(1)  # A colour image is compared with a grey one.
     both = np.concatenate([square, np.zeros_like(square)])
     # The image of a single colour is ignored.
     assert edge_correlation(both, np.concatenate([square, square])) == pytest.approx(1)

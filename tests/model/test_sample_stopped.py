@@ -121,7 +121,7 @@ def test_long_work_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
     lines: list[str] = []
     write_samples(Stub(), tmp_path, 3, seed=0, echo=lines.append)  # type: ignore[arg-type]
     assert len(lines) == 1
-    monkeypatch.setattr(long_work, "PATIENCE", 0.0)
+    monkeypatch.setattr(long_work, "DELAY_SECONDS", 0.0)
     write_samples(Stub(), tmp_path, 3, seed=0, echo=lines.append)  # type: ignore[arg-type]
     assert lines[1:3] == ["1 of 3 sounds", "2 of 3 sounds"]
 

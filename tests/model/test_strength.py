@@ -1,4 +1,4 @@
-"""Interpolation between the weights at the end of the first stage and the final weights."""
+"""Tests of the interpolation between the weights at the end of the first stage and the final weights."""
 
 from __future__ import annotations
 

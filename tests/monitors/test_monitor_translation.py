@@ -52,13 +52,13 @@ class Formula(nn.Module):
 
 
 def smooth(seed: int, n: int, channels: int = 3, cells: int = 4) -> Tensor:
-    """Smooth random pictures from -1 to 1."""
+    """Return smooth random pictures from -1 to 1."""
     x = torch.randn(n, channels, cells, cells, generator=torch.Generator().manual_seed(seed))
     return torch.tanh(F.interpolate(x, size=(SIDE, SIDE), mode="bicubic"))
 
 
 def colours(x: Tensor) -> Tensor:
-    """The correct translation: exchange colour channels and brighten."""
+    """Return the correct translation: exchange colour channels and brighten the picture."""
     return (0.7 * x.roll(1, 1) + 0.2 * x + 0.1).clamp(-1, 1)
 
 

@@ -1,4 +1,4 @@
-"""How far an output of a network depends on its input, measured by perturbing the input."""
+"""Measurement of the receptive field of a network by perturbing its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Modes and noise: one latent is one sound, modes are sharp lines, mono is exactly mono, everything learns."""
+"""Tests of the network with modes and noise: deterministic sounds, sharp spectral lines, exact mono, and gradients of
+all weights."""
 
 from __future__ import annotations
 
@@ -61,7 +62,7 @@ def test_every_parameter_learns() -> None:
 
 
 def test_a_mode_is_a_sharp_line_and_glides() -> None:
-    """All modes but one are silent. The sound then has one spectral line, which falls where a glide is set."""
+    """All modes except one are silent, so the sound has one spectral line. With a glide, the line falls."""
     network = generator(44100, 1).eval()
     parts = network.affine.bias.split(network.styled)
     with torch.no_grad():

@@ -1,5 +1,5 @@
-"""Critics of several resolutions: each judges its own spectrogram, and the part in short windows is random in
-training only."""
+"""Tests of critics of several resolutions: each critic receives its own spectrogram. The excerpt of the spectrogram
+with short windows is random during training only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The critic of several views: a logit a view, conditions, bounds, penalties on what it looks at."""
+"""Tests of the critic of several views: one logit per view, conditions, bounds, and penalties on its views."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_each_logit_depends_on_its_own_view_alone() -> None:
     logits = net(seen)
     felt = [torch.autograd.grad(logits[k].sum(), seen, retain_graph=True)[0].abs().sum(0) > 0 for k in range(2)]
     assert not (felt[0] & felt[1]).any() and all(f.any() for f in felt)
-    # The first view is the log-mel picture, which does not know polarity.
+    # The first view is the log-mel spectrogram, which does not depend on the polarity.
     turned = net(net.view(-sounds(3)))
     torch.testing.assert_close(turned[0], logits[0], atol=1e-4, rtol=0)
     assert (turned[1] - logits[1]).abs().min() > 1e-3
@@ -80,9 +80,8 @@ def test_classes_come_in_and_every_weight_learns(conditioning: str, spectral_nor
         loss = loss + nn.functional.cross_entropy(class_logits, weights)
     else:
         other = net(net.view(sounds(4)), classes=weights.roll(1, 1))
-        assert (
-            isinstance(other, list) and (logits - torch.stack(other, dim=1)).abs().min(0).values.min() > 1e-5
-        )  # both hear of it
+        # Both views depend on the condition.
+        assert isinstance(other, list) and (logits - torch.stack(other, dim=1)).abs().min(0).values.min() > 1e-5
     loss.backward()
     for name, weight in net.named_parameters():
         assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
@@ -104,7 +103,7 @@ def test_spectral_norm_bounds_every_layer() -> None:
         return [float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) for layer in layers]
 
     seen = net.view(sounds(2))
-    for _ in range(30):  # one power iteration each
+    for _ in range(30):  # One power iteration per call.
         net(seen)
     assert max(largest(plain)) > 1.2
     assert len(largest(net)) == len(largest(plain)) and all(0.95 < s < 1.05 for s in largest(net))
@@ -120,7 +119,7 @@ def test_penalties_on_views_reach_every_weight(penalty: Any, sound: str) -> None
     assert value.shape == () and torch.isfinite(value) and value > 0
     value.backward()
     for name, weight in net.named_parameters():
-        if weight.dim() > 1:  # what a gradient depends on; biases only choose the side of a leaky ReLU
+        if weight.dim() > 1:  # Gradients depend on the weights. Biases only select the side of a leaky ReLU.
             assert weight.grad is not None and torch.isfinite(weight.grad).all() and weight.grad.abs().sum() > 0, name
 
 

@@ -110,7 +110,7 @@ def test_icnr_makes_a_pixel_shuffle_start_without_checkerboard() -> None:
         ((3, 30, 30), (3, 8, 8), {}, "a whole factor"),
         ((3, 4, 4), (3, 8, 8), {}, "a whole factor"),
         ((3, 32, 32), (3, None, None), {}, r"must be \(channels, height, width\)"),
-        ((3, 24, 24), (3, 8, 8), {}, "factor 3 is no power of two; use upsampling=direct"),
+        ((3, 24, 24), (3, 8, 8), {}, "factor 3 is not a power of two; use upsampling=direct"),
         ((3, 32, 32), (3, 8, 8), {"upsampling": "transposed"}, "must be one of progressive, direct"),
         ((3, 32, 32), (3, 8, 8), {"interpolation": "cubic"}, "must be one of bicubic, bilinear, nearest"),
         ((3, 32, 32), (3, 8, 8), {"width": 0}, "width=0"),

@@ -1,4 +1,5 @@
-"""Tones and noise: one latent is one sound, conditions matter, anything fits, everything learns."""
+"""Tests of the network of tones and noise: deterministic sounds, effects of conditions, all sizes, and gradients of all
+weights."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ def test_any_length_fits(length: int, n_fft: int, hop: int, channels: int) -> No
     net = generator(length, channels=channels, n_fft=n_fft, hop_length=hop, width=4, blocks=1)
     sound = net(latents(2))
     assert sound.shape == (2, channels, length) and torch.isfinite(sound).all()
-    for piece in sound.tensor_split(8, dim=2):  # from its beginning to its end
+    for piece in sound.tensor_split(8, dim=2):  # All parts of the sound, from the beginning to the end.
         assert (piece.square().mean((1, 2)) > 0).all()
 
 
@@ -83,7 +84,7 @@ def test_noise_is_another_for_another_latent_and_much_the_same_for_a_near_one() 
     net, z = generator().eval(), latents(40)
     with torch.no_grad():
         net.affine.weight.zero_()
-        net.out.weight.zero_()  # no tones: all that latents decide now is the noise
+        net.out.weight.zero_()  # Without tones, latents affect the noise only.
         sounds, near = net(z)[:, 0], net(z + 0.1 * latents(40).flip(0))[:, 0]
         pairs = torch.corrcoef(sounds).abs()[~torch.eye(40, dtype=torch.bool)]
         assert pairs.median() < 0.5 and pairs.max() < 0.99
@@ -96,7 +97,7 @@ def test_sounds_end_in_silence_however_loud_they_are() -> None:
     net = generator()
     torch.nn.init.zeros_(net.out.weight)
     wave = net(latents(2))
-    assert wave[..., -1].abs().max() > 1e-3  # as cut recordings do
+    assert wave[..., -1].abs().max() > 1e-3  # Recordings that were cut also end like this.
     wave = net.eval()(latents(2))
     assert wave[..., -1].abs().max() < 1e-6 and wave[..., -400:-200].abs().max() > 1e-3
 
@@ -112,19 +113,19 @@ def test_noise_of_two_channels_and_of_two_frames_differs() -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_body_colours_the_whole_sound(channels: int) -> None:
     net, z = generator(body=True, channels=channels, length=8192).eval(), latents(2)
-    last = net.affine.out_features - channels + 1  # of a stereo sound the side comes after it
+    last = net.affine.out_features - channels + 1  # For stereo sounds, the side channel follows it.
     with torch.no_grad():
-        net.affine.weight[last - net.frames.bins : last] = 0  # none yet
+        net.affine.weight[last - net.frames.bins : last] = 0  # The body depends on the bias only.
         body = net.affine.bias[last - net.frames.bins : last]
         plain = net(z)
         body[38:43], body[78:83] = 0.7, -0.7
         change = (power(net(z)) / power(plain)).log10() * 10
-    assert (change[..., 40] > 14).all() and (change[..., 80] < -8).all()  # everywhere in the sound
+    assert (change[..., 40] > 14).all() and (change[..., 80] < -8).all()  # In all parts of the sound.
     assert change[..., 55:65].abs().max() < 4
 
 
 def power(sound: Tensor) -> Tensor:
-    """`[B, C, quarters, bins]`, of quarters of a sound."""
+    """Return the power spectra of the four quarters of a sound, `[B, C, quarters, bins]`."""
     frames = torch.fft.rfft(sound.unfold(2, 256, 128) * torch.hann_window(256)).abs().square()
     return torch.stack([part.mean(2) for part in frames.tensor_split(4, dim=2)], dim=2)
 
@@ -157,12 +158,13 @@ def test_latents_and_classes_make_different_sounds_and_mixtures_lie_between() ->
 
 @pytest.mark.parametrize("z_scale", [0.0, 3.0, 10.0, 100.0])
 def test_latents_far_out_are_still_sounds(z_scale: float) -> None:
-    """Nothing is clipped, levels of bands and frames are bounded: far-out latents are finite, whatever was learned."""
+    """Sounds are not clipped, and the levels of bands and frames are bounded, so sounds of extreme latents are finite
+    for any weights."""
     net = generator(classes=2, body=True).eval()
     weights = torch.eye(2)[[0, 1, 0, 1]]
     with torch.no_grad():
         assert torch.isfinite(net(z_scale * latents(4), classes=weights)).all()
-        for weight in net.parameters():  # a network that asks for absurd levels
+        for weight in net.parameters():  # Weights that give extreme levels.
             weight.mul_(300 if weight.dim() > 1 else 1)
         sound = net(z_scale * latents(4), classes=weights)
         assert torch.isfinite(sound).all() and sound.abs().amax() > 1
@@ -205,7 +207,7 @@ def test_the_encoder_hears_any_sound(length: int, channels: int, rate: int) -> N
 def test_sounds_begin_at_silence_and_have_no_offset() -> None:
     net = generator(16384).eval()
     with torch.no_grad():
-        net.out.bias += 0.3  # much at zero frequency too
+        net.out.bias += 0.3  # Also a high level at frequency 0.
         for bias in (-20.0, -2.0, 20.0):
             net.affine.bias[-1] = bias
             sound = net(latents(4))
@@ -220,14 +222,14 @@ def test_the_mean_that_is_taken_out_looks_back_only() -> None:
     x[..., 20:] = 1
     mean = trailing_sum(x, 10) / 10
     assert (mean[..., :20] == 0).all() and (mean[..., 29:] - 1).abs().max() < 1e-6
-    t = torch.arange(1600) / 16000  # a tone of 100 Hz stays as it is
+    t = torch.arange(1600) / 16000  # A tone of 100 Hz is unchanged.
     tone = torch.sin(2 * torch.pi * 100 * t)[None, None]
     slow = trailing_sum(trailing_sum(tone, 800), 800) / 800**2
     assert slow.abs().max() < 0.07 and slow[..., 1400:].abs().max() < 0.01
 
 
 def test_the_listener_hears_attacks_shorter_than_a_frame() -> None:
-    """Its view of the beginning tells 2 ms from 8 ms, which are one hop of the other."""
+    """Its view of the beginning distinguishes attacks of 2 ms and 8 ms, which are within one hop of its other view."""
     torch.manual_seed(0)
     net = Listener(SoundFormat(16384), knobs=1, widths=(4, 8, 8, 8), hidden=16)
     t = torch.arange(16384) / 16000

@@ -16,7 +16,7 @@ from audiogan.modalities import Sound
 from audiogan.model.translation.tiling import apply_tiled
 from audiogan.networks.dac import MRD, CriticSum
 from audiogan.networks.hifigan import MPD, MSD, HiFiGAN
-from audiogan.networks.vocos import Vocos, band_interpolation, frames_of, griffin_lim_phases
+from audiogan.networks.vocos import Vocos, band_interpolation, cached_stft, griffin_lim_phases
 from audiogan.representations import MelSpectrogram, SoundFormat, Waveform
 
 MEL = {"sample_rate": 16000, "n_fft": 256, "hop_length": 64, "n_mels": 20}
@@ -72,7 +72,7 @@ def test_a_frame_becomes_a_hop_and_far_frames_have_no_effect(make: Any) -> None:
 def test_griffin_lim_makes_consistent_magnitudes() -> None:
     time = torch.arange(4096) / 16000
     sound = 0.3 * torch.sin(2 * torch.pi * 440 * time)[None, None]
-    net, frames = small(), frames_of(64, 256, 64, torch.device("cpu"))
+    net, frames = small(), cached_stft(64, 256, 64, torch.device("cpu"))
     magnitude = net.magnitudes(sound)
     errors = []
     for iterations in (1, 16):

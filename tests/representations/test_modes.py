@@ -1,4 +1,4 @@
-"""Modes: spectra of sinusoids are exact, and lines and glides are measured where they are."""
+"""Tests of modes: exact spectra of sinusoids, and correct frequencies of measured lines and glides."""
 
 from __future__ import annotations
 

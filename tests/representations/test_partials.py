@@ -10,7 +10,7 @@ import torch
 from audiogan.losses import PartialTracks
 from audiogan.networks.tonenoise import ToneNoiseGenerator
 from audiogan.representations import Partials, SoundFormat
-from audiogan.representations.partials import BAND, LOWEST_HZ, band_edges
+from audiogan.representations.partials import BAND_OCTAVES, LOWEST_HZ, lower_band_edges_in_octaves
 
 FORMAT, HOP = SoundFormat(16384), 256
 
@@ -19,7 +19,7 @@ def tracks(partials: Partials, *octaves: float) -> torch.Tensor:
     """Return constant frequencies `[1, K, N]`: the given ones, and the middle of the band for all others."""
     found = partials.middle.repeat(1, 65)[None].clone()
     for value in octaves:
-        found[0, int((value - math.log2(LOWEST_HZ)) / BAND)] = value
+        found[0, int((value - math.log2(LOWEST_HZ)) / BAND_OCTAVES)] = value
     return found
 
 
@@ -27,7 +27,7 @@ def tracks(partials: Partials, *octaves: float) -> torch.Tensor:
 def test_a_steady_partial_is_a_sine(hertz: float) -> None:
     partials = Partials(12, FORMAT.length, HOP, FORMAT.sample_rate)
     octaves, amplitude = tracks(partials, math.log2(hertz)), torch.zeros(1, 12, 65)
-    amplitude[0, int((math.log2(hertz) - math.log2(LOWEST_HZ)) / BAND)] = 0.5
+    amplitude[0, int((math.log2(hertz) - math.log2(LOWEST_HZ)) / BAND_OCTAVES)] = 0.5
     expected = 0.5 * torch.sin(2 * math.pi * hertz * torch.arange(16384, dtype=torch.float64) / 16000)
     torch.testing.assert_close(partials(octaves, amplitude)[0], expected.float(), atol=1e-3, rtol=0)
 
@@ -43,7 +43,7 @@ def test_partials_that_glide_and_fade_are_measured_as_they_are() -> None:
     cents = 1200 * (found - octaves).abs()
     assert cents[0, 2, 4:-4].max() < 25 and cents[0, 5, 4:-4].max() < 10
     assert counts[0, 2, 4:30].min() > counts[0, 5, 4:30].max() > 0.4
-    assert counts[0, 9:].max() < 0.1  # nothing rings there
+    assert counts[0, 9:].max() < 0.1  # There is no partial at these frequencies.
     assert float(compare(octaves, {"x": partials(octaves, amplitude)[:, None]})) < 4 * 0.03
 
 
@@ -59,8 +59,8 @@ def test_silence_and_noise_do_not_harm() -> None:
 
 @pytest.mark.parametrize(("count", "rate", "fit"), [(12, 16000, 12), (40, 16000, 15), (12, 2000, 9), (12, 44100, 12)])
 def test_all_bands_lie_below_half_the_sample_rate(count: int, rate: int, fit: int) -> None:
-    edges = band_edges(count, rate)
-    assert len(edges) == fit and (edges + BAND).exp2().max() <= rate / 2
+    edges = lower_band_edges_in_octaves(count, rate)
+    assert len(edges) == fit and (edges + BAND_OCTAVES).exp2().max() <= rate / 2
 
 
 def generator(channels: int = 1, **options: int) -> ToneNoiseGenerator:

@@ -186,7 +186,7 @@ def test_no_ripple_from_hop_to_hop() -> None:
 
 def test_constant_bands_and_extreme_inputs_stay_finite() -> None:
     representation = LogMagnitude(SoundFormat(4096))
-    representation.fit([torch.zeros(2, 1, 4096)])  # no deviation anywhere
+    representation.fit([torch.zeros(2, 1, 4096)])  # The standard deviation is 0 everywhere.
     assert not representation.encode(torch.zeros(1, 1, 4096)).any()
     loud = representation.encode(torch.randn(2, 1, 4096))
     assert torch.isfinite(loud).all() and loud.abs().max() <= 1

@@ -1,4 +1,4 @@
-"""Runs that start from a trained model (`init`)."""
+"""Tests of runs that start from a trained model (`init`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics log: means of losses."""
+"""Tests of the means of losses in the metrics log."""
 
 from pathlib import Path
 from types import SimpleNamespace

@@ -64,8 +64,8 @@ def test_nothing_is_estimated_before_there_is_something_to_estimate_from(clock: 
     shown = Progress()
     shown.on_step(trainer(1))
     assert "left" not in shown.status_values(trainer(1), clock.now)
-    assert "left" not in shown.status_values(trainer(2), clock.now + 1)  # too early
-    assert "left" not in shown.status_values(trainer(1), clock.now + 60)  # no step since
+    assert "left" not in shown.status_values(trainer(2), clock.now + 1)  # It is too early for an estimate.
+    assert "left" not in shown.status_values(trainer(1), clock.now + 60)  # There was no step since the first display.
     assert "left" not in shown.status_values(trainer(9, None), clock.now + 60)  # No budget in steps.
     assert shown.status_values(trainer(101), clock.now + 60)["left"] == "9 min"
 

@@ -13,8 +13,8 @@ import pytest
 from audiogan.errors import UserError
 from audiogan.run import folder as run_folder
 from audiogan.run.folder import (
-    FILES,
-    FOLDERS,
+    RUN_FILES,
+    RUN_FOLDERS,
     check_symbolic_links,
     lock_run_folder,
     read_status,
@@ -50,7 +50,7 @@ def test_a_lock_that_is_no_file_is_one_line(make: Any, tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("name", [*FILES, *FOLDERS])
+@pytest.mark.parametrize("name", [*RUN_FILES, *RUN_FOLDERS])
 def test_links_out_of_the_run_folder_are_refused(name: str, tmp_path: Path) -> None:
     outside, run = tmp_path / "outside", tmp_path / "run"
     run.mkdir()

@@ -150,7 +150,7 @@ def test_a_run_finds_its_data_from_anywhere(
     monkeypatch.chdir("elsewhere")
     sets = open_evaluation_data(load("../run"), None)
     assert str(here / "drums") in sets.real.source and len(sets.real) == 10
-    assert len(open_evaluation_data(load("../run"), "drums").real) == 20  # the folder here
+    assert len(open_evaluation_data(load("../run"), "drums").real) == 20  # The folder in the working folder is used.
     capsys.readouterr()
     main(["evaluate", "../run", "--no-classifier"])
     assert "data changed" not in capsys.readouterr().out

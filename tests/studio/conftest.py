@@ -1,4 +1,4 @@
-"""The studio of the shipped drums: in this process, and served by a process of its own."""
+"""Fixtures of the studio with the shipped drums model: in this process, and in a separate server process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def drums() -> Generator:
-    """The shipped drums."""
+    """Return the shipped drums model."""
     import audiogan
 
     return audiogan.load("drums")
@@ -30,7 +30,7 @@ def drums() -> Generator:
 
 @pytest.fixture(scope="session")
 def client(drums: Generator) -> TestClient:
-    """A client of the studio of the drums."""
+    """Return a client of the studio with the drums model."""
     from starlette.testclient import TestClient
 
     from audiogan.studio import create_app
@@ -40,7 +40,7 @@ def client(drums: Generator) -> TestClient:
 
 @dataclass(frozen=True)
 class Served:
-    """A studio in a process of its own."""
+    """A studio in a separate process."""
 
     address: str
     port: int
@@ -49,7 +49,7 @@ class Served:
 
 @pytest.fixture(scope="session")
 def served() -> Iterator[Served]:
-    """``audiogan studio drums`` on a free port."""
+    """Run ``audiogan studio drums`` on a free port."""
     with serve() as studio:
         yield studio
 
@@ -72,7 +72,7 @@ def serve(*options: str) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A real browser without a window."""
+    """Return a real browser without a window."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         pytest.skip("no Chromium on this machine (chromium, google-chrome)")

@@ -1,4 +1,4 @@
-"""Pages of a studio in a real browser, for tests."""
+"""Helpers for tests of the pages of a studio in a real browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def page_wave(generator: Generator, recipe: Recipe, **mix: float) -> np.ndarray:
-    """The samples ``[C, T]`` that the page plays for a recipe, given the level, pan and tune of the pad."""
+    """Return the samples ``[C, T]`` that the page plays for a recipe with the level, pan and tune of a pad."""
     pad, rate = Pad("sound", 36, (recipe,), **mix), generator.sample_rate
     waves = generator.render(recipe)
     [[measured]] = prepare_pads(waves, [pad], rate, MEASUREMENT_RATE)
@@ -25,13 +25,13 @@ def page_wave(generator: Generator, recipe: Recipe, **mix: float) -> np.ndarray:
 
 
 class Pages:
-    """Pages of a studio in a browser; they note what the pages complain about and what they request.
+    """Pages of a studio in a browser. Their error messages and requests are recorded.
 
     Args:
         browser: the browser.
-        address: of the studio.
+        address: address of the studio.
         script: run in each page before its own scripts.
-        options: of the pages, such as their size.
+        options: options of the pages, such as their size.
     """
 
     def __init__(self, browser: Browser, address: str, script: str, **options: Any) -> None:
@@ -54,7 +54,8 @@ class Pages:
         return page
 
     def close(self, expected: str = "") -> None:
-        """Close all pages. No page may complain, except with the ``expected`` text, or request from another machine."""
+        """Close all pages. Fail if a page reported an error without the ``expected`` text, or sent a request to another
+        machine."""
         for context in self.contexts:
             context.close()
         assert [text for text in self.complaints if not expected or expected not in text] == []

@@ -1,4 +1,4 @@
-"""The studio's API as a program uses it."""
+"""Tests of the studio's API, used by a program."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_an_archive_is_called_as_the_kit_is(client: TestClient, name: str, plain
     extended = "" if whole is None else re.escape(f"; filename*=UTF-8''{quote(whole)}")
     assert re.fullmatch(f'attachment; filename="{plain}"{extended}', shown), shown
     kit = json.loads(zipfile.ZipFile(io.BytesIO(answer.content)).read("kit.json"))
-    assert set(kit) == {"kit", "model", "pads"}  # nothing about where the model lies
+    assert set(kit) == {"kit", "model", "pads"}  # The path of the model is not stored.
 
 
 def test_class_names_may_be_typed_freely(client: TestClient) -> None:
@@ -175,11 +175,11 @@ def test_who_hangs_up_ends_the_imitation(client: TestClient, drums: Generator, m
     asyncio.run(hung_up(client.app, "/api/imitate?seconds=1", file.getvalue()))
     assert ended.wait(5)
     answer = asyncio.run(hung_up(client.app, "/api/imitate?seconds=1", file.getvalue()))
-    assert answer == 200  # its turn came
+    assert answer == 200  # The waiting request was processed.
 
 
 async def hung_up(app: Any, path: str, content: bytes) -> int:
-    """The status of a request whose sender goes away when the answer begins."""
+    """Return the status of a request whose client disconnects when the response begins."""
     begun, asked, status = asyncio.Event(), [False], [0]
 
     async def receive() -> dict[str, Any]:
@@ -222,7 +222,7 @@ def test_a_run_is_called_by_its_name_not_its_place(tiny_run: Path) -> None:
 
 
 def test_a_model_of_a_file_plays_its_recipes_by_either_name(tmp_path: Path, drums: Generator) -> None:
-    """Python names the file; the page must not know where it lies."""
+    """Recipes from Python contain the path of the file. The page must not receive this path."""
     from starlette.testclient import TestClient
 
     import audiogan

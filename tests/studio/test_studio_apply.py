@@ -45,7 +45,7 @@ def content(samples: Any, rate: int = RATE, subtype: str = "FLOAT", format: str 
 
 
 def voice(seconds: float = 1.0, rate: int = RATE) -> np.ndarray:
-    """A harmonic sound with a moving pitch and some noise, [T]."""
+    """Return a harmonic sound ``[T]`` with a moving pitch and some noise."""
     t = np.arange(round(seconds * rate)) / rate
     phase = 2 * np.pi * np.cumsum(140 + 30 * np.sin(9 * t)) / rate
     x = sum(np.sin(k * phase) / k for k in range(1, 20)) * np.sin(np.pi * t * 3) ** 2
@@ -87,10 +87,8 @@ def test_a_damaged_run_gives_one_line_without_its_path(client: TestClient, root:
     (run / "checkpoints").mkdir(parents=True)
     (run / "checkpoints" / "step-00000004.ckpt").write_bytes(b"damaged")
     modality = "modality: {_target_: audiogan.modalities.Sound}"
-    (run / "config.yaml").write_text(
-        f"facts: {{{modality}, inputs: {{source: {{{modality}}}}}}}\n"
-        "inputs: {source: {_target_: audiogan.inputs.Signal}}\n"
-    )
+    facts = f"facts: {{{modality}, inputs: {{source: {{{modality}}}}}}}"
+    (run / "config.yaml").write_text(f"{facts}\ninputs: {{source: {{_target_: audiogan.inputs.Signal}}}}\n")
     client.app.state.watching._looked = -np.inf  # type: ignore[attr-defined]
     (one,) = (one for one in client.get("/api/apply").json()["models"] if one["kind"] == "run")
     answer = client.get(f"/api/apply/models/{one['id']}")
@@ -100,7 +98,7 @@ def test_a_damaged_run_gives_one_line_without_its_path(client: TestClient, root:
 
 
 def test_a_result_is_that_of_the_command(client: TestClient, tmp_path: Path) -> None:
-    """A stereo recording keeps its sample rate, channels and length, and the samples are those of the command."""
+    """A stereo recording keeps its sample rate, channels and length. The samples equal those of ``audiogan apply``."""
     x = np.stack([voice(), voice()[::-1]], 1)
     given = uploaded(client, content(x, subtype="PCM_16"), "two voices.wav")
     assert (given["name"], given["sample_rate"], given["channels"]) == ("two voices.wav", RATE, 2)
@@ -178,7 +176,7 @@ def test_wrong_requests_get_one_line(client: TestClient) -> None:
     for wanted, status, said in (
         ({"model": "no such", "sound": id}, 404, "no such model"),
         ({"model": "enhance"}, 422, "choose or record a sound"),
-        ({"model": "enhance", "sound": "../x"}, 404, "not kept"),
+        ({"model": "enhance", "sound": "../x"}, 404, "removed from memory"),
         ({"model": "enhance", "sound": id, "path": "/etc/passwd"}, 422, "path"),
         ({"model": "enhance", "sound": id, "seed": -1}, 422, "seed"),
         ({"model": "enhance", "sound": id, "inputs": {"text": "x" * 10_001}}, 422, "text"),
@@ -248,7 +246,7 @@ def test_a_text_becomes_a_sound(client: TestClient, tmp_path: Path, monkeypatch:
 
 
 def test_the_form_of_a_voice_conversion(tmp_path: Path) -> None:
-    """The mel of the source is the recording of the page; the voice of the target is another file."""
+    """The source is the recording of the page. The voice of the target is another file."""
     generator: Any = Speaker(tmp_path)
     mel = MelSignal("mel", shape=(1, 8192), modality=Sound(8000))
     generator.inputs = {"mel": mel, "classes": generator.inputs["classes"], "voice": generator.voice}
@@ -284,7 +282,9 @@ def test_a_model_that_cannot_be_played_opens_the_page(
     from audiogan.commands import studio
 
     served = []
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)  # those of all tests
+    monkeypatch.setattr(
+        torch, "set_num_threads", lambda threads: None
+    )  # The number of threads applies to all tests, so it must not change.
     monkeypatch.setattr(studio, "_warm_up", lambda generator: None)
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: served.append(self.config.app))
     assert cli.main(["studio", "enhance", "--port", "0", "--no-browser"]) == 0

@@ -1,4 +1,4 @@
-"""The page Apply in a real browser: before and after in synchrony, spectrograms, microphone, download, and errors."""
+"""Tests of the page Apply in a real browser: synchronous playback, spectrograms, microphone, download, and errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.studio.conftest import Served
 
-# The sounds that are started are kept, with their time and position.
+# The script stores the sounds that are started, with their time and position.
 EARS = """
 window.started = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -109,7 +109,7 @@ def test_before_and_after(opened: Callable[..., Page], noisy: Path, tmp_path: Pa
     saved, rate = soundfile.read(tmp_path / "out.wav")
     assert rate == RATE and np.abs(saved - after["x"]).max() < 2e-7  # 24 bits
 
-    # A wrong file leaves one line, and the page goes on.
+    # A faulty file gives an error in one line, and the page still works.
     (tmp_path / "notes.wav").write_text("no sound")
     page.set_input_files("#file-input", tmp_path / "notes.wav")
     page.wait_for_selector("#says.wrong:text('not a sound file')")

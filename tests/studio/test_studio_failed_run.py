@@ -1,4 +1,4 @@
-"""A run that ended with an error."""
+"""Test of the page of a run that ended with an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Finding sounds in a real browser: variations, the map, drag and drop, imitations, and the blind listening test."""
+"""Tests of finding sounds in a real browser: variations, the map, drag and drop, imitations, and the blind listening
+test."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from audiogan import Generator
 
-# The buffers that are played are kept.
+# The script stores the buffers that are played.
 EARS = """
 window.started = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -57,7 +58,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def studio(recorded: Path) -> Iterator[Served]:
-    """``audiogan studio drums --recordings FOLDER``."""
+    """Run ``audiogan studio drums --recordings FOLDER``."""
     with serve("--recordings", str(recorded)) as served:
         yield served
 
@@ -102,15 +103,15 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     before = recipe_of(pads(page)[2])
 
     page.locator(".found").nth(1).hover()
-    page.wait_for_function("() => started.length > 1")  # after the pad
+    page.wait_for_function("() => started.length > 1")  # The found sound is played after the pad.
     heard = page.evaluate(LAST)
     assert recipe_of(pads(page)[2]) == before and heard
     page.locator(".found").nth(1).click()
     page.wait_for_selector(".found:nth-child(2)[aria-pressed=true]")
     kept = recipe_of(pads(page)[2])
     assert kept != before and kept.label == before.label
-    assert plays(page, studio, kept) and page.evaluate(LAST) == heard  # what was heard is what was kept
-    assert page.locator(".found:nth-child(2)[aria-pressed=true]").count() == 1  # the other seven stay
+    assert plays(page, studio, kept) and page.evaluate(LAST) == heard  # The sound that was heard is the one on the pad.
+    assert page.locator(".found:nth-child(2)[aria-pressed=true]").count() == 1  # The other seven sounds stay.
     page.locator(".found").nth(4).click()
     assert recipe_of(pads(page)[2]) == before
     page.click("#undo")
@@ -129,7 +130,7 @@ def test_eight_sounds_around_a_sound_are_heard_and_kept(opened: Callable[..., Pa
     page.click("#find-more")
     page.wait_for_selector(".found.centre[aria-pressed=true]")
     page.wait_for_selector(FOUND)
-    page.click("#pad-9")  # another pad has other sounds
+    page.click("#pad-9")  # Another pad has other similar sounds.
     page.wait_for_timeout(400)
     page.wait_for_selector(FOUND)
     assert page.locator(".found.centre").get_attribute("aria-label") == f"before: {pads(page)[8]['name']}"
@@ -168,11 +169,11 @@ def test_pads_are_swapped_and_copied(opened: Callable[..., Page], what: str) -> 
         page.keyboard.press("Alt+ArrowRight")
         page.keyboard.press("Alt+ArrowDown")
         page.keyboard.press("Alt+ArrowLeft")
-        page.keyboard.press("Alt+ArrowLeft")  # at the edge: nothing happens
+        page.keyboard.press("Alt+ArrowLeft")  # At the edge of the pads, nothing happens.
         assert page.evaluate("() => document.activeElement.id") == "pad-5"
         page.locator("#pad-5").press("Alt+ArrowUp")
         after = page.evaluate(PADS)
-        moved = [0, 5, 1, 4]  # sounds of the pads 1, 2, 5, 6 after right, down, left, up
+        moved = [0, 5, 1, 4]  # Sounds of the pads 1, 2, 5 and 6 after moves to the right, down, left and up.
         assert [recipe_of(after["pads"][i]) for i in (0, 1, 4, 5)] == [recipe_of(before["pads"][i]) for i in moved]
         return
     if what == "copy":
@@ -188,7 +189,7 @@ def test_pads_are_swapped_and_copied(opened: Callable[..., Page], what: str) -> 
     assert [pad["name"] for pad in after["pads"]] == [before["pads"][i]["name"] for i in order]
     assert [pad["note"] for pad in after["pads"]] == [before["pads"][i]["note"] for i in order]
     grid = before["patterns"][0]["grid"]
-    assert after["patterns"][0]["grid"] == [grid[i] for i in order] != grid  # the pattern sounds as before
+    assert after["patterns"][0]["grid"] == [grid[i] for i in order] != grid  # The pattern sounds as before.
     page.click("#undo")
     assert page.evaluate(PADS)["pads"] == before["pads"]
 
@@ -252,7 +253,7 @@ def test_a_recording_of_the_map_is_imitated_and_compared(opened: Callable[..., P
     page.wait_for_selector(".point.own")
     page.locator(".point.own").first.drag_to(page.locator("#pad-8"))
     page.wait_for_selector("#says:text('dB apart')")
-    page.click("#open-map")  # back to the pad
+    page.click("#open-map")  # A second click shows the editor of the pad again.
     page.click("#compare-source")
     page.wait_for_timeout(300)
     source = np.array(page.evaluate(LAST))
@@ -278,7 +279,7 @@ def test_the_microphone_records_until_the_sound_ends(opened: Callable[..., Page]
     page.route("**/api/imitate?*", answer)
     page.click("#record")
     page.wait_for_selector("#record[aria-pressed=true]")
-    page.wait_for_selector("#says.wrong:text('enough')")  # it stopped by itself
+    page.wait_for_selector("#says.wrong:text('enough')")  # The recording stopped automatically.
     assert page.locator("#record[aria-pressed=false]").count() == 1
     assert bodies[0][:4] == b"RIFF" and 20_000 < len(bodies[0]) < 10 * 48_000 * 3
 
@@ -369,7 +370,7 @@ def test_a_blind_test_with_chosen_files(opened: Callable[..., Page], recorded: P
     assert page.locator("#start").is_enabled()
     page.click("#start")
     page.wait_for_selector("#real:not(:disabled)")
-    page.click("#end")  # without an answer
+    page.click("#end")  # The test ends without an answer.
     page.wait_for_selector("#setup:not([hidden])")
 
 

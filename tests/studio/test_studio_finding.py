@@ -1,4 +1,4 @@
-"""The API that finds sounds: recordings of the user, the map, similar sounds and directions."""
+"""Tests of the API that finds sounds: recordings of the user, the map, similar sounds and directions."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_memory_for_recordings_is_limited(drums: Generator, monkeypatch: pytest.
     monkeypatch.setattr(recordings, "MAX_RECORDINGS", 2)
     for seed in range(2):
         assert add(client, f"{seed}.wav", content(hit(seed))).status_code == 200
-    assert add(client, "0.wav", content(hit(0))).status_code == 200  # it is kept already
+    assert add(client, "0.wav", content(hit(0))).status_code == 200  # The recording is stored already.
     full = add(client, "2.wav", content(hit(2)))
     assert full.status_code == 413 and "no room" in full.json()["error"]
     monkeypatch.setattr(recordings, "MAX_RECORDINGS", 1000)

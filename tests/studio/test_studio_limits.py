@@ -1,4 +1,5 @@
-"""Hostile and clumsy requests: each gets one clear line, costs little, and leaves the studio as it was."""
+"""Tests of malicious and faulty requests: each gets an error in one line, takes little time, and does not change the
+studio."""
 
 from __future__ import annotations
 
@@ -102,7 +103,7 @@ def test_a_latent_that_is_not_finite(client: TestClient, recipe: dict[str, Any])
     for value in (np.nan, np.inf, 3e38):
         latent = base64.b64encode(np.full(64, value, "<f4").tobytes()).decode()
         answer = client.post("/api/render", json={"recipe": {**recipe, "latent": latent}})
-        if value == 3e38 and answer.status_code == 200:  # a number, and so is what it makes
+        if value == 3e38 and answer.status_code == 200:  # The value is a finite number, and so are the samples.
             samples, _ = soundfile.read(io.BytesIO(answer.content))
             assert np.isfinite(samples).all()
         else:
@@ -121,7 +122,7 @@ def test_steps_amounts_and_formats_are_bounded(client: TestClient, recipe: dict[
         {"format": "sfz", "bits": 32},
         {"format": "sfz", "pads": [pad] * 17},
         {"format": "sfz", "pads": []},
-        {"format": "sfz", "pads": [pad, pad]},  # two on one note
+        {"format": "sfz", "pads": [pad, pad]},  # Two pads have the same note.
         {"format": "sfz", "pads": [{**pad, "note": 200}]},
         {"format": "sfz", "pads": [{**pad, "name": ""}]},
         {"format": "sfz", "pads": [{**pad, "name": "a\nb\0"}]},
@@ -214,7 +215,8 @@ def test_how_an_imitation_is_asked_for(client: TestClient) -> None:
 
 
 def ask(app: Any, path: str, headers: dict[str, str], parts: Any) -> tuple[int, dict[str, Any], int]:
-    """(status, content, parts read) of a request whose body comes in parts, straight at the application."""
+    """Send a request with a body in parts to the application, without a server. Return status, content and number of
+    parts read."""
     read, sent = 0, []
 
     async def receive() -> dict[str, Any]:
@@ -281,7 +283,7 @@ def test_a_body_that_does_not_come(drums: Any) -> None:
         asyncio.run(read_body(Request({"type": "http", "headers": []}, never), 100, 0.05))
 
 
-# --- many at once
+# --- many requests at the same time
 
 
 def test_slots_run_few_hold_some_and_refuse_the_rest() -> None:

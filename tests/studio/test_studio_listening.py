@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def client(drums: Generator) -> TestClient:
-    """A studio with twelve recordings: eight kicks, and four whose class is unknown."""
+    """Return a client of a studio with twelve recordings: eight kicks, and four of unknown class."""
     client = TestClient(create_app(drums), base_url=HOST, raise_server_exceptions=False)
     for i in range(12):
         name = f"kick/{i}.wav" if i < 8 else f"{i}.wav"
@@ -78,7 +78,7 @@ def test_all_sounds_are_equally_loud_and_begin_at_once(client: TestClient) -> No
     assert np.ptp([momentary_loudness(wave, 16_000) for wave in waves]) < 0.01
     assert max(true_peak(wave, 16_000) for wave in waves) <= -0.99
     assert all(np.abs(wave[:, :320]).max() > 0.02 * np.abs(wave).max() for wave in waves)
-    assert all(np.abs(wave[:, -1]).max() < 1e-3 for wave in waves)  # no click at the end
+    assert all(np.abs(wave[:, -1]).max() < 1e-3 for wave in waves)  # There is no click at the end.
 
 
 def test_the_truth_is_the_toss_of_a_coin(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,15 +90,17 @@ def test_the_truth_is_the_toss_of_a_coin(client: TestClient, monkeypatch: pytest
         truths += [trial.truth == "real" for trial in tests.get(tests.create(12, None, seed)).trials]
     assert binomtest(sum(truths), len(truths)).pvalue > 0.001
     pairs = np.array(truths).reshape(-1, 2)
-    assert 0.4 < (pairs[:, 0] == pairs[:, 1]).mean() < 0.6  # neighbours do not depend on each other
+    assert 0.4 < (pairs[:, 0] == pairs[:, 1]).mean() < 0.6  # Consecutive trials are independent.
 
 
 def test_nothing_tells_the_truth_before_the_end(client: TestClient) -> None:
     id = begun(client, trials=4, seed=2)
     body = {"trial": 0, "answer": "real"}
     assert client.post(f"/api/listening/{id}/answers", json=body).text == '{"answered":1}'
-    assert client.post(f"/api/listening/{id}/answers", json=body).status_code == 422  # not again
-    assert client.post(f"/api/listening/{id}/answers", json={**body, "trial": 3}).status_code == 422  # not ahead
+    # A trial cannot be answered twice.
+    assert client.post(f"/api/listening/{id}/answers", json=body).status_code == 422
+    # Trials cannot be skipped.
+    assert client.post(f"/api/listening/{id}/answers", json={**body, "trial": 3}).status_code == 422
     result = client.post(f"/api/listening/{id}/result", json={}).json()
     assert (result["answered"], result["planned"]) == (1, 4)
     late = client.post(f"/api/listening/{id}/answers", json={**body, "trial": 1})

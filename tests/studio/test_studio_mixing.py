@@ -1,4 +1,5 @@
-"""Levels in the studio: pads, loops and single sounds agree with the kit and with ``audiogan play``."""
+"""Tests of levels in the studio: pads, loops and single sounds are equal to those of the kit and of ``audiogan
+play``."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def decoded(content: bytes) -> tuple[np.ndarray, int]:
 
 @pytest.fixture(scope="module")
 def pads(client: TestClient) -> list[dict[str, Any]]:
-    """A kit with a pad whose level, one whose pan and one whose tune is not 0."""
+    """Return a kit in which one pad has a level, one a pan and one a tune other than 0."""
     pads = posted(client, "/api/kit", seed=4).json()["pads"]
     pads[0]["level"], pads[1]["pan"], pads[2]["tune"] = -7.5, -0.6, 5
     return pads

@@ -1,4 +1,4 @@
-"""Opening and sharing of kits in a real browser: files, drops, and short links."""
+"""Tests of opening and sharing kits in a real browser: files, drag and drop, and short links."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ DROP = """([name, bytes, at]) => {
 
 @pytest.fixture
 def opened(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
-    """A function that opens the studio."""
+    """Return a function that opens the studio."""
     pages = Pages(browser, served.address, COPIED, viewport={"width": 1440, "height": 1100})
 
     def go(fragment: str = "", **options: Any) -> Page:

@@ -1,4 +1,4 @@
-"""Kits and sounds opened in the studio: the same samples as before, and limits for untrusted files."""
+"""Tests of kits and sounds that are opened in the studio: unchanged samples, and limits for untrusted files."""
 
 from __future__ import annotations
 

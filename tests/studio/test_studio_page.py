@@ -1,4 +1,4 @@
-"""The page in a real browser (the system's Chromium): does it sound, keep, share, run in time; can everyone use it?"""
+"""Tests of the page in a real browser (the system's Chromium): sound, storage, links, timing and accessibility."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 MASTER, ACCENT, ON = 0.8, 1.0, 79 / 127
-# What reaches the loudspeaker is kept (`tap`), and when sources are started (`started`).
+# The script stores the played samples (`tap`) and the start times of sources (`started`).
 EAR = """
 window.started = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -51,7 +51,7 @@ READY = ".pads:not(:has(.waiting))"
 
 @pytest.fixture
 def opened(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
-    """A function that opens the studio."""
+    """Return a function that opens the studio."""
     pages = Pages(browser, served.address, EAR, viewport={"width": 1440, "height": 1100})
 
     def go(fragment: str = "", **options: Any) -> Page:
@@ -64,7 +64,7 @@ def opened(browser: Browser, served: Served) -> Iterator[Callable[..., Page]]:
 
 
 def state(page: Page) -> dict[str, Any]:
-    """Kit and pattern as the address holds them."""
+    """Return the kit and the pattern that the URL contains."""
     return page.evaluate(
         """async () => {
           await new Promise((done) => setTimeout(done, 600)); // the address follows
@@ -75,7 +75,7 @@ def state(page: Page) -> dict[str, Any]:
 
 
 def kit_waves(page: Page, drums: Generator, rate: int = 16000) -> list[np.ndarray]:
-    """The sounds of the pads in files for samplers, at the sample rate of the model by default."""
+    """Return the sounds of the pads in files for samplers, by default at the sample rate of the model."""
     pads = [
         Pad(pad["name"], pad["note"], (recipe,), pad["level"], pad["pan"], pad["tune"])
         for pad, recipe in zip(state(page)["pads"], recipes(page), strict=True)
@@ -88,7 +88,7 @@ def recipes(page: Page) -> list[Recipe]:
 
 
 def heard(page: Page, wave: np.ndarray) -> float:
-    """The gain with which the last two seconds of what was played hold this sound, sample by sample; 0: they don't."""
+    """Return the gain with which the last two seconds that were played contain this sound, sample by sample, or 0."""
     wave = wave[0, :16000]
     page.wait_for_timeout(250 + len(wave) / 16)
     samples = np.array(
@@ -107,7 +107,7 @@ def test_pads_sound_as_python_has_them(opened: Callable[..., Page], drums: Gener
     page = opened()
     page.wait_for_selector("body[data-gain]")
     mine = kit_waves(page, drums)
-    page.locator("#pad-3").click(position={"x": 60, "y": 1})  # at the upper edge: as loud as can be
+    page.locator("#pad-3").click(position={"x": 60, "y": 1})  # A click at the upper edge has the highest gain.
     assert heard(page, mine[2]) == pytest.approx(MASTER, abs=1e-4)
     page.wait_for_timeout(1000)
     page.keyboard.press("q")
@@ -144,7 +144,7 @@ def test_keep_change_undo_and_share(opened: Callable[..., Page]) -> None:
     assert changed.knobs["brightness"] == 0.9 and changed != second[6]
     assert (now["tempo"], now["swing"], now["patterns"][0]["grid"][8][1]) == (97, 66, 79)
 
-    other = opened(page.url[page.url.index("#") :])  # the link in another browser
+    other = opened(page.url[page.url.index("#") :])  # Open the link in another browser.
     assert state(other) == now
     assert other.locator(".pad.locked").count() == 2 and other.input_value("#tempo") == "97"
     other.reload()
@@ -211,7 +211,7 @@ def test_the_sequencer_is_in_time(opened: Callable[..., Page]) -> None:
     when = np.array([one["when"] for one in live])
     grid = np.array([bar * 16 * length + t for bar in range(3) for t in due])
     off = np.abs((when - when[0])[:, None] - grid).min(axis=1)
-    assert len(when) >= 4 and off.max() < 1.1 / 16000  # a busy machine may leave steps out, never move them
+    assert len(when) >= 4 and off.max() < 1.1 / 16000  # On a busy machine, steps may be skipped but not shifted.
 
 
 def test_downloads_arrive_and_open(opened: Callable[..., Page], drums: Generator, tmp_path: Path) -> None:
@@ -236,8 +236,8 @@ def test_downloads_arrive_and_open(opened: Callable[..., Page], drums: Generator
     assert len(files) == 16 and (tmp_path / "pad.wav").read_bytes() in [archive.read(name) for name in files]
 
     page.click("#clear")
-    page.locator('.cell[data-pad="15"][data-step="2"]').click(modifiers=["Shift"])  # an accent
-    page.locator('.cell[data-pad="15"][data-step="15"]').click()  # rings on over the end
+    page.locator('.cell[data-pad="15"][data-step="2"]').click(modifiers=["Shift"])  # The step gets an accent.
+    page.locator('.cell[data-pad="15"][data-step="15"]').click()  # The sound rings beyond the end of the loop.
     page.locator("#swing").fill("57")
     loop, rate = soundfile.read(saved("#save-loop", "loop.wav"), always_2d=True)
     length = 15 / 112
@@ -245,7 +245,7 @@ def test_downloads_arrive_and_open(opened: Callable[..., Page], drums: Generator
     for time, gain in ((2 * length, ACCENT), ((15 + 0.14) * length, ON)):
         start = round(time * rate)
         near = [round(tick * 60 / 112 / 480 * rate) for tick in (round(time * 112 / 60 * 480),)]
-        assert abs(near[0] - start) <= 0.5 * 60 / 112 / 480 * rate + 1  # to the nearest of 480 ticks in a beat
+        assert abs(near[0] - start) <= 0.5 * 60 / 112 / 480 * rate + 1  # Times are rounded to 480 ticks per beat.
         expected[near[0] : near[0] + crash.shape[1]] += gain * crash[0]
     expected = expected.reshape(4, -1).sum(axis=0)
     assert len(loop) == round(16 * length * rate) and np.abs(loop[:, 0] - expected).max() < 2**-22
@@ -331,7 +331,7 @@ def test_everything_has_a_name_and_is_reached_by_keys(opened: Callable[..., Page
     }
     wanted |= {"format", "rate", "bits", "save-kit", "save-loop", "0/0"}
     assert wanted <= set(reached)
-    assert "pad-2" not in reached and "0/1" not in reached  # one stop for the pads, one for the steps
+    assert "pad-2" not in reached and "0/1" not in reached  # There is one tab stop for the pads and one for the steps.
 
     page.locator("#pad-1").focus()
     for key in ("ArrowRight", "ArrowDown", "End"):
@@ -347,7 +347,7 @@ def test_everything_has_a_name_and_is_reached_by_keys(opened: Callable[..., Page
         assert str(cell.get_attribute("aria-label")).endswith(f": {word}")
     page.click("#keys")
     page.keyboard.press("Shift+KeyQ")
-    assert page.locator(".pad.locked").count() == 0  # keys are off
+    assert page.locator(".pad.locked").count() == 0  # The keys for pads are switched off.
 
 
 CONTRAST = """() => {
@@ -398,7 +398,7 @@ def test_both_themes_can_be_read(opened: Callable[..., Page]) -> None:
         assert {name: ratio for name, ratio in worst.items() if ratio < 4.5} == {}
         grounds.append(page.evaluate("() => getComputedStyle(document.body).backgroundColor"))
     assert grounds[0] != grounds[1]
-    page.click("#theme")  # from dark to light, for good
+    page.click("#theme")  # The other theme stays selected after a reload.
     assert page.evaluate("() => getComputedStyle(document.body).backgroundColor") == grounds[0]
     page.reload()
     page.wait_for_selector("body[data-ready]", state="attached")

@@ -1,4 +1,4 @@
-"""The page as an instrument in a real browser: keys, MIDI, patterns, gestures, files, and screens of all sizes."""
+"""Tests of playing the page in a real browser: keys, MIDI, patterns, gestures, files, and screens of all sizes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.studio.conftest import Served
 
-# Started sounds are counted, and a MIDI port that the test plays stands in for a real one.
+# The script counts started sounds, and simulates a MIDI port that the test controls.
 EARS = """
 window.started = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -43,7 +43,7 @@ def pages(browser: Browser, served: Served) -> Iterator[Pages]:
 
 @pytest.fixture(scope="module")
 def opened(pages: Pages) -> Callable[..., Page]:
-    """A function that opens the studio with the kit of the first page, because another one would take a second."""
+    """Return a function that opens the studio with the kit of the first page. A new kit would take a second."""
     links: list[str] = []
 
     def go(**options: Any) -> Page:
@@ -64,14 +64,14 @@ def shared(opened: Callable[..., Page]) -> Page:
 
 @pytest.fixture
 def page(shared: Page) -> Page:
-    """The page shared by the tests of this module, reset to the state in its URL."""
+    """Return the page that all tests of this module share, reset to the state in its URL."""
     shared.evaluate("() => sessionStorage.clear()")
     shared.keyboard.press("Escape")
     return shared
 
 
 def state(page: Page) -> dict[str, Any]:
-    """Kit and patterns as the address holds them."""
+    """Return the kit and the patterns that the URL contains."""
     return page.evaluate(
         """async () => {
           await new Promise((done) => setTimeout(done, 1200));
@@ -82,7 +82,7 @@ def state(page: Page) -> dict[str, Any]:
 
 
 def sounds(page: Page) -> int:
-    """The number of sounds that started since the last call."""
+    """Return the number of sounds that started since the last call."""
     return int(page.evaluate("() => { const n = started.length; started = []; return n; }"))
 
 
@@ -91,7 +91,7 @@ def cell(page: Page, pad: int, step: int) -> Locator:
 
 
 def press(page: Page, code: str, key: str, **more: bool) -> None:
-    """Press a key of another keyboard layout: ``code`` is its place, ``key`` the letter on it."""
+    """Press a key of another keyboard layout. ``code`` is the position of the key, and ``key`` is the letter on it."""
     page.evaluate(
         """([code, key, more]) => {
           const event = { code, key, bubbles: true, cancelable: true, ...more };
@@ -120,7 +120,7 @@ def test_space_is_the_transport_after_every_click(page: Page) -> None:
     ):
         page.click(target)
         page.wait_for_timeout(50)
-        page.keyboard.press("Escape")  # closes a menu
+        page.keyboard.press("Escape")  # Close a menu.
         before = page.locator(".pad .name").all_inner_texts()
         page.keyboard.press("Space")
         assert playing(page), target
@@ -130,7 +130,7 @@ def test_space_is_the_transport_after_every_click(page: Page) -> None:
     page.locator("#pad-lock").focus()
     page.keyboard.press("Tab")
     page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Space")  # a button that was reached by keys is pressed
+    page.keyboard.press("Space")  # Space presses a button that was focused by a key.
     assert not playing(page) and page.get_attribute("#pad-lock", "aria-pressed") == "true"
     page.keyboard.press("Space")
     page.click("#transport")
@@ -181,7 +181,7 @@ def test_pad_keys_are_live_after_every_control(page: Page) -> None:
     page.locator("#tempo").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("123")
-    assert page.inner_text("#pad-title").startswith("Pad 5")  # digits are typed into the tempo
+    assert page.inner_text("#pad-title").startswith("Pad 5")  # Digits change the tempo and play no pads.
     page.keyboard.press("Enter")
     page.keyboard.press("2")
     assert page.inner_text("#pad-title").startswith("Pad 2") and page.input_value("#tempo") == "123"
@@ -242,7 +242,7 @@ def test_steps_are_set_by_clicks_drags_and_keys(page: Page) -> None:
     page.mouse.move(x + 1, y + 30, steps=5)
     assert page.inner_text(".bubble") == "49"
     page.mouse.up()
-    assert target.get_attribute("data-value") == "49"  # one unit a pixel below 79
+    assert target.get_attribute("data-value") == "49"  # One unit per pixel, starting at 79.
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x, y - 300, steps=5)
@@ -253,12 +253,12 @@ def test_steps_are_set_by_clicks_drags_and_keys(page: Page) -> None:
     assert first is not None and last is not None
     page.mouse.move(first["x"] + 8, first["y"] + 8)
     page.mouse.down()
-    page.mouse.move(last["x"] + 8, last["y"] + 9, steps=2)  # a fast hand skips steps
+    page.mouse.move(last["x"] + 8, last["y"] + 9, steps=2)  # A fast pointer skips steps.
     page.mouse.up()
     grid = state(page)["patterns"][0]["grid"]
     assert [step for step, velocity in enumerate(grid[7]) if velocity == 79] == list(range(2, 10))
     page.keyboard.press("Control+z")
-    assert not any(state(page)["patterns"][0]["grid"][7])  # one gesture is one undo step
+    assert not any(state(page)["patterns"][0]["grid"][7])  # One gesture forms one undo step.
 
     target.focus()
     page.keyboard.press("-")
@@ -282,7 +282,7 @@ def test_patterns_have_8_to_64_steps_and_are_copied(page: Page) -> None:
     assert page.locator("#pages-of-steps button:visible").count() == 3
     page.click("#pages-of-steps button >> nth=2")
     assert page.locator(".row.chosen .cell:visible").count() == 8
-    assert cell(page, 0, 32).get_attribute("data-value") == "79"  # longer patterns repeat their steps
+    assert cell(page, 0, 32).get_attribute("data-value") == "79"  # New steps repeat the old ones.
     cell(page, 0, 39).click()
     page.select_option("#copy-to", label="to C")
     page.click("#patterns button >> nth=2")
@@ -294,7 +294,7 @@ def test_patterns_have_8_to_64_steps_and_are_copied(page: Page) -> None:
         page.locator("#steps").press("Enter")
         assert page.input_value("#steps") == right
     cell(page, 0, 15).focus()
-    page.keyboard.press("ArrowRight")  # turns the page
+    page.keyboard.press("ArrowRight")  # The key turns the page.
     assert page.evaluate("() => document.activeElement.dataset.step") == "16"
     page.click("#patterns button >> nth=0")
 
@@ -312,7 +312,9 @@ def test_patterns_have_8_to_64_steps_and_are_copied(page: Page) -> None:
           it.stop();
           return heard; }"""
     )
-    assert [velocity for _, velocity in played[:21]] == [1] * 8 + [2] * 13  # the second one begins when the first ends
+    assert [velocity for _, velocity in played[:21]] == [1] * 8 + [
+        2
+    ] * 13  # The second pattern begins when the first ends.
     assert [time for time, _ in played[:21]] == [100 * i for i in range(21)]
 
 
@@ -337,7 +339,7 @@ def test_undo_survives_a_reload(opened: Callable[..., Page]) -> None:
     page.keyboard.press("Control+Shift+z")
     assert state(page)["pads"][0]["pan"] == -0.5
     cell(page, 5, 6).click()
-    page.reload()  # before the address has followed
+    page.reload()  # The URL has not been updated yet.
     page.wait_for_selector(READY)
     assert cell(page, 5, 6).get_attribute("data-value") == "79"
 
@@ -367,7 +369,7 @@ def test_files_of_a_pattern(page: Page, tmp_path: Path) -> None:
 
     strokes = read_pattern(midi).strokes
     step = 0.125
-    expected = [(0.0, 0), (step + 0.32 * step, 6), (2 * step, 6)]  # the muted pad is left out
+    expected = [(0.0, 0), (step + 0.32 * step, 6), (2 * step, 6)]  # The muted pad is omitted.
     assert [(note, velocity) for _, note, velocity in strokes] == [(pads[pad]["note"], 79) for _, pad in expected]
     assert [seconds for seconds, _, _ in strokes] == pytest.approx([time for time, _ in expected], abs=0.5 / 960)
 
@@ -457,7 +459,7 @@ def test_assistive_technology(opened: Callable[..., Page]) -> None:
           .map((one) => getComputedStyle(document.querySelector(one)))
           .map((style) => style.backgroundColor + style.backgroundImage)"""
     )
-    assert looks[0] != looks[1] and looks[2] != looks[3]  # states differ without colours of the page
+    assert looks[0] != looks[1] and looks[2] != looks[3]  # States can be distinguished without the colours of the page.
     axe = pytest.importorskip("axe_playwright_python", reason="pip install axe-playwright-python")
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text())
     for width in (1440, 390):
@@ -485,7 +487,7 @@ def test_touch_screens(opened: Callable[..., Page], size: tuple[int, int]) -> No
     page = opened(**{**PHONE, "viewport": {"width": size[0], "height": size[1]}})
     found = page.evaluate(TARGETS)
     assert found == {"small": [], "overlaps": [], "wide": 0, "cells": 16}  # the steps of one pad
-    for target in ("#transport", "#new-kit"):  # the bar stays
+    for target in ("#transport", "#new-kit"):  # The bar stays visible.
         for y in (0, 600, 5000):
             page.evaluate("(y) => scrollTo(0, y)", y)
             box = page.locator(target).bounding_box()
@@ -517,7 +519,7 @@ def test_fingers_scroll_or_set_steps_but_never_paint(opened: Callable[..., Page]
     finger("touchEnd", x, y)
     page.evaluate("() => { window.setTimeout = window.realSetTimeout; }")
     page.wait_for_timeout(100)
-    assert state(page)["patterns"] == before["patterns"]  # it scrolled
+    assert state(page)["patterns"] == before["patterns"]  # The gesture scrolled the page.
 
     target.scroll_into_view_if_needed()
     target.tap()

@@ -1,4 +1,4 @@
-"""Recordings to imitate: a faulty one gets one clear line."""
+"""Tests of recordings to imitate: a faulty recording gives an error in one line."""
 
 from __future__ import annotations
 

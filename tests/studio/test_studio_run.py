@@ -1,4 +1,5 @@
-"""What the studio tells of runs: of one that grows, ends, is damaged or deleted; and what it keeps to itself."""
+"""Tests of the state of runs in the studio: runs that grow, end, are damaged or deleted, and private data that is not
+sent."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def studio(drums: Generator, root: Path) -> TestClient:
-    """A studio that watches a folder of its own."""
+    """Return a client of a studio that watches an empty folder."""
     from starlette.testclient import TestClient
 
     from audiogan.studio import create_app
@@ -40,7 +41,7 @@ def studio(drums: Generator, root: Path) -> TestClient:
 
 @pytest.fixture
 def run(root: Path) -> Path:
-    """A run that has begun and not yet logged."""
+    """Return the folder of a run that has started but has not logged anything."""
     folder = root / "drums"
     folder.mkdir(parents=True)
     (folder / ".lock").touch()
@@ -55,7 +56,7 @@ def log(run: Path, *rows: dict[str, Any] | str) -> None:
 
 
 def row(step: int, loss: float | None = None) -> dict[str, Any]:
-    """At two steps a second."""
+    """Return a line of the log, for a run of two steps per second."""
     return {"step": step, "seconds": step / 2, "critic/loss": step / 10 if loss is None else loss}
 
 
@@ -67,7 +68,7 @@ def listed(studio: TestClient) -> list[dict[str, Any]]:
 
 
 def look(studio: TestClient, **seen: str) -> dict[str, Any]:
-    """The only run there is."""
+    """Return the state of the only run."""
     (one,) = listed(studio)
     answer = studio.get(f"/api/runs/{one['id']}", params=seen)
     assert answer.status_code == 200, answer.text
@@ -75,7 +76,7 @@ def look(studio: TestClient, **seen: str) -> dict[str, Any]:
 
 
 def curve(data: dict[str, Any], title: str = "loss", line: int = 0) -> list[list[float]]:
-    """Steps and values of a drawn line."""
+    """Return the steps and the values of a drawn line."""
     (figure,) = [one for one in data["curves"]["figures"] if one["title"] == title]
     return figure["points"]["series"][line]
 
@@ -102,7 +103,7 @@ def test_what_is_new_comes_and_only_that(studio: TestClient, run: Path) -> None:
     seen = {part: first[part]["version"] for part in ("curves", "findings", "previews")}
     assert not {"curves", "findings", "previews"} & look(studio, **seen).keys()
 
-    log(run, row(30), '{"step": 40, "crit')  # the last line is being written
+    log(run, row(30), '{"step": 40, "crit')  # The last line is incomplete.
     second = look(studio, **seen)
     assert curve(second) == [[10, 20, 30], [1, 2, 3]] and "findings" not in second and second["broken"] == 0
     log(run, 'ic/loss": 4}\n')
@@ -125,7 +126,7 @@ def test_progress_is_told_from_the_last_lines(studio: TestClient, run: Path) -> 
     log(run, *[row(step) for step in range(10, 210, 10)])
     data = look(studio)
     assert (data["state"], data["step"], data["share"], data["seconds"]) == ("training", 200, 0.2, 100)
-    assert data["rate"] == pytest.approx(120)  # steps a minute
+    assert data["rate"] == pytest.approx(120)  # steps per minute
     assert data["left"] == pytest.approx(400)  # seconds for 800 steps
     (run / "config.yaml").write_text("trainer:\n  minutes: 5\n  steps: null\n")
     assert look(studio)["left"] == pytest.approx(200) and look(studio)["share"] == pytest.approx(1 / 3)
@@ -134,7 +135,11 @@ def test_progress_is_told_from_the_last_lines(studio: TestClient, run: Path) -> 
 @pytest.mark.parametrize(
     ("status", "state", "why"),
     [
-        ("running", "interrupted", "the process or the machine stopped unexpectedly"),  # killed: nobody wrote it down
+        (
+            "running",
+            "interrupted",
+            "the process or the machine stopped unexpectedly",
+        ),  # A killed process cannot store its status.
         ("finished", "finished", ""),
         ("stopped (interrupted)", "interrupted", ""),
         ("stopped (critic/loss is no longer finite at step 9)", "stopped", "critic/loss is no longer finite at step 9"),
@@ -172,10 +177,10 @@ def test_a_slow_rhythm_is_not_taken_for_death(studio: TestClient, run: Path) -> 
 def test_a_run_taken_up_again_loses_the_steps_it_takes_again(studio: TestClient, run: Path) -> None:
     log(run, row(10), row(20), row(30))
     assert curve(look(studio))[0] == [10, 20, 30]
-    log(run, row(20, 7.0))  # within the log
+    log(run, row(20, 7.0))  # The resumed run appends step 20 to the same log.
     assert curve(look(studio)) == [[10, 20], [1, 7]]
     (run / "metrics.jsonl").write_text(json.dumps(row(10, 5.0)) + "\n" + json.dumps(row(25, 6.0)) + "\n" + " " * 400)
-    assert curve(look(studio)) == [[10, 25], [5, 6]]  # written anew, and longer than before
+    assert curve(look(studio)) == [[10, 25], [5, 6]]  # The log was rewritten and is longer than before.
     (run / "metrics.jsonl").write_text(json.dumps(row(11)) + "\n")
     assert curve(look(studio)) == [[11], [1.1]]
     (run / "metrics.jsonl").unlink()
@@ -212,9 +217,9 @@ def test_previews_come_with_the_place_of_each_sound(studio: TestClient, run: Pat
         "step-1.ckpt",
         "step-00000001.wav%00.png",
         "step-00000002.wav",  # a link that leads out of the run
-        "step-00000003.wav",  # a pipe: to open it would wait for ever
+        "step-00000003.wav",  # a named pipe, which would block when opened
         "step-00000004.wav",  # a folder
-        "step-00000005.wav",  # a link in a circle
+        "step-00000005.wav",  # a circular link
         "step-" + "9" * 400 + ".wav",
         "step-٣.wav",
         ".step-00000001.wav.0123.tmp",
@@ -242,7 +247,7 @@ def test_a_run_is_asked_for_by_its_id_only(studio: TestClient, run: Path, tmp_pa
     log(run, row(10))
     for address in (f"/api/runs/{id}", f"/api/runs/{id}/previews/step-00000001.wav"):
         answer = studio.get(address)
-        assert answer.status_code in (200, 404)  # 200: what "" and ".." mean is the list, or nothing
+        assert answer.status_code in (200, 404)  # The names "" and ".." lead to the list of runs, or to no page.
         assert "curves" not in answer.text and str(tmp_path) not in answer.text
 
 
@@ -337,7 +342,7 @@ def test_runs_are_found_in_tables_and_those_that_train_come_first(studio: TestCl
         (root / name / "run.json").write_text(json.dumps({"status": status}))
         log(root / name, row(10))
     (root / "a" / "copy").mkdir()
-    log(root / "a" / "copy", row(10))  # what lies in a run is part of it
+    log(root / "a" / "copy", row(10))  # Folders inside a run folder are not listed.
     (root / "notes").mkdir()
     first, *rest = [one["name"] for one in listed(studio)]
     assert first == "table/lr=1" and sorted(rest) == ["a", "table/lr=2"]
@@ -361,7 +366,7 @@ def test_the_run_that_is_played_is_listed_wherever_it_lies(tiny_run: Path, root:
     assert (one["name"], one["state"], one["step"], one["played"]) == ("tiny", "finished", 4, True)
     data = studio.get(f"/api/runs/{one['id']}").json()
     assert data["share"] == 1 and data["findings"]["all"][0]["kind"] == "verdict"
-    assert curve(data)[0] == [2, 4]  # a real log
+    assert curve(data)[0] == [2, 4]  # The log of a real run.
     assert len(data["previews"]["layouts"][data["previews"]["all"][0]["layout"]]["titles"]) == 4
     assert str(tiny_run.parent) not in json.dumps(data)
 
@@ -377,7 +382,8 @@ def test_a_run_without_a_model_is_watched_while_the_shipped_drums_are_played(
     from audiogan.commands import studio
 
     served = []
-    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)  # those of all tests
+    # The number of threads applies to all tests, so it must not change.
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     monkeypatch.setattr(studio, "_warm_up", lambda generator: None)
     monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: served.append(self.config.app))
     assert cli.main(["studio", str(run), "--port", "0", "--no-browser"]) == 0

@@ -1,4 +1,5 @@
-"""The page of a run in a real browser (the system's Chromium), while a run grows, speaks, ends and goes."""
+"""Tests of the page of a run in a real browser (the system's Chromium): growing logs, previews, the end and deletion of
+a run."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 RATE, LENGTH = 16000, 1600
-# Whatever is started on a loudspeaker is kept.
+# The script stores all sounds that are started.
 EAR = """
 window.played = [];
 const start = AudioBufferSourceNode.prototype.start;
@@ -42,7 +43,7 @@ AudioBufferSourceNode.prototype.start = function (...when) {
 
 @pytest.fixture(scope="module")
 def place(drums: Generator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of a studio, and the folder whose runs it shows."""
+    """Return the address of a studio, and the folder whose runs it lists."""
     import uvicorn
 
     from audiogan.studio import create_app
@@ -59,7 +60,7 @@ def place(drums: Generator, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def run(place: tuple[str, Path]) -> Iterator[Path]:
-    """A run of ten lines and two previews, in training."""
+    """Return a run in training, with ten lines in its log and two previews."""
     folder = place[1] / "kicks"
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("trainer:\n  steps: 1000\n")
@@ -87,7 +88,7 @@ def preview(run: Path, step: int) -> None:
 
 
 def sound(run: Path, step: int, number: int) -> np.ndarray:
-    """A sound of a preview as its file has it."""
+    """Return a sound of a preview, read from its file."""
     samples, _ = soundfile.read(run / "previews" / f"step-{step:08d}.wav", dtype="float32")
     start = number * (LENGTH + RATE // 4)
     return samples[start : start + LENGTH]
@@ -95,14 +96,14 @@ def sound(run: Path, step: int, number: int) -> np.ndarray:
 
 @pytest.fixture
 def opened(browser: Browser, place: tuple[str, Path]) -> Iterator[Callable[..., Page]]:
-    """A function that opens the page."""
+    """Return a function that opens the page."""
     pages = Pages(browser, place[0], EAR, viewport={"width": 1280, "height": 700})
     yield partial(pages.open, "run")
-    pages.close(expected="404")  # a run that is gone is no failure
+    pages.close(expected="404")  # The browser reports the request for a deleted run.
 
 
 def hears(page: Page, at: int, wave: np.ndarray) -> bool:
-    """Whether what is played as the so manieth is this sound, sample by sample."""
+    """Return whether the played sound with this index equals a given sound, sample by sample."""
     page.wait_for_function(f"() => played.length > {at}")
     played = page.evaluate(f"() => played[{at}]")
     samples = np.array(played["samples"], np.float32)
@@ -132,7 +133,7 @@ def test_curves_follow_the_log_in_place(opened: Callable[..., Page], run: Path) 
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * (48 + (412 - 48) * 50 / 120) / 420, box["y"] + 40)
     assert "step 50" in losses.inner_text() and f"{np.sin(1):.4g}" in losses.inner_text()
-    log(run, 130)  # the cursor stays where it is
+    log(run, 130)  # The cursor does not move.
     page.wait_for_selector("#facts b:text-is('130')")
     assert "step 50" in losses.inner_text()
 
@@ -169,14 +170,14 @@ def test_a_sound_grows_from_the_first_preview_to_the_newest(opened: Callable[...
 
 def test_previews_are_heard_as_they_come(opened: Callable[..., Page], run: Path) -> None:
     page = opened()
-    preview(run, 150)  # in silence, but it is shown
+    preview(run, 150)  # The preview is shown but not played.
     page.wait_for_selector("#step-label:text-is('step 150')")
     assert page.evaluate("() => played.length") == 0
     page.click("#live")
     preview(run, 200)
     assert all(hears(page, i, sound(run, 200, i)) for i in range(4))
     page.focus("#step")
-    page.keyboard.press("Home")  # who looks at an old one goes on looking at it
+    page.keyboard.press("Home")  # An old preview stays selected.
     preview(run, 250)
     page.wait_for_selector("#says:has-text('step 250')")
     assert page.inner_text("#step-label") == "step 50" and page.get_attribute("#step", "max") == "4"
@@ -292,7 +293,7 @@ def test_it_can_be_used_by_keyboard_and_on_a_phone(opened: Callable[..., Page], 
 
 @pytest.mark.skipif("AUDIOGAN_SCREENSHOTS" not in os.environ, reason="set AUDIOGAN_SCREENSHOTS=docs to make them anew")
 def test_screenshot_of_a_run(browser: Browser, drums: Generator, place: tuple[str, Path]) -> None:
-    """Of the run folder AUDIOGAN_SCREENSHOT_RUN, as if it were still in training."""
+    """The run folder is AUDIOGAN_SCREENSHOT_RUN. It is shown as if it were still in training."""
     source = Path(os.environ["AUDIOGAN_SCREENSHOT_RUN"])
     folder = place[1] / "drums"
     shutil.copytree(source, folder, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))

@@ -1,4 +1,4 @@
-"""The log of a run as the studio reads it: a piece at a time, thinned without a lie."""
+"""Tests of reading the log of a run: in pieces, and with averaged points that represent all lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is let in, and what every answer carries."""
+"""Tests of refused requests, and of the headers of all responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         ("evil.example:8642", False),
         ("127.0.0.1.evil.example", False),
         ("localhost.evil.example", False),
-        ("evil.example@localhost", True),  # what stands before @ is no host; no browser sends it
+        ("evil.example@localhost", True),  # The text before @ is not part of the host. Browsers do not send it.
         ("localhost@evil.example", False),
         ("192.168.1.7:8642", False),
         ("", False),
@@ -41,7 +41,7 @@ def test_hosts(client: TestClient, host: str, allowed: bool) -> None:
     [
         ("http://127.0.0.1:8642", True),
         ("http://127.0.0.1:9999", False),
-        ("http://localhost:8642", False),  # not the address that was asked
+        ("http://localhost:8642", False),  # The origin differs from the address of the request.
         ("https://evil.example", False),
         ("http://127.0.0.1:8642.evil.example", False),
         ("null", False),
@@ -87,7 +87,7 @@ def test_a_studio_for_others_wants_its_token(drums: Generator) -> None:
     assert (
         "httponly" in answer.headers["set-cookie"].lower() and "samesite=strict" in answer.headers["set-cookie"].lower()
     )
-    assert client.get("/").status_code == 200  # the cookie is enough from here on
+    assert client.get("/").status_code == 200  # After this, the cookie is sufficient.
     assert client.get(f"{client.base_url}//evil.example/?token=secret-words").headers["location"] == "/evil.example/"
 
 

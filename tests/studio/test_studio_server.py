@@ -1,4 +1,4 @@
-"""The studio as a process: what overloads others leaves it answering."""
+"""Tests of the studio as a process: it responds under load."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PART = 1 << 20
 
 
 def memory(served: Served) -> int:
-    """Largest memory the process has had so far, in bytes (0 where the system does not tell)."""
+    """Return the peak memory of a process in bytes, or 0 if the system does not report it."""
     status = Path(f"/proc/{served.process.pid}/status")
     if not status.exists():
         return 0
@@ -46,7 +46,7 @@ def test_two_gigabytes_in_parts_are_cut_off(served: Served) -> None:
     try:
         answer = httpx.post(f"{served.address}/api/imitate", content=parts(), timeout=60)
         assert answer.status_code == 413 and list(answer.json()) == ["error"]
-    except httpx.TransportError:  # it was still talking when the line was cut
+    except httpx.TransportError:  # The client was still sending when the connection was closed.
         assert sent < 2048 * PART
     assert memory(served) - before < 200 * PART
     assert alive(served)
@@ -81,7 +81,7 @@ def test_two_hundred_at_once_are_all_answered(served: Served) -> None:
         answers = list(pool.map(ask, range(200)))
     assert {status for status, _ in answers} == {200}
     for i in range(8):
-        assert len({content for _, content in answers[i::8]}) == 1  # each its own sound
+        assert len({content for _, content in answers[i::8]}) == 1  # All answers for a recipe are equal.
     assert alive(served)
 
 

@@ -1,4 +1,4 @@
-"""Slow, idle and too many connections: none of them keeps the studio from others."""
+"""Tests of slow, idle and too many connections: other clients still get responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST = 8
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Answers at once, whether or not the body has come; ``/large`` answers with 64 MB."""
+    """Respond at once, even if the body is incomplete. ``/large`` responds with 64 MB."""
     large = scope["path"] == "/large"
     await send({"type": "http.response.start", "status": 200, "headers": []})
     for _ in range(64 if large else 0):
@@ -47,7 +47,7 @@ def opened(port: int, sent: bytes) -> socket.socket:
 
 
 def ended(line: socket.socket) -> bytes:
-    """What comes until the server ends the connection; fails after ten seconds."""
+    """Return the data that arrive until the server closes the connection. Fail after ten seconds."""
     parts = []
     with contextlib.suppress(ConnectionError):
         while part := line.recv(1 << 16):
@@ -57,7 +57,7 @@ def ended(line: socket.socket) -> bytes:
 
 
 def answered(line: socket.socket) -> bool:
-    """Whether a whole answer comes."""
+    """Return whether a complete response arrives."""
     content = b""
     while not content.endswith(b"0\r\n\r\n"):
         part = line.recv(1000)
@@ -74,7 +74,7 @@ def test_headers_that_do_not_end(port: int) -> None:
     for sent in (b"", b"GET / HTTP/1.1\r\n", GET[:-1], GET + GET[:-1]):
         assert ended(opened(port, sent)).count(b"hello") == sent.count(GET)
     line = opened(port, b"GET / HTTP/1.1\r\n")
-    with pytest.raises(ConnectionError):  # more bytes give no more time
+    with pytest.raises(ConnectionError):  # Further bytes do not extend the time limit.
         for _ in range(200):
             line.sendall(b"X: y\r\n")
             time.sleep(0.02)

@@ -1,4 +1,5 @@
-"""Text of strangers in the studio: names of models and runs, findings, titles. None changes the writing direction."""
+"""Tests of untrusted text in the studio: names of models and runs, findings and titles cannot change the writing
+direction."""
 
 from __future__ import annotations
 
@@ -44,5 +45,5 @@ def test_the_name_of_a_file_is_printable(drums: Generator) -> None:
     odd = type(drums)(drums.game, drums.modality, drums.config, Path(f"/home/me/{ODD}\udcff.audiogan"), drums.step)
     instrument = Instrument(odd)
     assert instrument.name.isprintable() and "home" not in instrument.name
-    json.dumps(instrument.describe(), ensure_ascii=False).encode()  # as it goes to the page
+    json.dumps(instrument.describe(), ensure_ascii=False).encode()  # The text can be sent to the page.
     assert instrument.error_message(ValueError(f"{odd.checkpoint}: {ODD}")).isprintable()

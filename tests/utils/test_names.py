@@ -1,10 +1,10 @@
-"""Names as people type them."""
+"""Tests of names in the spellings that users type."""
 
 from __future__ import annotations
 
 import pytest
 
-from audiogan.utils.names import match_name, unknown_name
+from audiogan.utils.names import describe_unknown_name, match_name
 
 NAMES = ["hat_closed", "hat_open", "kick", "Ö-Ton", "café", ""]
 
@@ -21,7 +21,8 @@ def test_what_a_text_means(text: str, name: str | None) -> None:
 
 
 def test_messages_are_short_and_printable() -> None:
-    assert unknown_name("open hi hat", NAMES).startswith("'open hi hat'; did you mean 'hat_open'? It has hat_closed")
-    long = unknown_name("x" * 10_000, [f"name {i}\x1b[2J\n" for i in range(1000)])
+    message = describe_unknown_name("open hi hat", NAMES)
+    assert message.startswith("'open hi hat'; did you mean 'hat_open'? It has hat_closed")
+    long = describe_unknown_name("x" * 10_000, [f"name {i}\x1b[2J\n" for i in range(1000)])
     assert len(long) < 700 and "\n" not in long and "\x1b" not in long and long.endswith("and 970 more")
-    assert unknown_name("x", []) == "'x'; it has none"
+    assert describe_unknown_name("x", []) == "'x'; it has none"

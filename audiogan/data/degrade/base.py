@@ -129,7 +129,7 @@ class OneOf(Degradation):
             raise self.error("choices: must be a list of degradations, such as audiogan.data.degrade.Jpeg")
         odds = np.ones(len(self.choices)) if self.odds is None else np.asarray(self.odds, float)
         if odds.shape != (len(self.choices),) or not np.isfinite(odds).all() or (odds < 0).any() or not odds.sum():
-            raise self.error(f"odds={self.odds!r}: must be {len(self.choices)} numbers from 0, not all of them 0")
+            raise self.error(f"odds={self.odds!r}: must be {len(self.choices)} numbers of 0 or more, not all of them 0")
         self._shares = odds / odds.sum()
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:

@@ -18,11 +18,11 @@ from audiogan.representations.lab import LUMA
 
 KINDS = ("gaussian", "anisotropic", "generalised", "generalised anisotropic", "plateau", "plateau anisotropic")
 """Kinds of blur kernels."""
-ODDS = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
+KIND_PROBABILITIES = (0.45, 0.25, 0.12, 0.03, 0.12, 0.03)
 """Probability of each kind of blur kernel, in the order of `KINDS`."""
-SIZES = (7, 9, 11, 13, 15, 17, 19, 21)
+KERNEL_SIZES = (7, 9, 11, 13, 15, 17, 19, 21)
 """Heights and widths of kernels in pixels, with equal probabilities."""
-MODES = ("area", "bilinear", "bicubic")
+INTERPOLATIONS = ("area", "bilinear", "bicubic")
 """Interpolations from which `RandomResize` draws one, with equal probabilities."""
 PHOTONS = 256
 """Mean number of photons of a white pixel from which `CameraNoise` computes Poisson noise."""
@@ -38,8 +38,8 @@ class RandomBlur(Degradation):
 
     Args:
         std: standard deviation of the kernel in pixels, 0.1 to 10.
-        sinc: probability of a sinc kernel, 0 to 1.
-        probability: probability of any blur, 0 to 1.
+        sinc: probability that the kernel is a sinc kernel, 0 to 1.
+        probability: probability that the image is blurred, 0 to 1.
 
     Source: Wang et al., "Real-ESRGAN", ICCV Workshops 2021, sections 3.1 and 3.3.
 
@@ -58,10 +58,10 @@ class RandomBlur(Degradation):
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
         if rng.random() >= self.probability:
             return x
-        size = int(rng.choice(SIZES))
+        size = int(rng.choice(KERNEL_SIZES))
         if rng.random() < self.sinc:
             return convolve(x, sinc_kernel(size, rng.uniform(math.pi / (3 if size < 13 else 5), math.pi)))
-        kind = str(rng.choice(KINDS, p=ODDS))
+        kind = str(rng.choice(KINDS, p=KIND_PROBABILITIES))
         first = rng.uniform(*self.std)
         second, angle = (rng.uniform(*self.std), rng.uniform(-math.pi, math.pi)) if "aniso" in kind else (first, 0.0)
         power = 1.0
@@ -94,7 +94,7 @@ def bell_kernel(
 
 
 def sinc_kernel(size: int, cutoff: float) -> NDArray[np.float64]:
-    """Return an ideal low-pass kernel ``[size, size]`` for all directions, with the sum 1.
+    """Return an ideal isotropic low-pass kernel ``[size, size]`` with the sum 1.
 
     Args:
         size: height and width in pixels, odd.
@@ -125,7 +125,7 @@ class RandomResize(Degradation):
 
     Args:
         up: probability of enlarging, 0 to 1.
-        down: probability of shrinking, 0 to 1. Otherwise, the size does not change.
+        down: probability of shrinking, 0 to 1. With the remaining probability, the size does not change.
         smallest: smallest factor, 0.05 to 1.
         largest: largest factor, 1 to 4.
 
@@ -146,8 +146,8 @@ class RandomResize(Degradation):
         return self.resize(x, x.shape[-2], x.shape[-1], rng)
 
     def resize(self, x: Tensor, height: float, width: float, rng: Rng) -> Tensor:
-        """Return an image ``[C, H, W]`` resized to ``height`` and ``width`` (in pixels), both multiplied by a random
-        factor."""
+        """Return an image ``[C, H, W]`` resized to ``height`` and ``width``, in pixels, after both are multiplied by a
+        random factor."""
         draw, factor = rng.random(), 1.0
         if draw < self.up:
             factor = rng.uniform(1.0, self.largest)
@@ -157,8 +157,8 @@ class RandomResize(Degradation):
 
 
 def interpolate(x: Tensor, size: tuple[int, int], rng: Rng) -> Tensor:
-    """Return an image ``[C, H, W]`` resized to a height and width, with a random interpolation of `MODES`."""
-    mode = str(rng.choice(MODES))
+    """Return an image ``[C, H, W]`` resized to a height and width, with a random interpolation of `INTERPOLATIONS`."""
+    mode = str(rng.choice(INTERPOLATIONS))
     return F.interpolate(x[None], size, mode=mode, align_corners=None if mode == "area" else False)[0]
 
 
@@ -167,10 +167,10 @@ class CameraNoise(Degradation):
     """Add Gaussian or Poisson noise to an image, each with probability 1/2. The result is clamped to -1 ... 1.
 
     Args:
-        std: standard deviation of the Gaussian noise on the scale from 0 to 255, 0 to 255.
+        std: standard deviation of the Gaussian noise, 0 to 255, in levels of 8-bit pixels.
         poisson: factor by which Poisson noise is multiplied, 0 to 10. With a factor of 1, a white pixel has 256 photons
             on average.
-        grey: probability of the same noise in all channels, 0 to 1.
+        grey: probability that all channels get the same noise, 0 to 1.
 
     Source: Wang et al., "Real-ESRGAN", ICCV Workshops 2021, section 3.1.
 
@@ -204,8 +204,8 @@ class BlindDegradation(Degradation):
 
     The image is blurred, resized, made noisy and compressed as JPEG, all with random strengths. These steps are applied
     twice, the second time more weakly. Finally, the image is resized to its height and width divided by `factor`,
-    filtered with a sinc kernel with probability 0.8, and rounded to 256 levels. The second JPEG compression precedes or
-    follows the last two steps at random. All probabilities and ranges are those of the paper's code.
+    filtered with a sinc kernel with probability 0.8, and rounded to 256 levels. At random, the second JPEG compression
+    happens before this last resizing or after the filter. All probabilities and ranges are those of the paper's code.
 
     Args:
         factor: downsampling factor, 1 to 16. It must divide the height and the width.
@@ -237,7 +237,7 @@ class BlindDegradation(Degradation):
             x = compress.apply(x, rng)
         x = interpolate(x, small, rng)
         if rng.random() < 0.8:
-            x = convolve(x, sinc_kernel(int(rng.choice(SIZES)), rng.uniform(math.pi / 3, math.pi)))
+            x = convolve(x, sinc_kernel(int(rng.choice(KERNEL_SIZES)), rng.uniform(math.pi / 3, math.pi)))
         if not first:
             x = compress.apply(x, rng)
         return x.clamp(-1, 1).add(1).mul(127.5).round().sub(127.5).div(127.5).contiguous()

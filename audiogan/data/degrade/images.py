@@ -199,8 +199,8 @@ class BoxMask(Mask):
     """Mask with one missing rectangle.
 
     Args:
-        side: range from which height and width are drawn independently, as fractions of the height
-            and the width of the image, 0 to 1.
+        side: height and width of the rectangle, as fractions of those of the image, 0 to 1. A number, or a pair
+            ``[low, high]`` from which each of the two is drawn separately.
         centred: centre the rectangle. Default: a random position.
 
     Source: Pathak et al., "Context encoders", CVPR 2016, section 3.3.
@@ -230,8 +230,8 @@ class FreeFormMask(Mask):
     """Mask of random brush strokes with bends.
 
     Args:
-        strokes: maximum number of strokes, 1 to 32. Each mask has at least one.
-        width: brush width relative to the shorter side of the image, 0.01 to 0.5.
+        strokes: maximum number of strokes, 1 to 32. Each mask has at least one stroke.
+        width: width of the brush, as a fraction of the shorter side of the image, 0.01 to 0.5.
 
     Source: Yu et al., "Free-form image inpainting with gated convolution", ICCV 2019, appendix.
 
@@ -267,7 +267,7 @@ class FreeFormMask(Mask):
 
 @dataclass(eq=False)
 class MaskChoice(Mask):
-    """Union of one or more masks, chosen at random. All combinations are equally likely.
+    """Union of one or more masks, chosen at random from a list. All combinations are equally likely.
 
     Args:
         masks: kinds of masks, at least one.

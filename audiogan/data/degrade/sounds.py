@@ -14,29 +14,29 @@ from audiogan.data.degrade.base import Degradation, Range, Rng, column_sample_ra
 from audiogan.data.table import Table
 
 # Exponent k of the magnitude spectrum f**k, for each colour of noise.
-SLOPES = {"white": 0.0, "pink": -0.5, "brown": -1.0}
-QUIET = 1e-10  # Mean square below which a sound counts as silent.
+SPECTRAL_EXPONENTS = {"white": 0.0, "pink": -0.5, "brown": -1.0}
+SILENT_POWER = 1e-10  # Mean square below which a sound counts as silent.
 FILTERS = ("butterworth", "chebyshev", "sinc")
 RIPPLE_DB = 0.25  # Ripple of Chebyshev filters in the passband, in dB. Both passes together have twice this ripple.
 
 
 def coloured_noise(colour: str, channels: int, length: int, rng: Rng) -> Tensor:
-    """Return Gaussian noise ``[channels, length]`` with a power spectrum from `SLOPES`. Channels are independent."""
+    """Return Gaussian noise ``[channels, length]`` of a colour in `SPECTRAL_EXPONENTS`. Channels are independent."""
     white = rng.standard_normal((channels, length), np.float32)
     if colour == "white" or length < 2:
         return torch.from_numpy(white)
     spectrum = np.fft.rfft(white)
     bins = np.maximum(np.arange(spectrum.shape[-1]), 1)
     spectrum[:, 0] = 0
-    return torch.from_numpy(np.fft.irfft(spectrum * bins ** SLOPES[colour], length).astype(np.float32))
+    return torch.from_numpy(np.fft.irfft(spectrum * bins ** SPECTRAL_EXPONENTS[colour], length).astype(np.float32))
 
 
 def random_excerpt(sounds: Table, channels: int, length: int, rng: Rng) -> Tensor:
-    """Return ``length`` samples ``[channels, length]`` of a random sound, from a random position.
+    """Return ``length`` samples ``[channels, length]`` of a random sound, beginning at a random position.
 
     Args:
-        sounds: table of sounds. A sound that is too short is repeated. The channels of a sound with another number of
-            channels are averaged.
+        sounds: table of sounds. A sound that ends too early is continued from its beginning. The channels of a sound
+            with another number of channels are averaged.
         channels: number of channels of the result.
         length: number of samples of the result.
         rng: random generator.
@@ -77,8 +77,8 @@ class MixNoise(Degradation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.noise not in SLOPES:
-            raise self.error(f"noise={self.noise!r}: choose one of {', '.join(SLOPES)}")
+        if self.noise not in SPECTRAL_EXPONENTS:
+            raise self.error(f"noise={self.noise!r}: choose one of {', '.join(SPECTRAL_EXPONENTS)}")
         if self.sounds is not None and not len(self.sounds):
             raise self.error("sounds: the table of noises is empty")
 
@@ -88,7 +88,9 @@ class MixNoise(Degradation):
             coloured_noise(self.noise, x.shape[0], x.shape[1], rng) if self.sounds is None else self._recorded(x, rng)
         )
         signal, noise = (float(v.double().square().mean()) for v in (x, added))
-        return x + added * (signal / noise / 10 ** (snr / 10)) ** 0.5 if min(signal, noise) >= QUIET else x.clone()
+        return (
+            x + added * (signal / noise / 10 ** (snr / 10)) ** 0.5 if min(signal, noise) >= SILENT_POWER else x.clone()
+        )
 
     def bind(self, table: Table) -> Degradation:
         mine, theirs = self.sounds and column_sample_rate(self.sounds, "x"), column_sample_rate(table, self.input)
@@ -140,8 +142,8 @@ class BandLimit(Degradation):
 class LowPass(Degradation):
     """Filter a sound with a low-pass filter of random kind and order. The filters have zero phase.
 
-    A network for bandwidth extension that is trained with a single low-pass filter fails for recordings that were made
-    with another one. Recursive filters run forwards and backwards over the sound, which doubles their order.
+    A network for bandwidth extension that is trained with one low-pass filter fails for recordings that were made with
+    another low-pass filter. Recursive filters run forwards and backwards over the sound, which doubles their order.
 
     Args:
         cutoff: cut-off frequency in Hz, 20 to 192,000. At half the sample rate or more, the sound does not change.

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from audiogan.data.degrade.base import Degradation, Range, Rng, column_sample_rate
-from audiogan.data.degrade.sounds import QUIET, coloured_noise, random_excerpt
+from audiogan.data.degrade.sounds import SILENT_POWER, coloured_noise, random_excerpt
 from audiogan.data.table import Table
 
 NOISES = ("white", "pink", "brown", "hum", "babble")
 """Kinds of built-in noise. ``babble`` is the sum of several examples of the data."""
-TALKERS = (3, 8)
+BABBLE_VOICES = (3, 8)
 """Smallest and largest number of voices of babble."""
-RATE = 16_000
-"""Sample rate in Hz of signals that state none."""
+DEFAULT_RATE = 16_000
+"""Assumed sample rate of signals without a sample rate, in Hz."""
 
 
 @dataclass(eq=False)
@@ -27,20 +27,21 @@ class NoisySpeech(Degradation):
     """Noisy speech for training speech enhancement: reverberation, then noise, then clipping.
 
     The direct sound keeps its level and its position, so the clean sound is the target. Each degradation except noise
-    has a probability with which it is applied to an example. Silent sounds get noise at about -50 dB.
+    has a probability with which it is applied to an example. For silent sounds, the signal-to-noise ratio refers to a
+    level of -50 dB relative to a mean square of 1.
 
     Args:
         snr: signal-to-noise ratio in dB, -30 to 100.
         noises: folder of recorded noises, or a table of them. Default: built-in noises only.
         built_in: probability of built-in noise if there are recorded noises, 0 to 1. The kinds are white, pink and
-            brown noise, hum of 50 to 60 Hz with harmonics, and babble of examples of the data.
-        second: probability of a second noise at the same mean level, 0 to 1.
-        clean: probability of a ratio of 100 dB, at which noise is inaudible, 0 to 1.
+            brown noise, hum of about 50 to 60 Hz with harmonics, and babble, the sum of several examples of the data.
+        second: probability that two noises of equal mean level are added together, 0 to 1.
+        clean: probability that the signal-to-noise ratio is 100 dB, at which noise is inaudible, 0 to 1.
         rooms: folder of impulse responses of rooms, or a table of them. Default: no reverberation.
         reverb: probability of reverberation, 0 to 1.
         direct: level of the direct sound relative to the reverberation in dB, -30 to 60.
         clip: probability of clipping, 0 to 1.
-        level: clipping level relative to the peak, 0.001 to 1.
+        level: clipping level relative to the peak of the noisy sound, 0.001 to 1.
         sample_rate: sample rate in Hz. Default: the sample rate of the table.
         talkers: table with the voices of babble. Default: the table itself.
 
@@ -67,23 +68,23 @@ class NoisySpeech(Degradation):
 
     def apply(self, x: Tensor, rng: Rng) -> Tensor:
         y = x
-        if self.rooms is not None and rng.random() < self._chance(self.reverb, rng):
+        if self.rooms is not None and rng.random() < self._draw_probability(self.reverb, rng):
             y = self._reverberate(x, rng)
-        snr = 100.0 if rng.random() < self._chance(self.clean, rng) else rng.uniform(*self.snr)
+        snr = 100.0 if rng.random() < self._draw_probability(self.clean, rng) else rng.uniform(*self.snr)
         noise = self._noise(x, rng)
-        if rng.random() < self._chance(self.second, rng):
+        if rng.random() < self._draw_probability(self.second, rng):
             noise = noise + self._noise(x, rng)
         signal, power = float(y.double().square().mean()), float(noise.double().square().mean())
-        signal = signal if signal >= QUIET else 1e-5
-        if power >= QUIET:
+        signal = signal if signal >= SILENT_POWER else 1e-5
+        if power >= SILENT_POWER:
             y = y + noise * (signal / power / 10 ** (snr / 10)) ** 0.5
-        if rng.random() < self._chance(self.clip, rng):
+        if rng.random() < self._draw_probability(self.clip, rng):
             most = float(y.abs().max()) * rng.uniform(*self.level)
             y = y.clamp(-most, most)
         return y
 
     def bind(self, table: Table) -> Degradation:
-        rate = self.sample_rate or column_sample_rate(table, self.input) or RATE
+        rate = self.sample_rate or column_sample_rate(table, self.input) or DEFAULT_RATE
         noises, rooms = (self._open(name, rate) for name in ("noises", "rooms"))
         talkers = table if self.talkers is None else self.talkers
         return replace(self, sample_rate=rate, talkers=talkers, noises=noises, rooms=rooms)
@@ -103,19 +104,20 @@ class NoisySpeech(Degradation):
         return cast("Table | None", found)
 
     @staticmethod
-    def _chance(pair: Any, rng: Rng) -> float:
+    def _draw_probability(pair: Any, rng: Rng) -> float:
         return pair[0] if pair[0] == pair[1] else rng.uniform(*pair)
 
     def _reverberate(self, x: Tensor, rng: Rng) -> Tensor:
-        """Return the sound ``[C, T]`` in a random room. The direct sound keeps its level and position."""
-        rate = self.sample_rate or RATE
+        """Return the sound ``[C, T]`` with the reverberation of a random room. The direct sound keeps its level and
+        position."""
+        rate = self.sample_rate or DEFAULT_RATE
         room = self.rooms.signals(np.array([int(rng.integers(len(self.rooms)))]))[0].mean(0)
         peak = int(room.abs().argmax())
         room = room[peak:].double()
         tail = room.clone()
         tail[: round(0.0025 * rate)] = 0  # The direct sound lasts 2.5 ms.
         power = float(tail.square().sum())
-        if power < QUIET:
+        if power < SILENT_POWER:
             return x
         tail *= (10 ** (-rng.uniform(*self.direct) / 10) / power) ** 0.5
         n = x.shape[1] + len(tail) - 1
@@ -125,30 +127,30 @@ class NoisySpeech(Degradation):
     def _noise(self, x: Tensor, rng: Rng) -> Tensor:
         """Return noise ``[C, T]`` with a mean square of 1, or silence."""
         channels, length = x.shape
-        if self.noises is not None and rng.random() >= self._chance(self.built_in, rng):
+        if self.noises is not None and rng.random() >= self._draw_probability(self.built_in, rng):
             noise = random_excerpt(self.noises, channels, length, rng)
-            noise = self._coloured(noise, rng)
+            noise = self._filter_randomly(noise, rng)
         else:
             kind = NOISES[int(rng.integers(len(NOISES) if self.talkers is not None else len(NOISES) - 1))]
             if kind == "babble":
-                count = int(rng.integers(TALKERS[0], TALKERS[1] + 1))
+                count = int(rng.integers(BABBLE_VOICES[0], BABBLE_VOICES[1] + 1))
                 noise = sum(
-                    (self._levelled(random_excerpt(self.talkers, channels, length, rng)) for _ in range(count)),
+                    (self._normalise_level(random_excerpt(self.talkers, channels, length, rng)) for _ in range(count)),
                     torch.zeros(channels, length),
                 )
             elif kind == "hum":
                 noise = self._hum(channels, length, rng)
             else:
-                noise = self._coloured(coloured_noise(kind, channels, length, rng), rng)
-        return self._levelled(noise)
+                noise = self._filter_randomly(coloured_noise(kind, channels, length, rng), rng)
+        return self._normalise_level(noise)
 
     @staticmethod
-    def _levelled(noise: Tensor) -> Tensor:
+    def _normalise_level(noise: Tensor) -> Tensor:
         power = float(noise.double().square().mean())
-        return noise / power**0.5 if power >= QUIET else torch.zeros_like(noise)
+        return noise / power**0.5 if power >= SILENT_POWER else torch.zeros_like(noise)
 
     def _hum(self, channels: int, length: int, rng: Rng) -> Tensor:
-        rate = self.sample_rate or RATE
+        rate = self.sample_rate or DEFAULT_RATE
         base, count = rng.uniform(49, 61), int(rng.integers(3, 20))
         order = np.arange(1, count + 1)
         amplitudes = rng.uniform(0, 1, count) / order ** rng.uniform(0.3, 1.5)
@@ -162,8 +164,9 @@ class NoisySpeech(Degradation):
         return hum + 0.05 * coloured_noise("pink", channels, length, rng)
 
     @staticmethod
-    def _coloured(noise: Tensor, rng: Rng) -> Tensor:
-        """Return noise with a random smooth filter, so that few recordings give many noises."""
+    def _filter_randomly(noise: Tensor, rng: Rng) -> Tensor:
+        """Return noise after a filter with a random smooth frequency response, so that few recordings give many
+        noises."""
         n = noise.shape[1]
         points = rng.normal(0, 4, 5)  # gains in dB at 5 equally spaced frequencies
         gains = 10 ** (np.interp(np.linspace(0, 4, n // 2 + 1), np.arange(5), points) / 20)

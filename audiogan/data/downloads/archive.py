@@ -25,11 +25,11 @@ from audiogan.data.downloads.data_set import DataSet, File
 from audiogan.errors import UserError
 from audiogan.utils.archives import open_zip
 
-LARGEST = 8 << 20
+MAX_FILE_BYTES = 8 << 20
 """Maximum size of an unpacked file in bytes."""
-MOST = 100_000
+MAX_FILES = 100_000
 """Maximum number of files in an archive. The largest data set, SC09, has 39 thousand."""
-MARK = ".audiogan"
+MARKER_FILE = ".audiogan"
 """Name of the file that marks a temporary folder as created by audiogan, so that audiogan may delete it."""
 # zipfile raises RuntimeError for encrypted files and for unknown compression methods.
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError)
@@ -83,7 +83,7 @@ class ArchiveFiles(DataSet):
         """Return ``True`` if all files listed in ``manifest.csv`` exist."""
         try:
             with open(target / "manifest.csv", newline="", encoding="utf-8") as stream:
-                rows = [row.get("path") for row in itertools.islice(csv.DictReader(stream), MOST)]
+                rows = [row.get("path") for row in itertools.islice(csv.DictReader(stream), MAX_FILES)]
         except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError, csv.Error):
             return False
         return bool(rows) and all(path and (target / path).is_file() for path in rows)
@@ -93,17 +93,17 @@ class ArchiveFiles(DataSet):
         archive = paths[0]
         draft = archive.with_name(f"unpacked-{secrets.token_hex(4)}")
         draft.mkdir()
-        (draft / MARK).touch()
+        (draft / MARKER_FILE).touch()
         try:
             found = self._unpack(archive, draft, progress)
             self._describe(archive, found, draft)
             if target.exists():
                 target.rmdir()
-            (draft / MARK).unlink()
+            (draft / MARKER_FILE).unlink()
             os.replace(draft, target)
         finally:
             for left in archive.parent.glob("unpacked-*"):  # Also folders that killed processes have left.
-                if (left / MARK).is_file():
+                if (left / MARKER_FILE).is_file():
                     shutil.rmtree(left, ignore_errors=True)
 
     def _unpack(self, archive: Path, draft: Path, progress: bool) -> list[tuple[str, ...]]:
@@ -116,8 +116,11 @@ class ArchiveFiles(DataSet):
                     continue
                 label = self.labels[int(match["label"])] if match["label"].isdecimal() else match["label"]
                 path = f"{label}/{match['name']}"
-                if path in found or size > LARGEST or len(found) >= MOST:
-                    raise _unfit(archive, f"{member} is repeated, too large ({size:,} bytes) or one too many")
+                if path in found or size > MAX_FILE_BYTES or len(found) >= MAX_FILES:
+                    raise _unfit(
+                        archive,
+                        f"{member} is repeated, too large ({size:,} bytes), or beyond the limit of {MAX_FILES:,} files",
+                    )
                 (draft / label).mkdir(exist_ok=True)
                 (draft / path).write_bytes(data.read())
                 if self.sample_rate is not None:

@@ -18,12 +18,12 @@ from audiogan.data.cache import downloads_folder
 from audiogan.data.downloads.archive import ArchiveFiles
 from audiogan.data.downloads.data_set import DataSet, File, read_descriptions
 from audiogan.data.downloads.drum_kits import DrumKits
-from audiogan.data.downloads.fetch import Progress, Unfit, failure_reason, fetch
+from audiogan.data.downloads.fetch import Progress, UnexpectedFile, failure_reason, fetch
 from audiogan.data.downloads.idx import IdxImages
 from audiogan.errors import UserError
 from audiogan.files import FileName, atomic_write
 
-HOPELESS = 12
+MAX_FAILURES = 12
 """Number of consecutive connection failures after which a download gives up."""
 THREADS = 4
 """Number of parallel downloads for data sets of many files."""
@@ -72,9 +72,9 @@ def download(
                     temporary.write_bytes(text.encode())
     except OSError as error:
         where, why = error.filename or folder, error.strerror or error
-        raise UserError(f"cannot write {where}: {why}; make room or choose another folder") from error
+        raise UserError(f"cannot write {where}: {why}; free disk space or choose another folder") from error
     finally:
-        _tidy(data, parts)
+        _remove_leftovers(data, parts)
         if new:
             with suppress(OSError):  # rmdir fails if the folder is missing or not empty.
                 folder.rmdir()
@@ -87,7 +87,7 @@ def download(
     return folder
 
 
-def _tidy(data: DataSet, parts: Path) -> None:
+def _remove_leftovers(data: DataSet, parts: Path) -> None:
     """Remove incomplete files that cannot be resumed, and folders that are empty."""
     files = [file for part in data.parts.values() for file in part]
     with suppress(OSError):
@@ -122,7 +122,7 @@ def _fetch_all(
             stop.wait(attempt)
             reasons = []
             for url in urls:
-                if stop.is_set() or lost >= HOPELESS:
+                if stop.is_set() or lost >= MAX_FAILURES:
                     return "not tried because the network seems to be down"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -130,7 +130,7 @@ def _fetch_all(
                         fetch(url, path, file.max_bytes, file.sha256, resume=not many, progress=show(bar))
                     lost = 0
                     return ""
-                except (RequestException, Unfit) as error:
+                except (RequestException, UnexpectedFile) as error:
                     why = failure_reason(error)
                     reasons.append(why if many else f"{url.rpartition('/')[0]}: {why}")
                     dead = isinstance(error, ConnectionError | Timeout)

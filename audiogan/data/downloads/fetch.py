@@ -17,7 +17,7 @@ PIECE = 1 << 16
 Progress = Callable[[int, int], object] | None
 
 
-class Unfit(ValueError):
+class UnexpectedFile(ValueError):
     """Error for a response that is not the expected file. The message gives the reason in one line."""
 
 
@@ -38,7 +38,7 @@ def fetch(
 
     Raises:
         requests.RequestException: the connection failed, or the server refused the request.
-        Unfit: the file exceeds ``max_bytes``, has a wrong checksum, or is redirected to an unencrypted URL.
+        UnexpectedFile: the file exceeds ``max_bytes``, has a wrong checksum, or is redirected to an unencrypted URL.
         OSError: the file cannot be written.
     """
     part = path.with_name(path.name + ".part")
@@ -48,10 +48,10 @@ def fetch(
     try:
         _receive(url, part, max_bytes, progress)
         if sha256 is not None and file_hash(part) != sha256:
-            raise Unfit("the file has a wrong SHA-256 and was deleted")
+            raise UnexpectedFile("the file has a wrong SHA-256 and was deleted")
         os.replace(part, path)
     except BaseException as error:
-        if not resume or isinstance(error, Unfit):
+        if not resume or isinstance(error, UnexpectedFile):
             part.unlink(missing_ok=True)
         raise
 
@@ -68,18 +68,18 @@ def _receive(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
     except requests.RequestException:
         raise
     except (ValueError, HTTPError) as error:  # Some errors of urllib3 are not wrapped by requests.
-        raise Unfit("the URL, or a URL to which it redirects, is not valid") from error
+        raise UnexpectedFile("the URL, or a URL to which it redirects, is not valid") from error
     with answer as response:
         if start and response.status_code == 416:  # No bytes remain: the partial file is complete.
             return
         if url.startswith("https:") and not response.url.startswith("https:"):
-            raise Unfit("the server redirects to an unencrypted URL")
+            raise UnexpectedFile("the server redirects to an unencrypted URL")
         response.raise_for_status()
         if not response.headers.get("content-range", "").startswith(f"bytes {start}-"):
             start = 0
         announced = response.headers.get("content-length", "")
         expected = start + int(announced) if announced.isdecimal() and len(announced) < 16 else 0
-        too_large = Unfit(f"the file is larger than the expected {max_bytes:,} bytes and was deleted")
+        too_large = UnexpectedFile(f"the file is larger than the expected {max_bytes:,} bytes and was deleted")
         if expected > max_bytes:
             raise too_large
         with open(part, "ab" if start else "wb") as stream:
@@ -108,4 +108,4 @@ def failure_reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server answered {response.status_code} {printable(response.reason)[:60]}"
-    return str(error) if isinstance(error, Unfit) else f"no connection ({type(error).__name__})"
+    return str(error) if isinstance(error, UnexpectedFile) else f"no connection ({type(error).__name__})"

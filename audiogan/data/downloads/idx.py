@@ -17,7 +17,7 @@ from audiogan.errors import UserError
 from audiogan.files import atomic_write
 from audiogan.utils.archives import open_zip
 
-UNPACKED = 256 << 20
+MAX_UNPACKED_BYTES = 256 << 20
 """Maximum unpacked size of a file in bytes. The largest published file has 47 MB."""
 PARTS = {
     "train.npz": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
@@ -83,7 +83,11 @@ def _whole(path: Path) -> bool:
     try:
         with open(path, "rb") as stream, open_zip(stream) as archive:
             sizes = {info.filename: info.file_size for info in archive.infolist()}
-            return {"x.npy", "y.npy"} <= sizes.keys() and sum(sizes.values()) <= UNPACKED and archive.testzip() is None
+            return (
+                {"x.npy", "y.npy"} <= sizes.keys()
+                and sum(sizes.values()) <= MAX_UNPACKED_BYTES
+                and archive.testzip() is None
+            )
     except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, zlib.error):
         return False
 
@@ -96,13 +100,13 @@ def read_idx(path: Path) -> np.ndarray:
     """
     try:
         with gzip.open(path) as stream:
-            data = stream.read(UNPACKED + 1)
+            data = stream.read(MAX_UNPACKED_BYTES + 1)
     except (OSError, EOFError, zlib.error) as e:
         raise UserError(f"{path}: not a gzip file that can be read ({e})") from e
-    if len(data) > UNPACKED:
-        raise UserError(f"{path}: unpacks to more than the allowed {UNPACKED:,} bytes; download it again")
+    if len(data) > MAX_UNPACKED_BYTES:
+        raise UserError(f"{path}: unpacks to more than the allowed {MAX_UNPACKED_BYTES:,} bytes; download it again")
     if data[:3] != b"\0\0\x08" or len(data) < 4 + 4 * data[3]:
-        raise UserError(f"{path}: not an IDX file of bytes")
+        raise UserError(f"{path}: not an IDX file of type uint8")
     shape = np.frombuffer(data, ">u4", data[3], 4).astype(int)
     if len(data) != 4 + 4 * data[3] + math.prod(shape.tolist()):
         raise UserError(f"{path}: {len(data):,} bytes do not hold an array of shape {shape.tolist()}")

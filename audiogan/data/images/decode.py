@@ -13,7 +13,7 @@ from audiogan.modalities.reading.pictures import Pixels, open_picture, read_pict
 from audiogan.modalities.reading.reader import Unreadable
 
 BITS = (8, 10, 12, 14, 16)  # Possible numbers of bits used by the values in 16-bit files.
-DARK = 16  # An image counts as dark if no pixel value exceeds this, on the scale from 0 to 255.
+DARK_LEVEL = 16  # An image counts as dark if no pixel value exceeds this, on the scale from 0 to 255.
 FLAGS = {
     "enlarged": "used; smaller than data.size",
     "animated": "used; first frame only",
@@ -24,7 +24,7 @@ FLAGS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class DecodedImage:
     """Outcome of decoding an image file.
 
     Attributes:
@@ -48,7 +48,7 @@ class Found:
 
 def decode(
     entry: Entry, size: int, channels: int, bits: int = 16, tiles: int | None = None, half: str | None = None
-) -> Found:
+) -> DecodedImage:
     """Decode an image file. An unusable file does not raise an error; the result contains the reason.
 
     Args:
@@ -63,7 +63,7 @@ def decode(
     try:
         picture = read_picture(entry.path, keep_16_bits=False, min_side=None if tiles else 2 * size)
     except (OSError, Unreadable) as error:
-        return Found("unreadable", getattr(error, "strerror", None) or str(error))
+        return DecodedImage("unreadable", getattr(error, "strerror", None) or str(error))
     whole, (width, height) = picture.flatten_alpha(channels), picture.size
     few = whole.dtype == np.uint16 and not picture.scaled and bits < 16
     if whole.dtype == np.uint16:
@@ -72,10 +72,10 @@ def decode(
         width, middle = width // 2, whole.shape[2] // 2
         whole = whole[:, :, :middle] if half == "left" else whole[:, :, middle : 2 * middle]
     digest = hashlib.blake2b(f"{width}x{height}".encode() + whole.tobytes(), digest_size=16).digest()
-    dark, small = int(whole.max()) <= DARK, min(width, height) < size
+    dark, small = int(whole.max()) <= DARK_LEVEL, min(width, height) < size
     held = {"enlarged": small, "animated": picture.animated, "few bits": few, "deep": picture.scaled, "dark": dark}
     parts = [crop_resize(whole, size, size)] if small or not tiles else cut_squares(whole, size, tiles, digest)
-    return Found("usable", "", "+".join(flag for flag in FLAGS if held[flag]), parts, digest, width, height)
+    return DecodedImage("usable", "", "+".join(flag for flag in FLAGS if held[flag]), parts, digest, width, height)
 
 
 def cut_squares(pixels: Pixels, size: int, max_tiles: int, digest: bytes) -> list[Pixels]:
@@ -112,7 +112,7 @@ def crop_resize(pixels: Pixels, height: int, width: int) -> Pixels:
     return scaled[None] if scaled.ndim == 2 else scaled.transpose(2, 0, 1)
 
 
-def full_scale_value(entry: Entry) -> int | None:
+def largest_pixel_value(entry: Entry) -> int | None:
     """Return the largest pixel value of a 16-bit image, or ``None`` if the file is not a readable 16-bit image."""
     try:
         with open_picture(entry.path) as image:

@@ -30,9 +30,9 @@ from audiogan.modalities.reading.pictures import Picture
 from audiogan.utils.text import printable
 
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
-MOST_CLASSES = 10_000  # Maximum number of classes in a one-hot array.
-LONGEST = 4096  # Maximum size of a class name in bytes.
-CHUNK = 1024  # Number of images converted at a time, to limit memory use.
+MAX_CLASSES = 10_000  # Maximum number of classes in a one-hot array.
+MAX_NAME_BYTES = 4096  # Maximum size of a class name in bytes.
+CHUNK_IMAGES = 1024  # Number of images converted at a time, to limit memory use.
 ARRAYS = (
     ("x", "y"),
     ("images", "labels"),
@@ -150,7 +150,7 @@ def _members(archive: zipfile.ZipFile, path: Path) -> tuple[str, str | None]:
     return held[x], held[y] if y is not None else None
 
 
-def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
+def _read_npy_header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], np.dtype]:
     """Return (shape, dtype) of an .npy array. Raise `UserError` for Python objects and Fortran order."""
     try:
         major, _ = np.lib.format.read_magic(stream)
@@ -171,7 +171,7 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: ImageSettings, where: str) ->
     Returns:
         The number of images and their shape ``[C, H, W]``.
     """
-    shape, dtype = _header(stream, where)
+    shape, dtype = _read_npy_header(stream, where)
     if dtype != np.uint8:
         raise UserError(f"{where} is {dtype}; images are uint8, 0 (black) to 255")
     last = len(shape) == 4 and shape[3] in (1, 3, 4)
@@ -192,8 +192,8 @@ def _convert(stream: IO[bytes], out: IO[bytes], s: ImageSettings, where: str) ->
 
 def _chunks(stream: IO[bytes], shape: tuple[int, ...], where: str) -> Iterator[np.ndarray]:
     each = math.prod(shape[1:])
-    for start in range(0, shape[0], CHUNK):
-        n = min(CHUNK, shape[0] - start)
+    for start in range(0, shape[0], CHUNK_IMAGES):
+        n = min(CHUNK_IMAGES, shape[0] - start)
         data = stream.read(n * each)
         if len(data) != n * each:
             raise UserError(f"{where} is incomplete: it contains {start + len(data) // each:,} of {shape[0]:,} images")
@@ -211,7 +211,7 @@ def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: in
     if member is None:
         return [], np.empty(0, np.int64)
     where = f"{path}: array {member.removesuffix('.npy')}"
-    y = _small(archive, member, where, MOST_CLASSES * count)
+    y = _read_array(archive, member, where, MAX_CLASSES * count)
     if y.shape in ((count, 1), (1, count)):  # Keras stores classes in a column. MATLAB stores classes in a row.
         y = y.reshape(count)
     if y.ndim == 2 and len(y) == count and y.dtype.kind in "iubf" and (y.max(1) == 1).all() and (y.sum(1) == 1).all():
@@ -224,7 +224,7 @@ def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: in
         raise UserError(f"{where} is {y.dtype}; classes are whole numbers or text")
     values, targets = np.unique(y, return_inverse=True)
     if "names.npy" in archive.namelist():
-        names = _small(archive, "names.npy", f"{path}: array names", 1 << 20)
+        names = _read_array(archive, "names.npy", f"{path}: array names", 1 << 20)
         counts = y.dtype.kind in "iu" and 0 <= y.min() <= y.max() < names.size
         if names.ndim != 1 or names.dtype.kind != "U" or not counts:
             raise UserError(f"{path}: array names must be text, one for each number in {member.removesuffix('.npy')}")
@@ -232,11 +232,11 @@ def _classes(archive: zipfile.ZipFile, path: Path, member: str | None, count: in
     return [str(value) for value in values], targets.reshape(-1).astype(np.int64)
 
 
-def _small(archive: zipfile.ZipFile, member: str, where: str, most: int) -> np.ndarray:
+def _read_array(archive: zipfile.ZipFile, member: str, where: str, most: int) -> np.ndarray:
     """Return an archive member as an array. Raise `UserError` if it has more than ``most`` values."""
     with archive.open(member) as stream:
-        shape, dtype = _header(stream, where)
-    if math.prod(shape) > most or dtype.itemsize > LONGEST:
+        shape, dtype = _read_npy_header(stream, where)
+    if math.prod(shape) > most or dtype.itemsize > MAX_NAME_BYTES:
         raise UserError(f"{where} has shape {list(shape)} and type {dtype}; this is too large for classes")
     with archive.open(member) as stream:
         try:

@@ -1,4 +1,4 @@
-"""Scan of image pairs from two folders, side-by-side files, or a CSV list. The scan decodes pairs into the cache."""
+"""Scan of image pairs in two folders, in files with two images side by side, or in a CSV list."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from audiogan.data.images.decode import FLAGS as IMAGE_FLAGS
-from audiogan.data.images.decode import Found
+from audiogan.data.images.decode import DecodedImage
 from audiogan.data.images.registration import PairShift, describe_shift, find_shift, usual_shift
 from audiogan.data.images.scan import REASONS as IMAGE_REASONS
 from audiogan.data.images.scan import (
@@ -24,13 +24,13 @@ from audiogan.data.images.scan import (
     Item,
     Job,
     build_images,
-    image_entries,
+    classify_image_entries,
     replace_reason,
 )
 from audiogan.data.label_list import DELIMITERS, read_text
 from audiogan.data.labels import LIST, NONE, LabelRule
 from audiogan.data.scan import ABOUT, cached_scan, hash_texts, resolve_data_folder
-from audiogan.data.verdicts import TABLE, TEXT
+from audiogan.data.verdicts import CSV_OPTIONS, TABLE
 from audiogan.data.walk import Entry, parse_links
 from audiogan.errors import UserError
 from audiogan.files import FileName, cache_dir
@@ -54,7 +54,7 @@ REASONS = {
 FLAGS = {
     **IMAGE_FLAGS,
     "identical": "used; both images of the pair have the same pixels",
-    "misregistered": "used; the target is shifted, other than in most pairs; the shift is in pixels after scaling",
+    "misregistered": "used; the target is shifted, unlike in most pairs; the shift is in pixels after scaling",
 }
 TOLERANCE = 0.02  # Maximum relative difference between the aspect ratios of the images of a pair.
 
@@ -160,7 +160,7 @@ class _PairCheck:
         self.sized = sized
         self.shifts: dict[str, PairShift] = {}
 
-    def __call__(self, pair: Item, found: tuple[Found, ...]) -> tuple[Found, ...]:
+    def __call__(self, pair: Item, found: tuple[DecodedImage, ...]) -> tuple[DecodedImage, ...]:
         """Return both results of a pair, rejected if the partner is unusable or if the sizes do not match."""
         first, second = found
         if first.reason != "usable" or second.reason != "usable":
@@ -174,7 +174,7 @@ class _PairCheck:
         sizes = [f"{each.width}x{each.height}" for each in found]
         across, down = first.width * second.height, first.height * second.width
         if sizes[0] != sizes[1] and (not self.sized or abs(across - down) > TOLERANCE * max(across, down)):
-            advice = "the proportions differ" if self.sized else "data.size scales both alike"
+            advice = "the proportions differ" if self.sized else "set data.size to scale both alike"
             return replace_reason(found, "different size", f"{sizes[0]} and {sizes[1]}; {advice}")
         if first.digest == second.digest:
             return tuple(_add_flag(each, "identical") for each in found)
@@ -182,7 +182,7 @@ class _PairCheck:
         return found
 
 
-def _add_flag(found: Found, flag: str) -> Found:
+def _add_flag(found: DecodedImage, flag: str) -> DecodedImage:
     return replace(found, flags="+".join(filter(None, (found.flags, flag))))
 
 
@@ -196,14 +196,14 @@ def _build(job: Job, check: _PairCheck, name: str, progress: bool, folder: Path)
         if found is not None and found.differs_from(usual):
             said = f"the target is shifted against its source: {describe_shift((found.right, found.down))}"
             shifted |= {file.rel: said for file in pair.files}
-    with open(folder / TABLE, **TEXT) as table:
+    with open(folder / TABLE, **CSV_OPTIONS) as table:
         header, *rows = csv.reader(table)
     count = 0
     for row in rows:
         path, reason, flags = row[:3]
         if path in shifted and reason == "usable":
             row[2:4], count = ["+".join(filter(None, (flags, "misregistered"))), shifted[path]], count + 1
-    with open(folder / TABLE, "w", **TEXT) as table:
+    with open(folder / TABLE, "w", **CSV_OPTIONS) as table:
         csv.writer(table).writerows([header, *rows])
     about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     about |= {"shift": usual, "flags": about["flags"] | ({"misregistered": count} if count else {})}
@@ -211,7 +211,7 @@ def _build(job: Job, check: _PairCheck, name: str, progress: bool, folder: Path)
 
 
 @dataclass
-class _Found:
+class _FoundPairs:
     """Pairs found in a folder.
 
     Attributes:
@@ -277,12 +277,12 @@ def check_folder_names(
     return name_a, name_b
 
 
-def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _Found:
+def _two_folders(root: Path, source: str, target: str, labels: FileName | None, follow: bool) -> _FoundPairs:
     naming = LabelRule.parse(labels, (root / target).resolve(), follow, SUFFIXES)
-    found = _Found(naming, hash_texts(FOLDERS, source, target, naming.key))
+    found = _FoundPairs(naming, hash_texts(FOLDERS, source, target, naming.key))
     sides: list[list[Entry]] = []
     for name in (source, target):
-        entries = list(image_entries((root / name).resolve(), follow))
+        entries = list(classify_image_entries((root / name).resolve(), follow))
         found.entries += [_below(name, entry) for entry in entries]
         sides.append([entry for entry in entries if entry.kind == "image"])
     found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
@@ -314,10 +314,10 @@ def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, E
     return partner | {two[1][0].rel: two[0][0] for two in stems.values() if len(two[0]) == len(two[1]) == 1}
 
 
-def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _Found:
+def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _FoundPairs:
     naming = LabelRule.parse(labels, root, follow, SUFFIXES)
-    found = _Found(
-        naming, hash_texts(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow))
+    found = _FoundPairs(
+        naming, hash_texts(SIDE_BY_SIDE, str(backward), naming.key), entries=list(classify_image_entries(root, follow))
     )
     half = "right" if backward else "left"
     found.pairs = [
@@ -327,7 +327,7 @@ def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: b
     return found
 
 
-def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bool, backward: bool) -> _Found:
+def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bool, backward: bool) -> _FoundPairs:
     where = f"data.pairs={printable(str(listed))}"
     if labels not in (None, "none", "auto"):
         raise UserError(f"data.labels={printable(str(labels))}: with data.pairs choose auto or none")
@@ -340,8 +340,8 @@ def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bo
     labelled = labels == "auto" and any(label for *_, label in rows)
     base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
     naming = LabelRule(LIST if labelled else NONE, content, root)
-    found = _Found(naming, hash_texts("list", str(labelled), str(backward), base, content))
-    found.entries = list(image_entries(root, follow))
+    found = _FoundPairs(naming, hash_texts("list", str(labelled), str(backward), base, content))
+    found.entries = list(classify_image_entries(root, follow))
     by_path = {entry.rel: entry for entry in found.entries if entry.kind in ("image", "unreadable")}
     used = set()
     for line, *names, label in rows:

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from audiogan.modalities.reading.pictures import Pixels
 
-FARTHEST = 8  # Shifts are searched up to the side of the image divided by this number.
-BLUR = 0.15  # Standard deviation of the low-pass filter of the correlation, in cycles per pixel.
-LARGEST = 256  # Larger images are reduced to at most this side in pixels.
-# Lowest peak of the correlation at which a shift is reliable, in standard deviations. Unrelated images have peaks with
-# a median of 5 and a maximum of 11 (100 pairs of maps and 150 pairs of drawings).
-CLEAR = 9.0
-FEWEST = 3  # Smallest number of reliable shifts from which the usual shift of a folder is computed.
+SEARCH_DIVISOR = 8  # Shifts are searched up to the side of the image divided by this number.
+LOW_PASS_STD = 0.15  # Standard deviation of the low-pass filter of the correlation, in cycles per pixel.
+MAX_SIDE = 256  # Larger images are reduced to at most this side in pixels.
+# Smallest peak of the correlation, in standard deviations, at which a shift is reliable. Unrelated images have peaks
+# with a median of 5 and a maximum of 11 (100 pairs of maps and 150 pairs of drawings).
+MIN_PEAK = 9.0
+MIN_SHIFTS = 3  # Smallest number of reliable shifts from which the usual shift of a folder is computed.
 # Smallest difference from the usual shift at which a pair counts as misaligned, in units of `PairShift.unit`.
-DIFFERENT = 2
-SURPLUS = 1.5  # A peak is reliable only if it is this many times as high as the next peak.
+MIN_DIFFERENCE = 2
+MIN_PEAK_RATIO = 1.5  # A peak is reliable only if it is this many times as high as the next peak.
 
 
 class PairShift(NamedTuple):
@@ -41,7 +41,7 @@ class PairShift(NamedTuple):
         """Return whether the shift is reliable and differs from the usual shift ``(right, down)`` by at least 2 times
         `unit`."""
         most = max(abs(self.right - usual_shift[0]), abs(self.down - usual_shift[1]))
-        return self.reliable and most >= DIFFERENT * self.unit
+        return self.reliable and most >= MIN_DIFFERENCE * self.unit
 
 
 def find_shift(source: Pixels, target: Pixels) -> PairShift:
@@ -57,22 +57,22 @@ def find_shift(source: Pixels, target: Pixels) -> PairShift:
         Kuglin & Hines, "The phase correlation image alignment method", Proc. Int. Conf. on Cybernetics and Society
         1975.
     """
-    unit = -(-max(source.shape[1:]) // LARGEST)
+    unit = -(-max(source.shape[1:]) // MAX_SIDE)
     edges = [_edges(each, unit) for each in (source, target)]
     product = np.conj(np.fft.rfft2(edges[0])) * np.fft.rfft2(edges[1])
     size, (height, width) = np.abs(product), edges[0].shape
     if not size.any():
         return PairShift(0, 0, False, unit)
     down, right = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    smooth = np.exp(-(down**2 + right**2) / (2 * BLUR**2))
+    smooth = np.exp(-(down**2 + right**2) / (2 * LOW_PASS_STD**2))
     surface = np.fft.irfft2(smooth * product / (size + 1e-9 * size.max()), s=(height, width))
     surface = (surface - surface.mean()) / surface.std()
-    below, beside = (max(2, side // FARTHEST) for side in (height, width))
+    below, beside = (max(2, side // SEARCH_DIVISOR) for side in (height, width))
     near = np.roll(surface, (below, beside), (0, 1))[: 2 * below + 1, : 2 * beside + 1]
     row, column = (int(i) for i in np.unravel_index(near.argmax(), near.shape))
     peak = float(near[row, column])
     near[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = -np.inf
-    reliable = peak >= CLEAR and peak >= SURPLUS * float(near.max())
+    reliable = peak >= MIN_PEAK and peak >= MIN_PEAK_RATIO * float(near.max())
     return PairShift(unit * (column - beside), unit * (row - below), reliable, unit)
 
 
@@ -80,7 +80,7 @@ def usual_shift(pair_shifts: Iterable[PairShift]) -> tuple[int, int]:
     """Return the median of the reliable shifts, to the right and down in pixels, or (0, 0) if fewer than 3 are
     reliable."""
     shifts = [(each.right, each.down) for each in pair_shifts if each.reliable]
-    if len(shifts) < FEWEST:
+    if len(shifts) < MIN_SHIFTS:
         return 0, 0
     right, down = (int(np.median(values)) for values in zip(*shifts, strict=True))
     return right, down

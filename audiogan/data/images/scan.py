@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audiogan.data.images.decode import BITS, FLAGS, Found, decode, full_scale_value
+from audiogan.data.images.decode import BITS, FLAGS, DecodedImage, decode, largest_pixel_value
 from audiogan.data.kinds import IMAGE_SIDES, first_bytes, parse_suffixes
 from audiogan.data.labels import LabelRule
 from audiogan.data.scan import Ledger, cached_scan, hash_texts, prefetch_map, progress_bar, resolve_data_folder
@@ -22,7 +22,7 @@ from audiogan.data.verdicts import Scan
 from audiogan.data.walk import LEFT_OUT, Entry, file_entry, parse_links, walk
 from audiogan.errors import UserError
 from audiogan.files import cache_dir
-from audiogan.modalities.reading.pictures import PHOTO
+from audiogan.modalities.reading.pictures import CONVERSION_ADVICE
 
 VERSION = 4  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
 PIXELS, TARGETS, FILES = "pixels.u8", "targets.npy", "files.npy"
@@ -33,7 +33,7 @@ _VIDEO = "{} is a video: save its frames as PNG"
 FOREIGN_IMAGES = {
     suffix: advice.format(suffix[1:].upper())
     for advice, words in {
-        PHOTO: "heic heif hif jxl jxr wdp exr hdr dds j2k jpf",
+        CONVERSION_ADVICE: "heic heif hif jxl jxr wdp exr hdr dds j2k jpf",
         _RAW: "cr2 cr3 crw nef nrw arw srf sr2 dng raf orf rw2 pef srw 3fr iiq x3f",
         _DRAWING: "psd psb xcf kra svg svgz ai eps ps pdf cdr indd sketch fig",
         _VIDEO: "mp4 mov avi mkv webm m4v mpg mpeg wmv flv 3gp",
@@ -42,8 +42,8 @@ FOREIGN_IMAGES = {
 }
 """Advice for image files that Pillow cannot decode, by extension."""
 _MAGIC = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
-LARGEST = 256  # Maximum side length in pixels of images if data.size is not set.
-MOST_TILES = 10_000  # Maximum value of data.tiles.
+MAX_DEFAULT_SIDE = 256  # Maximum side length in pixels of images if data.size is not set.
+MAX_TILES = 10_000  # Maximum value of data.tiles.
 COLUMNS = ("path", "reason", "flags", "detail", "label", "width", "height")
 REASONS = {
     "usable": "used for training",
@@ -82,8 +82,8 @@ class ImageSettings:
         if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
             raise UserError(f"data.channels={self.channels!r}: choose 1 (grey), 3 (RGB) or null")
         whole = isinstance(self.tiles, int) and not isinstance(self.tiles, bool)
-        if self.tiles is not None and not (whole and 1 <= self.tiles <= MOST_TILES):
-            raise UserError(f"data.tiles={self.tiles!r}: must be null or a whole number from 1 to {MOST_TILES:,}")
+        if self.tiles is not None and not (whole and 1 <= self.tiles <= MAX_TILES):
+            raise UserError(f"data.tiles={self.tiles!r}: must be null or a whole number from 1 to {MAX_TILES:,}")
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def scan_images(
     chosen, follow = ImageSettings(size, channels, tiles), parse_links(links)
     folder = resolve_data_folder(root)
     naming = LabelRule.parse(labels, folder, follow, SUFFIXES)
-    entries = list(image_entries(folder, follow))
+    entries = list(classify_image_entries(folder, follow))
     if subfolders:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in subfolders]
     items = [Item((entry,), naming.get_label(entry) if entry.kind == "image" else "") for entry in entries]
@@ -158,7 +158,7 @@ def scan_images(
     return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
 
 
-def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
+def classify_image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
     """Yield the entries of a folder. The kind of an entry is ``image`` or the reason why the entry is not used."""
     for entry in walk(root, follow_links):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):
@@ -187,7 +187,7 @@ class Item:
     half: str = ""
 
 
-Judge = Callable[[Item, tuple[Found, ...]], tuple[Found, ...]]
+CheckFiles = Callable[[Item, tuple[DecodedImage, ...]], tuple[DecodedImage, ...]]
 
 
 @dataclass(frozen=True)
@@ -214,11 +214,11 @@ class Job:
     names: tuple[str, ...]
     reasons: Iterable[str]
     noun: str
-    check_files: Judge = lambda item, found: found
+    check_files: CheckFiles = lambda item, found: found
     tiles: int | None = None
 
 
-def replace_reason(results: Iterable[Found], reason: str, detail: str = "") -> tuple[Found, ...]:
+def replace_reason(results: Iterable[DecodedImage], reason: str, detail: str = "") -> tuple[DecodedImage, ...]:
     """Return copies of the results with the given reason and detail, and without flags."""
     return tuple(replace(each, reason=reason, flags="", detail=detail) for each in results)
 
@@ -233,18 +233,18 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
         folder: empty folder for the pixels, the class indices and the table of files.
     """
     pictures = [item for item in job.items if any(file.kind == "image" for file in item.files)]
-    with _quiet(), contextlib.ExitStack() as stack:
+    with _suppress_pillow_warnings(), contextlib.ExitStack() as stack:
         sides = [[item.files[i] for item in pictures] for i in range(len(job.channels))]
-        size, last = _shape(sides[-1], ImageSettings(job.size, job.channels[-1]))
+        size, last = _find_size_and_channels(sides[-1], ImageSettings(job.size, job.channels[-1]))
         rest = zip(sides[:-1], job.channels[:-1], strict=True)
-        channels = [*(_shape(side, ImageSettings(size, wanted))[1] for side, wanted in rest), last]
-        forms = [(size, c, _bits(side), job.tiles) for c, side in zip(channels, sides, strict=True)]
+        channels = [*(_find_size_and_channels(side, ImageSettings(size, wanted))[1] for side, wanted in rest), last]
+        forms = [(size, c, _common_bit_depth(side), job.tiles) for c, side in zip(channels, sides, strict=True)]
         ledger = stack.enter_context(Ledger(folder, COLUMNS, job.naming, (item.label for item in pictures)))
         pixels = [stack.enter_context(open(folder / file, "wb")) for file in job.names[:-1]]
         decoded = prefetch_map(partial(_decoded, forms=forms), pictures)
         shown = stack.enter_context(progress_bar(name, len(pictures), job.noun, progress))
         for item in job.items:
-            found = tuple(Found(file.kind, file.detail) for file in item.files)
+            found = tuple(DecodedImage(file.kind, file.detail) for file in item.files)
             label = item.label if ledger.labelled else ""
             if any(file.kind == "image" for file in item.files):
                 found = job.check_files(*next(decoded))
@@ -268,16 +268,16 @@ def build_images(job: Job, name: str, progress: bool, folder: Path) -> None:
     np.save(folder / FILES, files)
 
 
-def _decoded(item: Item, forms: Sequence[tuple[int, int, int, int | None]]) -> tuple[Found, ...]:
+def _decoded(item: Item, forms: Sequence[tuple[int, int, int, int | None]]) -> tuple[DecodedImage, ...]:
     halves = {"": (None, None), "left": ("left", "right"), "right": ("right", "left")}[item.half]
     return tuple(
-        decode(file, *form, half) if file.kind == "image" else Found(file.kind, file.detail)
+        decode(file, *form, half) if file.kind == "image" else DecodedImage(file.kind, file.detail)
         for file, form, half in zip(item.files, forms, halves, strict=False)
     )
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _suppress_pillow_warnings() -> Iterator[None]:
     """Suppress the warnings of Pillow, because they do not name the file."""
     from PIL import Image
 
@@ -287,18 +287,18 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _shape(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
+def _find_size_and_channels(images: list[Entry], s: ImageSettings) -> tuple[int, int]:
     """Return (size, channels) from the settings, or from the files if a setting is ``None``."""
     if s.size is not None and s.channels is not None:
         return s.size, s.channels
-    heads = [head for _, head in prefetch_map(_head, images) if head]
+    heads = [head for _, head in prefetch_map(_read_header, images) if head]
     sides = Counter(side for side, _ in heads)
-    common = max(sides, key=lambda side: (sides[side], side), default=LARGEST)
+    common = max(sides, key=lambda side: (sides[side], side), default=MAX_DEFAULT_SIDE)
     grey = bool(heads) and all(each for _, each in heads)
-    return s.size or min(LARGEST, max(IMAGE_SIDES[0], common)), s.channels or (1 if grey else 3)
+    return s.size or min(MAX_DEFAULT_SIDE, max(IMAGE_SIDES[0], common)), s.channels or (1 if grey else 3)
 
 
-def _head(entry: Entry) -> tuple[int, bool] | None:
+def _read_header(entry: Entry) -> tuple[int, bool] | None:
     """Return (shorter side in pixels, is grey) from the header of an image file, or ``None`` if it is unreadable."""
     from PIL import Image
 
@@ -309,7 +309,7 @@ def _head(entry: Entry) -> tuple[int, bool] | None:
         return None
 
 
-def _bits(images: list[Entry]) -> int:
+def _common_bit_depth(images: list[Entry]) -> int:
     """Return the smallest common bit depth of all 16-bit images. A common value keeps their levels comparable."""
-    found = [value for _, value in prefetch_map(full_scale_value, images) if value is not None]
+    found = [value for _, value in prefetch_map(largest_pixel_value, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

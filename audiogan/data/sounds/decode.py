@@ -124,13 +124,13 @@ class _Facts:
         clipped: length of the longest run of equal samples at full scale.
         finite: ``True`` if all samples are finite.
         digest: hash of all samples.
-        held: all samples ``[N, c]`` if the file fits into one block, else ``None``.
+        samples: all samples ``[N, c]`` if the file fits into one block, else ``None``.
         largest: largest absolute sample.
-        before: half range of each channel of the file.
-        after: half range of each channel after mixing.
+        source_ranges: half range of each channel of the file.
+        mixed_ranges: half range of each channel after mixing.
         scale: full scale of the samples.
-        instead: for each output channel that would cancel out, the file channel to use instead.
-        rest: constant offset to remove, or ``None``.
+        substitute_channels: for each output channel that would cancel out, the file channel to use instead.
+        offset: DC offset to remove, or ``None``.
     """
 
     windows: levels.Windows
@@ -138,33 +138,33 @@ class _Facts:
     clipped: int = 0
     finite: bool = True
     digest: bytes = b""
-    held: np.ndarray | None = None
+    samples: np.ndarray | None = None
     largest: float = 0.0
-    before: np.ndarray = field(default_factory=lambda: np.zeros(1))
-    after: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    source_ranges: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    mixed_ranges: np.ndarray = field(default_factory=lambda: np.zeros(1))
     scale: float = 1.0
-    instead: dict[int, int] = field(default_factory=dict)
-    rest: levels.Offset | None = None
+    substitute_channels: dict[int, int] = field(default_factory=dict)
+    offset: levels.Offset | None = None
 
     @property
     def peak(self) -> float:
-        return float(self.windows.peaks(self.rest).max(initial=0.0))
+        return float(self.windows.peaks(self.offset).max(initial=0.0))
 
     def read(self, f: SoundReader, start: int, count: int) -> np.ndarray:
         """Return ``count`` frames of the file from ``start``, ``[N, c]``."""
-        if self.held is not None:
-            return self.held[start : start + count]
+        if self.samples is not None:
+            return self.samples[start : start + count]
         f.seek(start)
         return f.read(count)
 
     def mixed(self, x: np.ndarray, s: DecodeSettings, start: int = 0) -> np.ndarray:
         """Return file samples ``[N, c]``, read from frame ``start``, as mixed samples ``[N, C]`` without offset."""
         y = self.mix(x, s)
-        return y if self.rest is None else self.rest.remove(y, start)
+        return y if self.offset is None else self.offset.remove(y, start)
 
     def mix(self, x: np.ndarray, s: DecodeSettings) -> np.ndarray:
         x = x if self.scale == 1 else x / np.float32(self.scale)
-        return levels.mix_channels(x, s.channels, s.channel_mode == "keep", self.instead)
+        return levels.mix_channels(x, s.channels, s.channel_mode == "keep", self.substitute_channels)
 
 
 def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
@@ -176,24 +176,24 @@ def _decode(f: SoundReader, s: DecodeSettings) -> Decoded:
     with np.errstate(all="ignore"):
         facts = _examine(f, s, limit)
         scale = levels.infer_full_scale(facts.largest)
-        instead = levels.find_cancelled_channels(facts.before, facts.after)
-        if facts.finite and scale and (scale != 1 or instead):
+        substitute_channels = levels.find_cancelled_channels(facts.source_ranges, facts.mixed_ranges)
+        if facts.finite and scale and (scale != 1 or substitute_channels):
             f.seek(0)
-            facts = _examine(f, s, limit, scale, instead)
+            facts = _examine(f, s, limit, scale, substitute_channels)
     about = {"seconds": facts.frames / rate, "sample_rate": rate, "channels": f.channels, "digest": facts.digest}
     reason, detail = _verdict(f, facts, s)
     if reason:
         return Decoded(reason, detail, **about)
     longer = round(facts.frames * s.sample_rate / rate) > s.length
     crop = s.trim or (longer and s.long == "onset")
-    facts.rest = facts.windows.estimate_offset(levels.OFFSET)
+    facts.offset = facts.windows.estimate_offset(levels.MIN_RELATIVE_OFFSET)
     start = _onset(f, facts, s) if crop else 0
-    if longer and crop and facts.rest is None:
-        # A DC offset before a sound can be mistaken for its onset. Remove a small offset (below `levels.OFFSET`) only
-        # if the onset is otherwise more than 50 ms too early.
-        facts.rest = facts.windows.estimate_offset(ONSET / 2)
-        later = start if facts.rest is None else _onset(f, facts, s)
-        start, facts.rest = (later, facts.rest) if later > start + rate // 20 else (start, None)
+    if longer and crop and facts.offset is None:
+        # A DC offset before a sound can be mistaken for its onset. Remove a small offset (below
+        # `levels.MIN_RELATIVE_OFFSET`) only if the onset is otherwise more than 50 ms too early.
+        facts.offset = facts.windows.estimate_offset(ONSET / 2)
+        later = start if facts.offset is None else _onset(f, facts, s)
+        start, facts.offset = (later, facts.offset) if later > start + rate // 20 else (start, None)
     flags, notes = _flags(f, facts, whole)
     if longer and s.long == "slice":
         count, rest = divmod(round((facts.frames - start) * s.sample_rate / rate), s.length)
@@ -224,7 +224,7 @@ def _verdict(f: SoundReader, facts: _Facts, s: DecodeSettings) -> tuple[str, str
         return "non-finite", "contains NaN or infinite samples"
     if levels.infer_full_scale(facts.largest) is None:
         return "unreadable", f"float samples up to {facts.largest:.3g}, beyond the scale of any format"
-    if facts.after.max() < levels.SILENCE:
+    if facts.mixed_ranges.max() < levels.SILENCE:
         level = f"peak {20 * math.log10(facts.peak):.0f} dBFS" if facts.peak else "all zero"
         return "silent", level if facts.peak < levels.SILENCE else "a constant"
     if facts.frames < s.min_seconds * f.sample_rate:
@@ -246,26 +246,30 @@ def _flags(f: SoundReader, facts: _Facts, whole: bool) -> tuple[tuple[str, ...],
         found["unfinished"] = "no length in its header; read to the end of the file"
     if facts.scale != 1:
         found["rescaled"] = f"float samples up to {facts.largest:,.0f}, divided by {facts.scale:,.0f}"
-    if facts.instead:
-        found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.instead.values()) + " used"
-    if facts.rest is not None:
-        found["offset"] = f"an offset of {facts.rest.median_level:.2g} removed"
+    if facts.substitute_channels:
+        found["out of phase"] = ", ".join(f"channel {i + 1}" for i in facts.substitute_channels.values()) + " used"
+    if facts.offset is not None:
+        found["offset"] = f"an offset of {facts.offset.median_level:.2g} removed"
     return tuple(found), "; ".join(found.values())
 
 
 def _examine(
-    f: SoundReader, s: DecodeSettings, limit: int | None, scale: float = 1.0, instead: dict[int, int] | None = None
+    f: SoundReader,
+    s: DecodeSettings,
+    limit: int | None,
+    scale: float = 1.0,
+    substitute_channels: dict[int, int] | None = None,
 ) -> _Facts:
     """Read up to ``limit`` frames of a file and measure range, peaks, clipping and a hash of the samples."""
     digest = hashlib.blake2b(f"{f.sample_rate} {f.channels}".encode(), digest_size=16)
     full = FULL_SCALE.get(f.subtype, 0.9999)
-    facts = _Facts(levels.Windows(f.sample_rate), scale=scale, instead=instead or {})
+    facts = _Facts(levels.Windows(f.sample_rate), scale=scale, substitute_channels=substitute_channels or {})
     extremes = []
     while limit is None or facts.frames < limit:
         x = f.read(BLOCK if limit is None else min(BLOCK, limit - facts.frames))
         if not len(x):
             break
-        facts.held = x if facts.frames == 0 else None
+        facts.samples = x if facts.frames == 0 else None
         facts.frames += len(x)
         digest.update(np.ascontiguousarray(x).data)
         y = facts.mix(x, s)
@@ -274,8 +278,8 @@ def _examine(
             extremes += [x.min(axis=0), x.max(axis=0)]
         facts.clipped = max(facts.clipped, _longest_run(x, full))
         facts.finite &= bool(np.isfinite(x).all())
-    facts.after = levels.half_peak_to_peak(facts.windows.statistics[:2].reshape(-1, s.channels))
-    facts.before = levels.half_peak_to_peak(np.stack(extremes)) if extremes else facts.after
+    facts.mixed_ranges = levels.half_peak_to_peak(facts.windows.statistics[:2].reshape(-1, s.channels))
+    facts.source_ranges = levels.half_peak_to_peak(np.stack(extremes)) if extremes else facts.mixed_ranges
     facts.largest = float(np.abs(extremes).max()) if extremes else facts.peak
     facts.digest = digest.digest()
     return facts
@@ -295,7 +299,7 @@ def _longest_run(x: np.ndarray, full: float) -> int:
 
 
 def _onset(f: SoundReader, facts: _Facts, s: DecodeSettings) -> int:
-    peaks = facts.windows.peaks(facts.rest)
+    peaks = facts.windows.peaks(facts.offset)
     level = ONSET * float(peaks.max())
     first = int(np.argmax(peaks > level)) * facts.windows.size
     block = first // BLOCK * BLOCK
@@ -319,8 +323,8 @@ def _blocks(
     source: str | os.PathLike[str] | bytes, facts: _Facts, s: DecodeSettings, start: int
 ) -> Iterator[np.ndarray]:
     """Yield mixed blocks ``[N, C]`` of a file from frame ``start`` to its end."""
-    if facts.held is not None:
-        yield facts.mixed(facts.held[start:], s, start)
+    if facts.samples is not None:
+        yield facts.mixed(facts.samples[start:], s, start)
         return
     with SoundReader(source) as f:
         f.seek(start)

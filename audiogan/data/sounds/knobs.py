@@ -19,7 +19,7 @@ from audiogan.inputs import knob_definitions as definitions
 
 Array = NDArray[np.float64]
 
-AT_A_TIME = 1 << 20
+CHUNK_SAMPLES = 1 << 20
 """Maximum number of samples per analysed chunk. One chunk needs about 100 MB."""
 
 
@@ -188,7 +188,7 @@ def check_knob_names(names: Sequence[str] | None) -> tuple[str, ...]:
 
 def chunk_size(shape: Sequence[int]) -> int:
     """Return the number of sounds of shape ``(C, T)`` to measure at once within the memory limit, 1 or more."""
-    return max(1, AT_A_TIME // max(int(np.prod(shape)), 1 << 14))
+    return max(1, CHUNK_SAMPLES // max(int(np.prod(shape)), 1 << 14))
 
 
 def chunk_slices(count: int, size: int) -> Iterator[slice]:

@@ -9,14 +9,14 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, 480.0
 """Pitch range of voices in Hz, three octaves."""
 WINDOW_SECONDS = 0.064
 """Length of the analysis window in seconds."""
-STEADY = 0.1
+MAX_PITCH_STEP = 0.1
 """Maximum pitch difference between adjacent voiced frames, in octaves. In noise, most differences are larger."""
-FAR = 0.6
+MAX_OCTAVE_DISTANCE = 0.6
 """Maximum distance from the median pitch of the sound, in octaves. Pitches farther away count as octave errors."""
 QUIETEST_DB = -35.0
 """Minimum level of a voiced frame relative to the loudest frame, in dB."""
-AT_A_TIME = 64
-"""Number of sounds analysed at a time, to limit the memory."""
+CHUNK_SOUNDS = 64
+"""Number of sounds analysed at a time, to limit memory use."""
 
 
 def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArray[np.float32]:
@@ -53,11 +53,11 @@ def measure_pitch(waves: np.ndarray, sample_rate: int, hop_length: int) -> NDArr
     level = librosa.feature.rms(y=waves, frame_length=frame, hop_length=hop_length)[:, 0]
     pitch, level = pitch[:, :count], level[:, :count]
     octaves = np.log2(np.maximum(np.nan_to_num(pitch), 1.0))
-    step = np.pad(np.abs(np.diff(octaves, axis=1)) < STEADY, ((0, 0), (1, 1)), constant_values=True)
+    step = np.pad(np.abs(np.diff(octaves, axis=1)) < MAX_PITCH_STEP, ((0, 0), (1, 1)), constant_values=True)
     steady = step[:, 1:] & step[:, :-1]
     # If YIN finds no period, it returns the lowest or the highest pitch of the range. Such frames are unvoiced.
     inside = (pitch > LOWEST_HZ * 1.01) & (pitch < HIGHEST_HZ * 0.99)
     loud = level > level.max(axis=1, keepdims=True) * 10 ** (QUIETEST_DB / 20)
     voiced = steady & inside & loud & (level > 0)
     middle = np.ma.median(np.ma.masked_array(octaves, ~voiced), axis=1).filled(0.0)[:, None]
-    return np.where(voiced & (np.abs(octaves - middle) < FAR), pitch, np.nan).astype(np.float32)
+    return np.where(voiced & (np.abs(octaves - middle) < MAX_OCTAVE_DISTANCE), pitch, np.nan).astype(np.float32)

@@ -21,7 +21,8 @@ from audiogan.errors import UserError
 from audiogan.files import cache_dir
 
 VERSION = 3  # Version of the cached data. Increase it when decoding changes, to invalidate old caches.
-LARGE = 1 << 16  # Minimum size in bytes of files decoded in threads. Smaller files gain nothing from threads.
+# Minimum size in bytes of files decoded in threads. Smaller files gain nothing from threads.
+MIN_THREADED_BYTES = 1 << 16
 CLIPS, INDEX = "clips.f32", "index.npy"
 INDEX_TYPE = np.dtype([("label", "<i4"), ("file", "<i4")])
 COLUMNS = ("path", "reason", "flags", "detail", "label", "clips", "seconds", "sample_rate", "channels")
@@ -94,7 +95,7 @@ def _build(
 
 
 def _large(entry: Entry) -> bool:
-    return entry.kind == "audio" and entry.size >= LARGE
+    return entry.kind == "audio" and entry.size >= MIN_THREADED_BYTES
 
 
 def _decoded(entry: Entry, s: DecodeSettings) -> Decoded:

@@ -15,15 +15,15 @@ SOUND_SETS = ("drums", "sc09", "fsdd")
 """Names of the sound data sets that ``audiogan data get`` downloads."""
 DATA_SETS = (*SOUND_SETS, "mnist", "fashion-mnist", "flowers", "pets", "digits")
 """Names of data sets that ``data.root`` accepts instead of a path."""
-FEWEST = 20
-"""Minimum number of examples in a data set with held-out examples. Smaller data sets are used only for training."""
+MIN_EXAMPLES = 20
+"""Data sets with fewer examples have no held-out examples: all their examples are used for training."""
 
 
 def describe_held_out(train: Table, held_out: Table, fraction: float | None) -> str:
     """Return text to append to a data description: the number of held-out examples, or why there are none."""
     if len(held_out):
         return f"; {len(held_out):,} held out"
-    return f"; none held out (fewer than {FEWEST} examples)" if fraction and len(train) < FEWEST else ""
+    return f"; none held out (fewer than {MIN_EXAMPLES} examples)" if fraction and len(train) < MIN_EXAMPLES else ""
 
 
 def open_sounds(

@@ -66,8 +66,9 @@ def open_speech(
 
     Args:
         root: folder of recordings without noise, or name of a downloaded data set, see `audiogan.data.open_sounds`.
-            Default: the spoken digits if they are downloaded, otherwise built-in drums.
-        gain: lowest and highest change of the level of a training example, in dB, -80 to 20.
+            Default: the first downloaded data set of ``sc09``, ``fsdd`` and ``drums``, otherwise the built-in drum
+            machine.
+        gain: lowest and highest gain of a training example, in dB, -80 to 20.
         speed: lowest and highest speed of a training example as a factor, 0.5 to 2. It also changes the pitch.
         settings: arguments of `audiogan.data.open_audio_folder`. The default of ``long`` is ``slice``.
 

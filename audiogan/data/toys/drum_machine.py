@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from audiogan.data.columns import Labels, Rendered, Signals
 from audiogan.data.table import Table
 from audiogan.data.toys.synth import (
+    MAX_HZ,
     MEMBRANE,
-    TOP,
     Array,
     RandomValues,
     Synth,
@@ -25,7 +25,7 @@ from audiogan.data.toys.synth import (
 )
 from audiogan.errors import UserError
 from audiogan.modalities.sound import Sound
-from audiogan.utils.names import match_name, unknown_name
+from audiogan.utils.names import describe_unknown_name, match_name
 
 PEAK = 0.95
 
@@ -67,11 +67,11 @@ def _snare(d: RandomValues, s: Synth) -> Array:
 def _hat(d: RandomValues, s: Synth, t60: float) -> Array:
     acoustic = d.chance(0.65)
     low, tilt = d.loguniform(500, 4000) if acoustic else d.loguniform(3000, 7500), d.uniform(-2, 3)
-    f, amp, phase = cymbal_partials(d, low, TOP, tilt)
+    f, amp, phase = cymbal_partials(d, low, MAX_HZ, tilt)
     each = t60 * (f / 6000) ** d.uniform(-0.5, 0.3) * d.loguniform(0.6, 1.4, len(f))
     wave = s.partials(f, amp, each, phase)
-    wave += d.loguniform(0.3, 2.5) * s.noise(low, TOP, t60 * d.uniform(0.5, 1), tilt=tilt)
-    wave += d.loguniform(0.1, 1.0) * s.noise(d.loguniform(800, 4000), TOP, d.loguniform(0.005, 0.02))
+    wave += d.loguniform(0.3, 2.5) * s.noise(low, MAX_HZ, t60 * d.uniform(0.5, 1), tilt=tilt)
+    wave += d.loguniform(0.1, 1.0) * s.noise(d.loguniform(800, 4000), MAX_HZ, d.loguniform(0.005, 0.02))
     if acoustic:  # The two cymbals collide with a dull thud.
         wave += d.loguniform(0.1, 1.0) * s.partials(
             d.loguniform(220, 650, 4), d.loguniform(0.2, 1, 4), d.loguniform(0.05, 0.3), d.uniform(0, 6.28, 4)
@@ -92,17 +92,17 @@ def _hat_open(d: RandomValues, s: Synth) -> Array:
 
 def _crash(d: RandomValues, s: Synth) -> Array:
     low, tilt, t60 = d.loguniform(200, 1200), d.uniform(-3, 2), d.loguniform(2.0, 4.5)
-    f, amp, phase = cymbal_partials(d, low, TOP, tilt)
+    f, amp, phase = cymbal_partials(d, low, MAX_HZ, tilt)
     each = t60 * (f / 2000) ** d.uniform(-0.5, -0.1) * d.loguniform(0.7, 1.4, len(f))
     metal = s.partials(f, amp, each, phase, attack=d.loguniform(0.001, 0.02))
-    wash = s.noise(low * 2, TOP, t60 * d.uniform(0.5, 0.9), attack=d.loguniform(0.002, 0.02), steep=False, tilt=tilt)
-    burst = s.noise(d.loguniform(1500, 5000), TOP, d.loguniform(0.05, 0.25))
+    wash = s.noise(low * 2, MAX_HZ, t60 * d.uniform(0.5, 0.9), attack=d.loguniform(0.002, 0.02), steep=False, tilt=tilt)
+    burst = s.noise(d.loguniform(1500, 5000), MAX_HZ, d.loguniform(0.05, 0.25))
     return metal + d.loguniform(0.3, 1.5) * wash + d.loguniform(0.1, 1.2) * burst
 
 
 def _ride(d: RandomValues, s: Synth) -> Array:
     t60 = d.loguniform(1.6, 3.6)
-    f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), TOP, d.uniform(-4, 0.5))
+    f, amp, phase = cymbal_partials(d, d.loguniform(200, 1200), MAX_HZ, d.uniform(-4, 0.5))
     each = t60 * (f / 2000) ** d.uniform(-0.4, 0.0) * d.loguniform(0.6, 1.5, len(f))
     wash = s.partials(f, amp, each, phase)
     count = int(d.rng.integers(4, 9))  # Number of prominent modes, which form the ping of the cymbal.
@@ -114,7 +114,7 @@ def _ride(d: RandomValues, s: Synth) -> Array:
     ring = s.partials(
         ping, d.loguniform(0.2, 1.0, count), t60 * d.loguniform(0.4, 1.2, count), d.uniform(0, 6.28, count)
     )
-    stick = s.noise(d.loguniform(2000, 5000), TOP, d.loguniform(0.008, 0.04))
+    stick = s.noise(d.loguniform(2000, 5000), MAX_HZ, d.loguniform(0.008, 0.04))
     return d.loguniform(0.25, 1.4) * wash + d.uniform(0.4, 1.0) * ring + d.loguniform(0.3, 1.5) * stick
 
 
@@ -132,9 +132,8 @@ def _tom(d: RandomValues, s: Synth) -> Array:
         tone = s.chirps(d.loguniform(75, 260), d.loguniform(1.3, 3.0), d.loguniform(0.02, 0.12), d.loguniform(0.3, 1.2))
         breath = s.noise(200, d.loguniform(1000, 5000), d.loguniform(0.05, 0.3))
         return saturate(tone, d.loguniform(0.2, 3)) + d.loguniform(0.01, 0.2) * breath
-    buzz = s.noise(
-        d.loguniform(250, 900), d.loguniform(1500, 9000), d.loguniform(0.2, 0.9), attack=0.004, steep=False
-    )  # the kit rings along
+    # The buzz is the resonance of the rest of the drum kit.
+    buzz = s.noise(d.loguniform(250, 900), d.loguniform(1500, 9000), d.loguniform(0.2, 0.9), attack=0.004, steep=False)
     return (
         _drum(d, s, d.loguniform(75, 240), d.loguniform(0.6, 2.2), d.loguniform(1.02, 1.4))
         + d.loguniform(0.005, 0.1) * buzz
@@ -161,7 +160,7 @@ def _clap(d: RandomValues, s: Synth) -> Array:
 
 
 def _rim(d: RandomValues, s: Synth) -> Array:
-    click = s.noise(d.loguniform(600, 4000), TOP, d.loguniform(0.004, 0.06), steep=False)
+    click = s.noise(d.loguniform(600, 4000), MAX_HZ, d.loguniform(0.004, 0.06), steep=False)
     if d.chance(0.4):  # Electronic rim: two resonant filters.
         f, amp = d.loguniform(380, 650) * np.array([1, d.loguniform(2.5, 4.2)]), np.array([d.uniform(0.3, 1), 1])
         t60 = d.loguniform(0.04, 0.15) * np.ones(2)
@@ -225,7 +224,7 @@ def _triangle(d: RandomValues, s: Synth) -> Array:
     ring = s.partials(
         f, d.loguniform(0.2, 1, 7), d.loguniform(0.4, 2.0) * d.loguniform(0.5, 1.2, 7), d.uniform(0, 6.28, 7)
     )
-    return ring + d.loguniform(0.05, 0.4) * s.noise(4000, TOP, 0.01)
+    return ring + d.loguniform(0.05, 0.4) * s.noise(4000, MAX_HZ, 0.01)
 
 
 def _perc(d: RandomValues, s: Synth) -> Array:
@@ -303,7 +302,7 @@ def render(
     """
     name = match_name(label, CLASSES)
     if name is None:
-        raise UserError(f"the drum machine has no class {unknown_name(label, CLASSES)}")
+        raise UserError(f"the drum machine has no class {describe_unknown_name(label, CLASSES)}")
     _check(sample_rate, length, 1)
     return _produce(name, sample_rate, length, 1, rng)[0]
 

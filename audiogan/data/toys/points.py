@@ -11,7 +11,7 @@ from audiogan.modalities.points import Points as Plane
 
 MODES = {"grid": 25, "ring": 8}
 STD = {"grid": 0.05, "ring": 0.02}
-EDGE = 4.0  # Largest coordinate of the grid's centres. With 25 modes, neighbouring centres are 2 apart.
+GRID_EDGE = 4.0  # Largest coordinate of the grid's centres. With 25 modes, neighbouring centres are 2 apart.
 RADIUS = 2.0  # Radius of the ring.
 
 
@@ -32,7 +32,8 @@ def open_points(
     Args:
         layout: ``grid`` or ``ring``.
         modes: number of Gaussians, 2 or more, a square number for a grid. Default: 25 on a grid, 8 on a ring.
-        std: standard deviation of each Gaussian before scaling, at most 4. Default: 0.05 on a grid, 0.02 on a ring.
+        std: standard deviation of each Gaussian before scaling, above 0 and at most 4. Default: 0.05 on a grid, 0.02 on
+            a ring.
         count: number of points, 1 or more.
         seed: seed of the points, 0 or more.
         labels: ``none``, or ``modes`` to use the index of the Gaussian as the class.
@@ -54,8 +55,8 @@ def open_points(
     for key, number, least in (("modes", modes, 2), ("count", count, 1), ("seed", seed, 0)):
         if not isinstance(number, int) or isinstance(number, bool) or number < least:
             raise UserError(f"data.{key}={number!r}: must be a whole number of at least {least}")
-    if isinstance(std, bool) or not isinstance(std, int | float) or not 0 < std <= EDGE:
-        raise UserError(f"data.std={std!r}: must be a number above 0, at most {EDGE:g}")
+    if isinstance(std, bool) or not isinstance(std, int | float) or not 0 < std <= GRID_EDGE:
+        raise UserError(f"data.std={std!r}: must be a number above 0, at most {GRID_EDGE:g}")
     centres = _centres(layout, modes)
     scale = float(1 / centres.std())
     centres, deviation = centres * scale, float(std) * scale
@@ -82,5 +83,5 @@ def _centres(layout: str, modes: int) -> np.ndarray:
     side = round(modes**0.5)
     if side**2 != modes:
         raise UserError(f"data.modes={modes}: a grid has a square number of modes (4, 9, 16, 25 ...)")
-    line = np.linspace(-EDGE, EDGE, side)
+    line = np.linspace(-GRID_EDGE, GRID_EDGE, side)
     return np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)

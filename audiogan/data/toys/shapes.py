@@ -26,11 +26,11 @@ COLOURS = {"disc": (0.89, 0.22, 0.20), "triangle": (0.20, 0.66, 0.33), "square":
 """Colour of discs, triangles and squares for ``kind="pairs"`` in `open_shapes`, RGB from 0 to 1."""
 KINDS = tuple(COLOURS)
 CORNERS = {"triangle": 3, "square": 4}
-CHOICES = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
+FIGURE_SETTINGS = {"pairs": (3, False), "domains": (2, False), "plain": (1, True)}
 """For each ``kind`` of `open_shapes`: largest number of figures (discs, triangles, squares) in an image, and whether
-they are nearly upright."""
+all figures are nearly upright."""
 DOMAINS = ("dotted", "striped")
-MOST = 100_000_000  # Maximum number of images.
+MAX_COUNT = 100_000_000  # Maximum number of images.
 LINE = 0.05  # Width of outlines.
 SHADOW = (0.07, 0.09)  # Offset of shadows (x, y).
 LIGHT = (-0.55, -0.84)  # Unit vector towards the light (x, y).
@@ -72,11 +72,11 @@ def open_shapes(
         >>> {name: tuple(column.shape) for name, column in batch.items()}
         {'source': (2, 1, 32, 32), 'x': (2, 3, 32, 32)}
     """
-    if kind not in CHOICES:
-        raise UserError(f"data.kind={kind!r}: choose one of {', '.join(CHOICES)}")
+    if kind not in FIGURE_SETTINGS:
+        raise UserError(f"data.kind={kind!r}: choose one of {', '.join(FIGURE_SETTINGS)}")
     size, channels, source_channels = size or 64, channels or 3, source_channels or 1
     for key, value, low, high in (
-        ("count", count, 2, MOST),
+        ("count", count, 2, MAX_COUNT),
         ("size", size, 16, IMAGE_SIDES[1]),
         ("seed", seed, 0, 2**63),
     ):
@@ -147,12 +147,12 @@ def random_figures(kind: str, seed: int, row: int) -> list[Figure]:
     """Return random figures with little overlap for one image. Later figures are drawn over earlier figures.
 
     Args:
-        kind: kind of data set, a key of `CHOICES`.
+        kind: kind of data set, a key of `FIGURE_SETTINGS`.
         seed: seed of the data set.
         row: row of the image.
     """
     rng = np.random.default_rng((seed, row))
-    most, upright = CHOICES[kind]
+    most, upright = FIGURE_SETTINGS[kind]
     count, found = int(rng.integers(1, most + 1)), list[Figure]()
     for _ in range(count):
         radius = float(rng.uniform(0.45, 0.75) if count == 1 else rng.uniform(0.35, 0.7 - 0.1 * count))

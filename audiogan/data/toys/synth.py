@@ -22,11 +22,13 @@ Num = float | Array
 
 _DECAY = np.log(1000.0)  # Amplitude decay by 60 dB, in nepers.
 # Highest frequency in Hz of modes and noise. Noise is scaled to RMS 1 over the band from 0 to this frequency.
-TOP = 20_000.0
-_GRID = np.linspace(0.0, TOP, 200)
+MAX_HZ = 20_000.0
+_GRID = np.linspace(0.0, MAX_HZ, 200)
 # Frequency ratios of the modes of an ideal circular membrane (Fletcher & Rossing, table 3.1).
 MEMBRANE = np.array([1.0, 1.593, 2.136, 2.296, 2.653, 2.918, 3.156, 3.501])
-SQUARES = np.array([205.3, 304.4, 369.6, 522.7, 540.0, 800.0])  # Frequencies in Hz of an analogue cymbal's oscillators.
+CYMBAL_OSCILLATORS = np.array(
+    [205.3, 304.4, 369.6, 522.7, 540.0, 800.0]
+)  # Frequencies in Hz of an analogue cymbal's oscillators.
 
 
 class RandomValues:
@@ -91,7 +93,7 @@ class Synth:
         self.t = np.arange(length) / sample_rate
         self.rng = np.random.default_rng(seed)
 
-    def _span(self, t60: Num, start: float = 0.0) -> int:
+    def _audible_samples(self, t60: Num, start: float = 0.0) -> int:
         return min(self.length, int((start + 2.0 * float(np.max(t60))) * self.sample_rate) + 16)
 
     def chirps(
@@ -107,11 +109,11 @@ class Synth:
             amp: amplitudes.
             phase: initial phase in radians.
         """
-        t = self.t[: self._span(t60)]
+        t = self.t[: self._audible_samples(t60)]
         fall = 2 * np.pi * (t + (start_ratio - 1.0) * time_constant * -np.expm1(-t / time_constant))
         wave = np.zeros(self.length)
         for one, gain, decay in np.broadcast(freq, amp, t60):
-            n = self._span(decay)
+            n = self._audible_samples(decay)
             wave[:n] += gain * np.exp(-_DECAY / decay * t[:n]) * np.sin(one * fall[:n] + phase)
         return wave
 
@@ -138,7 +140,7 @@ class Synth:
             )
         step = np.exp((-rate + 2j * np.pi * freq) / self.sample_rate)
         # Because z^(block*a + b) = z^(block*a) * z^b, a small matrix product gives the exponentials of all samples.
-        n = self._span(t60)
+        n = self._audible_samples(t60)
         block = int(np.ceil(np.sqrt(n)))
         inner = np.multiply.accumulate(np.vstack([np.ones_like(step), np.tile(step, (block, 1))]), axis=0)
         outer = np.multiply.accumulate(np.vstack([start, np.tile(inner[-1], (block - 1, 1))]), axis=0)
@@ -158,7 +160,10 @@ class Synth:
         steep: bool = True,
         tilt: float = 0.0,
     ) -> Array:
-        """Return decaying noise filtered by `bandpass`, with RMS 1 over a bandwidth of 20 kHz at any sample rate.
+        """Return exponentially decaying noise filtered by `bandpass`.
+
+        The level does not depend on the sample rate: before attack and decay, the filtered noise between 0 and 20 kHz
+        has RMS 1. With a lower sample rate, the part above half the sample rate is missing.
 
         Args:
             low: lower cutoff in Hz.
@@ -169,14 +174,14 @@ class Synth:
             steep: use slopes of second order instead of first order.
             tilt: spectral tilt in dB per octave.
         """
-        first, end = round(start * self.sample_rate), self._span(t60, start)
+        first, end = round(start * self.sample_rate), self._audible_samples(t60, start)
         wave = np.zeros(self.length)
         if first >= end:
             return wave
         n = scipy.fft.next_fast_len(end - first, real=True)
         spectrum = self.rng.standard_normal((n // 2 + 1, 2), np.float32).view(np.complex64)[:, 0]
         spectrum *= bandpass(np.arange(n // 2 + 1) * (self.sample_rate / n), low, high, steep, tilt)
-        power = np.mean(bandpass(_GRID, low, high, steep, tilt) ** 2) * TOP
+        power = np.mean(bandpass(_GRID, low, high, steep, tilt) ** 2) * MAX_HZ
         t = self.t[: end - first]
         hiss = scipy.fft.irfft(spectrum, n)[: len(t)] * np.exp(-_DECAY / t60 * t)
         if attack:
@@ -187,7 +192,7 @@ class Synth:
 
 def plate_modes(draw: RandomValues, low: float, count: int = 450) -> tuple[Array, Array]:
     """Return frequencies in Hz and amplitudes of modes of a thin plate, uniformly dense from ``low`` to 20 kHz."""
-    freq = np.sort(draw.uniform(low, TOP, count))
+    freq = np.sort(draw.uniform(low, MAX_HZ, count))
     return freq, np.sqrt(-np.log(draw.uniform(1e-6, 1, count))) * np.exp(0.4 * draw.rng.standard_normal(count))
 
 
@@ -195,7 +200,7 @@ def square_harmonics(fundamentals: Num) -> tuple[Array, Array]:
     """Return frequencies in Hz and amplitudes of the odd harmonics of square waves with the given fundamentals."""
     freq = np.multiply.outer(np.arange(1, 100, 2), np.asarray(fundamentals))
     amp = np.broadcast_to(1.0 / np.arange(1, 100, 2)[:, None], freq.shape)
-    return freq[freq < TOP], amp[freq < TOP]
+    return freq[freq < MAX_HZ], amp[freq < MAX_HZ]
 
 
 def fm_sidebands(carrier: Num, modulator: Num, modulation_index: Num) -> tuple[Array, Array]:
@@ -206,13 +211,15 @@ def fm_sidebands(carrier: Num, modulator: Num, modulation_index: Num) -> tuple[A
     return np.abs(freq).ravel(), amp.ravel()
 
 
-def cymbal_partials(draw: RandomValues, low: float, high: float = TOP, tilt: float = 0.0) -> tuple[Array, Array, Array]:
+def cymbal_partials(
+    draw: RandomValues, low: float, high: float = MAX_HZ, tilt: float = 0.0
+) -> tuple[Array, Array, Array]:
     """Return frequencies in Hz, amplitudes and phases of random cymbal partials from ``low`` to ``high``."""
     manner = draw.rng.random()
     if manner < 0.6:
         freq, amp = plate_modes(draw, 220.0)
     elif manner < 0.8:
-        freq, amp = square_harmonics(SQUARES * draw.loguniform(0.7, 1.6) * draw.loguniform(0.97, 1.03, 6))
+        freq, amp = square_harmonics(CYMBAL_OSCILLATORS * draw.loguniform(0.7, 1.6) * draw.loguniform(0.97, 1.03, 6))
     else:
         pairs = draw.loguniform(700, 6000, 8)
         freq, amp = fm_sidebands(pairs, pairs * draw.uniform(0.23, 1.41, 8), draw.uniform(2.0, 7.0))

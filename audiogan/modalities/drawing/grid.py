@@ -16,11 +16,11 @@ from audiogan.modalities.drawing.spectrograms import ALERT, BACKGROUND, FAINT, T
 from audiogan.modalities.drawing.typeface import load_font, truncate_text
 from audiogan.utils.text import parse_json_object, printable
 
-CELL = 80
+MIN_CELL = 80
 """Smallest height and width at which an image is drawn, in pixels. Smaller images are enlarged by an integer factor."""
-WIDE = 1600
+MAX_SHEET_WIDTH = 1600
 """Largest width in pixels of a sheet without a fixed number of columns."""
-WIDEST = 2400
+MAX_COMPARISON_WIDTH = 2400
 """Largest width in pixels of a comparison of several blocks."""
 GAP, BLOCK_GAP, EDGE = 6, 24, 14
 """Distances on a sheet in pixels: between two images (``GAP``), between two blocks of rows (``BLOCK_GAP``), and between
@@ -28,7 +28,7 @@ images and the edge of the sheet (``EDGE``)."""
 MIN_BLOCK_ROWS = 6
 """Smallest number of rows of a block, if there are several blocks."""
 EMPTY_COST = 3.0
-"""Weight of empty cells relative to a shape that is not square, when `rows_per_block` chooses the shape of a
+"""Weight of empty cells, relative to the deviation from a square shape, when `rows_per_block` chooses the shape of a
 comparison."""
 LAYOUT = "Layout"
 """Key of the text in a PNG file that holds the positions of the images of a comparison, as JSON."""
@@ -92,7 +92,7 @@ def image_grid(x: np.ndarray, columns: int | None = None, scale: int = 1) -> np.
         scale: factor by which images are enlarged, an integer.
     """
     border = 2
-    pixels, broken = to_bytes(np.asarray(x))
+    pixels, broken = to_rgb_pixels(np.asarray(x))
     pixels[broken] = 128
     pixels = pixels.repeat(scale, 1).repeat(scale, 2)
     count, height, width, _ = pixels.shape
@@ -105,8 +105,9 @@ def image_grid(x: np.ndarray, columns: int | None = None, scale: int = 1) -> np.
     return np.pad(whole, ((0, border), (0, border), (0, 0)), constant_values=26)
 
 
-def to_bytes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return images ``[N, C, H, W]`` as uint8 RGB ``[N, H, W, 3]``, and a mask ``[N]``: True if not finite."""
+def to_rgb_pixels(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return images ``[N, C, H, W]`` as uint8 RGB ``[N, H, W, 3]``, and a mask ``[N]``, True for images with NaN or
+    infinity."""
     if x.ndim != 4 or x.shape[1] not in (1, 3) or 0 in x.shape:
         raise ValueError(f"expected images [N, C, H, W] of 1 or 3 channels that are not empty, got {list(x.shape)}")
     broken = ~np.isfinite(x).all(axis=(1, 2, 3))
@@ -121,18 +122,18 @@ class Places:
     Attributes:
         width: width of a cell in pixels.
         height: height of a cell in pixels.
-        label: height in pixels of the title below a row or an image. 0 without titles.
+        title_height: height in pixels of the title below a row or an image. 0 without titles.
         columns: number of cells per row.
-        down: number of rows per block. Blocks stand side by side.
+        block_rows: number of rows per block. Blocks stand side by side.
         rows: number of rows of the sheet.
         top: distance of the first row from the upper edge of the sheet, in pixels.
     """
 
     width: int
     height: int
-    label: int
+    title_height: int
     columns: int
-    down: int
+    block_rows: int
     rows: int
     top: int
 
@@ -144,15 +145,15 @@ class Places:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the sheet in pixels."""
-        blocks = -(-self.rows // self.down)
-        height = self.top + self.down * (self.height + self.label + GAP) - GAP + EDGE
+        blocks = -(-self.rows // self.block_rows)
+        height = self.top + self.block_rows * (self.height + self.title_height + GAP) - GAP + EDGE
         return 2 * EDGE + blocks * self.block - BLOCK_GAP, height
 
     def cell(self, i: int) -> tuple[int, int]:
         """Return the position of the top left corner of cell ``i``."""
-        (block, row), column = divmod(i // self.columns, self.down), i % self.columns
+        (block, row), column = divmod(i // self.columns, self.block_rows), i % self.columns
         left = EDGE + block * self.block + column * (self.width + GAP)
-        return left, self.top + row * (self.height + self.label + GAP)
+        return left, self.top + row * (self.height + self.title_height + GAP)
 
     def to_json(self, columns: Sequence[str], titles: Sequence[str] | None) -> str:
         """Return the positions as text, which `read_layout` reads."""
@@ -175,7 +176,7 @@ def rows_per_block(rows: int, width: int, height: int) -> int:
         width: width of a row in pixels.
         height: height of a row in pixels.
     """
-    most = max(1, min((WIDEST - 2 * EDGE) // (width + BLOCK_GAP), rows // MIN_BLOCK_ROWS))
+    most = max(1, min((MAX_COMPARISON_WIDTH - 2 * EDGE) // (width + BLOCK_GAP), rows // MIN_BLOCK_ROWS))
     heights = [-(-rows // blocks) for blocks in range(1, most + 1)]
 
     def cost(down: int) -> float:
@@ -195,7 +196,7 @@ def draw_grid(
     """Draw images in rows and return the picture and the positions. Small images are enlarged by an integer factor.
 
     Args:
-        cells: uint8 pixels ``[H, W, 3]`` of each image, and True if the image is not finite.
+        cells: for each image, its uint8 pixels ``[H, W, 3]``, and whether it contains NaN or infinity.
         columns: number of columns. By default the grid is near-square.
         title: headline of the picture.
         titles: one title per image. If ``column_headers`` is given, one title per row.
@@ -205,11 +206,11 @@ def draw_grid(
     from PIL import ImageDraw
 
     tallest, widest = (max(pixels.shape[axis] for pixels, _ in cells) for axis in (0, 1))
-    factor = max(1, -(-CELL // max(tallest, widest)))
+    factor = max(1, -(-MIN_CELL // max(tallest, widest)))
     height, width = factor * tallest, factor * widest
     label = 16 if titles is not None else 0
     if columns is None:
-        columns = min(int(np.ceil(np.sqrt(len(cells)))), max(1, (WIDE - 2 * EDGE) // (width + GAP)))
+        columns = min(int(np.ceil(np.sqrt(len(cells)))), max(1, (MAX_SHEET_WIDTH - 2 * EDGE) // (width + GAP)))
     columns = min(columns, len(cells))
     top, rows = EDGE + (26 if title else 0) + (18 if column_headers else 0), -(-len(cells) // columns)
     down = rows_per_block(rows, columns * (width + GAP), height + label + GAP) if column_headers else rows

@@ -19,16 +19,16 @@ PathLike = str | os.PathLike[str]
 Frame = NDArray[np.uint8]
 """One frame of a film: pixels ``[H, W, 3]``."""
 
-GREYS, COLOURS = 32, 128
-"""Largest number of colours of a GIF: ``GREYS`` if all frames are grey, else ``COLOURS``. Few colours make small
-files."""
+MAX_GREYS, MAX_COLOURS = 32, 128
+"""Largest number of colours of a GIF: ``MAX_GREYS`` if all frames are grey, else ``MAX_COLOURS``. Few colours make
+small files."""
 TRANSPARENT = 255
 """Palette index of the pixels that have not changed since the previous frame."""
 LARGEST_PALETTE_SAMPLE = 1 << 20
 """Largest number of pixels from which the palette of a GIF is computed."""
 CODECS = ("libx264", "h264", "mpeg4")
 """Video codecs of MP4 files, the preferred one first."""
-QUALITY = "18"
+RATE_FACTOR = "18"
 """Constant rate factor of libx264. Lower values give a better picture and larger files; 18 looks lossless."""
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 """Sample rates of AAC, the audio codec of MP4 files, in Hz. Other sounds are resampled to 48,000 Hz."""
@@ -48,7 +48,7 @@ def gif_durations(fps: float) -> Iterator[int]:
 
 
 def write_gif(
-    path: PathLike, frames: Iterable[Frame], durations: Iterable[int], palette_frames: Sequence[Frame]
+    path: PathLike, frames: Iterable[Frame], centiseconds: Iterable[int], palette_frames: Sequence[Frame]
 ) -> None:
     """Write a GIF animation that repeats forever, atomically. Only two frames are in memory at a time.
 
@@ -58,7 +58,7 @@ def write_gif(
     Args:
         path: the GIF file.
         frames: frames of equal size, at least one.
-        durations: duration of each frame in units of 0.01 s.
+        centiseconds: duration of each frame in units of 0.01 s.
         palette_frames: frames from which the palette is computed. If they are grey, the GIF has at most 32 levels.
 
     Raises:
@@ -82,7 +82,7 @@ def write_gif(
                 options = {"duration": 10 * duration, "transparency": TRANSPARENT, "disposal": 1}
                 file.writelines(GifImagePlugin.getdata(picture, corner, **options))
 
-        for pixels, duration in zip(frames, durations, strict=False):
+        for pixels, duration in zip(frames, centiseconds, strict=False):
             indices = to_indices(pixels)
             if before is None:
                 height, width = indices.shape
@@ -112,13 +112,13 @@ def _quantizer(samples: Sequence[Frame]) -> tuple[Any, bytes]:
     some = np.concatenate([x[::every, ::every].reshape(-1, 3) for x in samples])
     if (some == some[:, :1]).all():
         levels = np.unique(some[:, 0])
-        if len(levels) > GREYS:
-            levels = np.rint(np.linspace(levels[0], levels[-1], GREYS)).astype(np.uint8)
+        if len(levels) > MAX_GREYS:
+            levels = np.rint(np.linspace(levels[0], levels[-1], MAX_GREYS)).astype(np.uint8)
         middles = (levels[1:].astype(float) + levels[:-1]) / 2
         table = np.searchsorted(middles, np.arange(256)).astype(np.uint8)
         return lambda pixels: table[pixels[..., 1]], levels.repeat(3).tobytes()
-    picture = Image.fromarray(some[None]).quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
-    colours = bytes(picture.getpalette() or b"")[: 3 * COLOURS]
+    picture = Image.fromarray(some[None]).quantize(MAX_COLOURS, method=Image.Quantize.MEDIANCUT)
+    colours = bytes(picture.getpalette() or b"")[: 3 * MAX_COLOURS]
 
     def indices(pixels: Frame) -> NDArray[np.uint8]:
         found = Image.fromarray(np.ascontiguousarray(pixels)).quantize(palette=picture, dither=Image.Dither.NONE)
@@ -211,7 +211,7 @@ def write_mp4(path: PathLike, frames: Iterable[Frame], fps: float, sound: Soundt
 def _video_stream(av: Any, container: Any, rate: Fraction, first: Frame) -> Any:
     video: Any = None
     for name in CODECS:
-        options = {"crf": QUALITY} if name == "libx264" else {}
+        options = {"crf": RATE_FACTOR} if name == "libx264" else {}
         try:
             video = container.add_stream(name, rate=rate, options=options)
             break

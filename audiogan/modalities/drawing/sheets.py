@@ -9,7 +9,7 @@ from audiogan.errors import UserError
 from audiogan.modalities.drawing.png import open_png
 from audiogan.modalities.drawing.spectrograms import BACKGROUND
 
-NAME = "contact-sheet.png"
+SHEET_NAME = "contact-sheet.png"
 MAX_PIXELS = 1 << 28
 """Largest number of pixels of a contact sheet."""
 

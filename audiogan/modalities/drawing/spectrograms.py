@@ -154,7 +154,7 @@ class _Sheet:
         room = self.cell - load_font(11).getlength(note) - 8
         self.text(x, y - 5, truncate_text(title, int(room), load_font(12)), colour=TEXT, size=12)
         self.text(x + self.cell, y - 5, note, "rs", colour)
-        self.paint(x, y, _outline(wave, self.wave, self.cell))
+        self.paint(x, y, _draw_waveform(wave, self.wave, self.cell))
         below = y + self.wave + self.inner
         if condition:
             self.pen.rectangle((x, below, x + self.cell - 1, below + self.picture - 1), fill=PANEL)
@@ -200,7 +200,7 @@ def _ticks(end: float) -> list[float]:
     return [step * i for i in range(int(end / step * (1 + 1e-9)) + 1)]
 
 
-def _outline(wave: np.ndarray, height: int, width: int) -> np.ndarray:
+def _draw_waveform(wave: np.ndarray, height: int, width: int) -> np.ndarray:
     """Draw the waveform of a sound ``[C, T]`` as uint8 pixels ``[height, width, 3]``.
 
     Each pixel column spans the smallest to the largest of its samples. Columns with NaN or infinity are left empty.

@@ -7,28 +7,28 @@ from numpy.typing import NDArray
 
 SILENCE = 1e-3
 """Half peak-to-peak range below which a signal counts as silent (-60 dB relative to full scale)."""
-CANCELLED = 0.01
-"""Channels cancel out if the range of their mean is below this fraction of the range of the loudest channel (-40
-dB)."""
-OVERS = 32.0
+CANCELLED_RATIO = 0.01
+"""Channels count as cancelling out if the range of their mean is below this fraction of the range of the loudest
+channel (-40 dB)."""
+MAX_FLOAT_PEAK = 32.0
 """Largest peak of floating-point samples with a full scale of 1 (+30 dB). Larger peaks indicate integer units."""
-SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
+INTEGER_SCALES = (1 << 7, 1 << 15, 1 << 23, 1 << 31)
 """Full scale of 8-, 16-, 24- and 32-bit integers."""
-OFFSET = 0.1
+MIN_RELATIVE_OFFSET = 0.1
 """Smallest significant DC offset, as a fraction of the amplitude of the loudest window. Most recordings have smaller
 offsets."""
-STEADY = 0.1
+MAX_OFFSET_CHANGE = 0.1
 """Largest difference between the offsets of two neighbouring windows at which a DC offset counts as steady, as a
 fraction of the smaller offset."""
-STEADY_SHARE = 0.25
-"""Smallest fraction of windows with a steady offset at which a signal has a DC offset."""
-QUIET = 0.1
-"""Largest range of a quiet window, as a fraction of the range of the loudest window. Quiet windows give the best offset
-estimate."""
+MIN_STEADY_SHARE = 0.25
+"""A signal has a DC offset if at least this fraction of its windows has a steady offset."""
+QUIET_RANGE = 0.1
+"""Largest range of a quiet window, as a fraction of the range of the loudest window. In quiet windows, an offset can be
+measured best."""
 MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In shorter sounds, the mean can differ from 0 without an
 offset."""
-ULTRASONIC = 1e-4
+MIN_KEPT_ENERGY = 1e-4
 """Fraction of energy (-40 dB). If resampling keeps less than this fraction, the sound counts as ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
 """Limits for a signal that consists only of clicks: largest number of loud samples, largest fraction of loud samples,
@@ -42,9 +42,9 @@ def infer_full_scale(peak: float) -> float | None:
         1 or the full scale of an integer type, which is a power of two, so that division by it is exact. None if the
         peak exceeds all integer types.
     """
-    if not peak > OVERS:
+    if not peak > MAX_FLOAT_PEAK:
         return 1.0
-    return next((float(scale) for scale in SCALES if peak <= 2 * scale), None)
+    return next((float(scale) for scale in INTEGER_SCALES if peak <= 2 * scale), None)
 
 
 def half_peak_to_peak(x: np.ndarray) -> NDArray[np.float64]:
@@ -93,7 +93,7 @@ def find_cancelled_channels(source_ranges: np.ndarray, mixed_ranges: np.ndarray)
     source, mixed = source_ranges, mixed_ranges
     for i in range(len(mixed)):
         loudest = i + len(mixed) * int(np.argmax(source[i :: len(mixed)])) if i < len(source) else 0
-        if len(source) > len(mixed) and source[loudest] >= SILENCE and mixed[i] < CANCELLED * source[loudest]:
+        if len(source) > len(mixed) and source[loudest] >= SILENCE and mixed[i] < CANCELLED_RATIO * source[loudest]:
             found[i] = loudest
     return found
 
@@ -148,14 +148,14 @@ class Windows:
         first, last = int(start // self.size), int(-(-(start + frames) // self.size))
         return float(self.statistics[3, first:last].sum())
 
-    def estimate_offset(self, min_offset_share: float = OFFSET) -> Offset | None:
+    def estimate_offset(self, min_relative_offset: float = MIN_RELATIVE_OFFSET) -> Offset | None:
         """Estimate the DC offset of the signal over time. None if the signal has no significant offset.
 
         The offset is measured in windows with nearly the same mean as their neighbours, and interpolated between them.
         Low-frequency sounds are not mistaken for an offset, because the means of their windows differ.
 
         Args:
-            min_offset_share: smallest significant offset, as a fraction of the largest half range of a window.
+            min_relative_offset: smallest significant offset, as a fraction of the largest half range of a window.
         """
         low, high, mean = self.statistics[:3]
         whole = len(mean) - (len(mean) > 1 and bool(self.statistics[4, -1, 0] < self.size / 2))
@@ -164,17 +164,17 @@ class Windows:
         half, middle = (high - low)[:whole] / 2, mean[:whole]
         largest = half.max(axis=0)
         size = np.abs(middle)
-        near = np.abs(np.diff(middle, axis=0)) <= STEADY * np.minimum(size[1:], size[:-1])
-        steady = (size > min_offset_share * largest) & np.append(near, near[-1:], 0) & np.append(near[:1], near, 0)
-        quiet = half <= QUIET * largest
-        still = (size <= min_offset_share * largest) & quiet
+        near = np.abs(np.diff(middle, axis=0)) <= MAX_OFFSET_CHANGE * np.minimum(size[1:], size[:-1])
+        steady = (size > min_relative_offset * largest) & np.append(near, near[-1:], 0) & np.append(near[:1], near, 0)
+        quiet = half <= QUIET_RANGE * largest
+        still = (size <= min_relative_offset * largest) & quiet
         knots: list[tuple[np.ndarray, np.ndarray] | None] = []
         for c in range(mean.shape[1]):
             known = np.flatnonzero(steady[:, c] | still[:, c])
             calm = known[quiet[known, c]]
             # Quiet windows are preferred, because sound changes the mean of a window slightly.
             known = calm if len(calm) > 1 else known
-            has = len(known) > 1 and steady[:, c].mean() >= STEADY_SHARE
+            has = len(known) > 1 and steady[:, c].mean() >= MIN_STEADY_SHARE
             knots.append(_knots(known, middle[known, c], self.size) if has else None)
         return Offset(knots, (np.arange(len(mean)) + 0.5) * self.size) if any(knots) else None
 
@@ -211,7 +211,8 @@ class Offset:
 
 
 def _knots(at: np.ndarray, value: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the knots of `Offset`: positions in frames and offsets. The ends are extrapolated by 1.5 windows."""
+    """Return the knots of `Offset`: positions in frames and offsets. The offset is extrapolated by 1.5 windows at both
+    ends."""
     ends = np.array([at[0] - 1.5, at[-1] + 1.5])
     slope = np.diff(value)[[0, -1]] * (np.diff(at)[[0, -1]] == 1)
     outside = value[[0, -1]] + slope * np.array([-1.5, 1.5])
@@ -230,7 +231,7 @@ def is_only_clicks(samples: np.ndarray, source_energy: float) -> bool:
     samples = samples - samples.mean(axis=0)
     squares = np.square(samples, dtype=np.float64).sum(axis=1)
     total = float(squares.sum())
-    if total >= ULTRASONIC * source_energy:
+    if total >= MIN_KEPT_ENERGY * source_energy:
         return False
     count = max(CLICK_SAMPLES, round(CLICK_SHARE * len(samples)))
     if count >= len(samples) or np.count_nonzero(np.abs(samples).max(axis=1) >= SILENCE) <= count:

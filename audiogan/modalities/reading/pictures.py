@@ -18,12 +18,12 @@ from audiogan.modalities.reading.reader import Unreadable
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "TGA", "JPEG2000", "AVIF")
 """Readable image formats, by Pillow's names. Others are excluded, because decoding EPS, for example, runs a program."""
-PHOTO = "{} cannot be read: convert it to JPEG or PNG"
-HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+CONVERSION_ADVICE = "{} cannot be read: convert it to JPEG or PNG"
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 """Brands in the header of HEIF files. They are recognised because such files are often named ``.jpg``."""
-JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
-ORIENTATION = 0x0112
-OPPOSITE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+JXL_SIGNATURES = (b"\xff\x0a", b"\0\0\0\x0cJXL ")
+ORIENTATION_TAG = 0x0112
+OPPOSITE_BYTE_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 """Suffix of Pillow's raw modes that states the byte order -> suffix for the opposite byte order."""
 
 Pixels = NDArray[Any]
@@ -96,7 +96,7 @@ def from_image(image: Any, source: Any = None) -> Picture:
         Unreadable: the pixels are floating-point numbers.
     """
     kind = image.format or "PNG"
-    layers = None if source is None else _deep(source, image)
+    layers = None if source is None else _read_16_bit_colours(source, image)
     scaled = False
     if layers is None and image.mode.startswith("I"):
         grey = np.asarray(image)[..., None]
@@ -105,14 +105,14 @@ def from_image(image: Any, source: Any = None) -> Picture:
             grey = np.rint((grey.astype(np.float64) - low) * (65535 / max(high - low, 1)))
         layers = grey.astype(np.uint16)
     if layers is None:
-        layers = _array(image)
+        layers = _to_array(image)
     elif (key := image.info.get("transparency")) is not None and layers.shape[2] in (1, 3):
         # If the file declares a colour as transparent, pixels of this colour get an opacity of 0.
         opaque = (layers != np.atleast_1d(key)).any(axis=2, keepdims=True)
         layers = np.concatenate([layers, np.where(opaque, 65535, 0).astype(np.uint16)], axis=2)
     # For TIFF files Pillow applies the orientation while decoding and removes the tag, so it is not applied again here.
     upright = np.ascontiguousarray(
-        apply_orientation(layers.transpose(2, 0, 1), int(image.getexif().get(ORIENTATION, 1)))
+        apply_orientation(layers.transpose(2, 0, 1), int(image.getexif().get(ORIENTATION_TAG, 1)))
     )
     colours = 3 if len(upright) > 2 else 1
     # MPO files are JPEG files with appended previews, written by phones. The previews do not count as frames.
@@ -141,39 +141,45 @@ def open_picture(source: str | os.PathLike[str] | bytes) -> Iterator[Any]:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise Unreadable(f"more than {most} million pixels; scale it down") from error
     except UnidentifiedImageError as error:
-        kind = "HEIC" if start[4:8] == b"ftyp" and start[8:] in HEIF else "JXL" if start.startswith(JXL) else ""
-        raise Unreadable(PHOTO.format(kind) if kind else "not a known image format") from error
+        kind = (
+            "HEIC"
+            if start[4:8] == b"ftyp" and start[8:] in HEIF_BRANDS
+            else "JXL"
+            if start.startswith(JXL_SIGNATURES)
+            else ""
+        )
+        raise Unreadable(CONVERSION_ADVICE.format(kind) if kind else "not a known image format") from error
     except Exception as error:  # Pillow raises many kinds of errors for damaged files, even SyntaxError.
         raise Unreadable(" ".join(str(error).split())[:200] or f"damaged ({type(error).__name__})") from error
 
 
-def _deep(source: Any, image: Any) -> Pixels | None:
+def _read_16_bit_colours(source: Any, image: Any) -> Pixels | None:
     """Return the pixels of an image with 16-bit colours as uint16 ``[H, W, C]``. None for other images.
 
     Pillow reduces such images to 8 bits. Therefore the high bytes and the low bytes are decoded as two 8-bit images.
     """
-    raw = _raw(image.tile[0][3]) if image.tile else ""
+    raw = _raw_mode(image.tile[0][3]) if image.tile else ""
     base, order = raw.partition(";")[0], raw[-1:]
-    if image.mode not in ("RGB", "RGBA") or raw[:-1] != f"{base};16" or order not in OPPOSITE:
+    if image.mode not in ("RGB", "RGBA") or raw[:-1] != f"{base};16" or order not in OPPOSITE_BYTE_ORDER:
         return None
     if base == "LA":  # Two bytes of grey and two bytes of alpha are decoded as four channels.
-        four = _decoded(source, "RGBA").astype(np.uint16)
+        four = _decode_raw(source, "RGBA").astype(np.uint16)
         return four[..., 0::2] << 8 | four[..., 1::2]
-    return np.asarray(image).astype(np.uint16) << 8 | _decoded(source, f"{base};16{OPPOSITE[order]}")
+    return np.asarray(image).astype(np.uint16) << 8 | _decode_raw(source, f"{base};16{OPPOSITE_BYTE_ORDER[order]}")
 
 
-def _raw(args: Any) -> str:
+def _raw_mode(args: Any) -> str:
     return args if isinstance(args, str) else str(args[0]) if args else ""
 
 
-def _decoded(source: Any, raw: str) -> Pixels:
+def _decode_raw(source: Any, raw: str) -> Pixels:
     """Decode an image file with the raw mode ``raw`` of Pillow instead of its own."""
     with open_picture(source) as image:
         image.tile = [t._replace(args=raw if isinstance(t[3], str) else (raw, *t[3][1:])) for t in image.tile]
         return np.asarray(image)
 
 
-def _array(image: Any) -> Pixels:
+def _to_array(image: Any) -> Pixels:
     """Return a Pillow image as uint8 pixels ``[H, W, C]``: grey, grey and alpha, RGB or RGBA."""
     if image.mode == "F":
         raise Unreadable("floating-point pixels; convert it to 8 or 16 bits")

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Iterator
 from typing import IO
 
-_NOISE = re.compile(rb"^(?:(?:Warning|Note|Error): |\[[^\]\n]*libmpg123)[^\n]*\n?", re.MULTILINE)
+_MESSAGES = re.compile(rb"^(?:(?:Warning|Note|Error): |\[[^\]\n]*libmpg123)[^\n]*\n?", re.MULTILINE)
 _STDERR = 2
 
 
@@ -62,7 +62,7 @@ class _Redirect:
         text = os.pread(self.file.fileno(), os.fstat(self.file.fileno()).st_size - self.passed, self.passed)
         text = text if whole else text[: text.rfind(b"\n") + 1]
         self.passed += len(text)
-        others = _NOISE.sub(b"", text)
+        others = _MESSAGES.sub(b"", text)
         if others.strip(b"\n"):
             with contextlib.suppress(OSError):  # Writing fails if the reader of standard error is closed.
                 os.write(self.saved, others)

@@ -22,7 +22,7 @@ from audiogan.model.export.metadata import model_metadata
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-BATCH = "batch"
+BATCH_DIMENSION = "batch"
 """Name of the batch dimension of inputs and outputs."""
 SMALLEST_HALF = 256
 """Smallest number of values of a tensor that is stored in half precision."""
@@ -140,7 +140,7 @@ def _name_batch(graph: Any) -> None:
     for value in (*graph.input, *graph.output, *graph.value_info):
         for dim in value.type.tensor_type.shape.dim:
             if dim.dim_param:
-                dim.dim_param = re.sub(rf"\b{re.escape(symbol)}\b", BATCH, dim.dim_param)
+                dim.dim_param = re.sub(rf"\b{re.escape(symbol)}\b", BATCH_DIMENSION, dim.dim_param)
 
 
 def _store_half(graph: Any) -> None:

@@ -19,7 +19,7 @@ from audiogan.model.export.metadata import model_metadata
 if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
-ABOUT = "audiogan.json"
+METADATA_FILE = "audiogan.json"
 """Name of the file in a PT2 archive that contains the metadata from `model_metadata`, as JSON."""
 
 
@@ -48,7 +48,7 @@ def save_pt2(
     file = io.BytesIO()
     with silence_torch():
         torch.export.save(
-            program, file, extra_files={ABOUT: json.dumps(model_metadata(generator, card, route), indent=1)}
+            program, file, extra_files={METADATA_FILE: json.dumps(model_metadata(generator, card, route), indent=1)}
         )
         file.seek(0)
         module = torch.export.load(file).module()

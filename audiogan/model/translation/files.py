@@ -131,9 +131,9 @@ def apply_files(
             for path, place in jobs:
                 share = _no_progress if many else lambda share: progress.step(int(100 * share) - progress.done)
                 try:
-                    with tempfile.TemporaryFile(dir=folder) as temporary_file:
+                    with tempfile.TemporaryFile(dir=folder) as scratch_file:
                         masked = _with_mask(translation, mask, path, source, echo)
-                        _translate_file(masked, path, place, temporary_file, share, echo)
+                        _translate_file(masked, path, place, scratch_file, share, echo)
                 except _Failed as error:
                     if not many:
                         raise UserError(str(error)) from error
@@ -204,7 +204,7 @@ def _translate_file(
     translation: Translation,
     source: Path | bytes,
     target: Path | None,
-    temporary_file: BinaryIO,
+    scratch_file: BinaryIO,
     share: formats.Progress,
     echo: Callable[[str], None],
 ) -> None:
@@ -217,7 +217,7 @@ def _translate_file(
     name = "standard input" if isinstance(source, bytes) else printable(source)
     try:
         work = formats.translate_sound_file if translation.sound else formats.translate_picture_file
-        save = work(translation, source, temporary_file, share, lambda line: echo(f"{name}: {line}"))
+        save = work(translation, source, scratch_file, share, lambda line: echo(f"{name}: {line}"))
     except UserError as error:
         raise _Failed(f"{name}: {error}") from error
     except (OSError, Unreadable) as error:

@@ -128,7 +128,7 @@ def encode_picture(picture: Picture, format: str) -> bytes:
 
 
 def translate_picture_file(
-    translation: Translation, source: Source, temporary_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
+    translation: Translation, source: Source, scratch_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
 ) -> Save:
     """Translate an image file. Return a function that writes the result, see `translate_picture`."""
     made = translate_picture(translation, source, progress)
@@ -143,7 +143,7 @@ def _put(path: Path, content: bytes) -> None:
 
 
 def translate_sound_file(
-    translation: Translation, source: Source, temporary_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
+    translation: Translation, source: Source, scratch_file: BinaryIO, progress: Progress, echo: Callable[[str], None]
 ) -> Save:
     """Translate a sound file. Return a function that writes the result.
 
@@ -155,7 +155,7 @@ def translate_sound_file(
     Args:
         translation: the model.
         source: path or content of a sound file.
-        temporary_file: empty temporary file that stores the result until its peak is known.
+        scratch_file: empty temporary file that stores the result until its peak is known.
         progress: function called with the completed fraction of the work, 0 ... 1.
         echo: function that prints a line. It is called if the file is damaged.
 
@@ -182,7 +182,7 @@ def translate_sound_file(
         parts = (block.T for block in resample_blocks(read(), repeat * reader.channels, rate, model_rate))
         for part in translation.run(parts, channel_groups=repeat * reader.channels // channels):
             wide, made, peak = len(part), made + part.shape[1], max(peak, float(np.abs(part).max()))
-            temporary_file.write(np.ascontiguousarray(part.T, np.float32).data)
+            scratch_file.write(np.ascontiguousarray(part.T, np.float32).data)
             progress(min(1.0, made / translation.factors[0] * rate / model_rate / max(1, reader.frames)))
         if reader.broken or reader.cut or reader.has_gap:
             echo(f"damaged after {frames / rate:.2f} s; translated up to there")
@@ -190,8 +190,8 @@ def translate_sound_file(
     gain = modality.postprocess(np.full((1, 1, 1), peak, np.float32))[0, 0, 0] / np.float32(peak) if peak else 1
 
     def levelled() -> Iterator[Wave]:
-        temporary_file.seek(0)
-        while content := temporary_file.read(4 * wide * BLOCK):
+        scratch_file.seek(0)
+        while content := scratch_file.read(4 * wide * BLOCK):
             yield np.frombuffer(content, np.float32).reshape(-1, wide) * gain
 
     def save(path: Path, format: str | None) -> None:

@@ -169,7 +169,8 @@ class Translation:
         source = find_source(generator.inputs)
         if source is None:
             names = ", ".join(generator.inputs) or "none"
-            hint = "its inputs are drawn; `audiogan sample` makes new signals"
+            drawn = "its inputs are drawn; `audiogan sample` makes new signals"
+            hint = "leave out the input file" if generator.game.required_inputs else drawn
             raise UserError(f"{generator.name}: it has no signal as an input (inputs: {names}); {hint}")
         self.source: Signal = source
         self.shape, self.channels = self.source.shape, int(self.source.shape[0] or 1)
@@ -251,21 +252,24 @@ class Translation:
             blocks = [source] if isinstance(source, np.ndarray) else source
             self.factors = (1,)
             return run_stream(network, blocks, self._device, self.generator.name, tile_size)
-        beside = self._beside(sizes)
+        if self.source.whole:
+            self.factors = (1,)
+            return iter([self._process_whole([source] if isinstance(source, np.ndarray) else source, channel_groups)])
+        beside = self._tiled_signals(sizes)
         if beside:
-            source = self._joined([source] if isinstance(source, np.ndarray) else source, beside)
+            source = self._with_tiled_signals([source] if isinstance(source, np.ndarray) else source, beside)
         alone = self._device.type == "cpu"
 
         def process(tiles: Sequence[Array]) -> Sequence[Array]:
             jobs = [(tile, channel_groups, beside) for tile in tiles]
-            done = WORKERS.map(self._made, jobs) if alone else [self._made(job) for job in jobs]
+            done = WORKERS.map(self._process_tile, jobs) if alone else [self._process_tile(job) for job in jobs]
             self.factors = tuple(b // a for a, b in zip(tiles[0].shape[1:], done[0].shape[1:], strict=True))
             return done
 
         multiple = int(getattr(self.game.nets[self.route], "multiple", 1))
         return apply_tiled(source, process, self.shape[1:], self.receptive_field, multiple, tile_size)
 
-    def _joined(self, parts: Iterable[Array], beside: list[str]) -> Iterator[Array]:
+    def _with_tiled_signals(self, parts: Iterable[Array], beside: list[str]) -> Iterator[Array]:
         """Yield the parts of the source, with the same rows of other signals appended as channels."""
         row = 0
         for part in parts:
@@ -286,7 +290,7 @@ class Translation:
         if bool(mask.all()):
             raise UserError(f"{self.mask}: all pixels are missing (white); leave the known pixels black")
 
-    def _beside(self, sizes: tuple[int, ...] | None) -> list[str]:
+    def _tiled_signals(self, sizes: tuple[int, ...] | None) -> list[str]:
         """Return the other signals that have the size of the source. They are split into tiles with it."""
         self._check_mask(sizes)
         found = []
@@ -301,8 +305,15 @@ class Translation:
                 raise UserError(f"{name}: it has the size {list(x.shape[2:])}; give the size {list(trained)}{also}")
         return found
 
+    def _process_whole(self, parts: Iterable[Array], groups: int) -> Array:
+        """Translate a sound in one piece. The result has the length of the sound."""
+        joined = np.concatenate([np.zeros((groups * self.channels, 0), np.float32), *parts], axis=1)
+        if not joined.shape[1]:
+            raise UserError("the signal is empty")
+        return self._process_tile((joined, groups, []))[:, : joined.shape[1]]
+
     @torch.inference_mode()
-    def _made(self, job: tuple[Array, int, list[str]]) -> Array:
+    def _process_tile(self, job: tuple[Array, int, list[str]]) -> Array:
         """Process one tile, with each group of channels separately."""
         tile, groups, beside = job
         sizes = [*[self.channels] * groups, *(self.others[name].shape[1] for name in beside)]

@@ -14,7 +14,7 @@ from audiogan.errors import UserError
 from audiogan.utils.workers import WORKERS
 
 Block = NDArray[np.float32]
-LONGEST_BLOCK = 1 << 16
+MAX_BLOCK = 1 << 16
 """Maximum number of samples that a network receives at once, to limit memory."""
 
 
@@ -48,7 +48,7 @@ def run_stream(
         blocks: consecutive samples ``[channels, n]``. A block can have any length.
         device: device of the network.
         name: name of the model, for messages.
-        block_size: maximum number of samples that the network receives at once. Default: `LONGEST_BLOCK`.
+        block_size: maximum number of samples that the network receives at once. Default: `MAX_BLOCK`.
 
     Yields:
         Samples ``[channels, n]``, as soon as they are known.
@@ -57,7 +57,7 @@ def run_stream(
         UserError: there are no samples, or the result is not finite.
     """
     multiple = network.multiple
-    largest = max(1, (block_size or LONGEST_BLOCK) // multiple) * multiple
+    largest = max(1, (block_size or MAX_BLOCK) // multiple) * multiple
     state: Any = None
     skipped = length = made = 0  # in samples: skipped output, input, and yielded output
 

@@ -72,7 +72,7 @@ class SignalStream:
         ]
 
 
-class Plan(NamedTuple):
+class TilePlan(NamedTuple):
     """Division of one dimension into overlapping tiles.
 
     Attributes:
@@ -188,17 +188,17 @@ def apply_tiled(
         tile_size = max(256 if stream.sizes else 1 << 16, 2 * margin) if tile_size is None else tile_size
         wanted = [tile_size] * dimensions if isinstance(tile_size, int) else tile_size
         steps = [-(-max(1, size) // size_multiple) * size_multiple for size in wanted]
-        plans = [Plan(step, 0, margin, size_multiple) for step in steps]
+        plans = [TilePlan(step, 0, margin, size_multiple) for step in steps]
     else:
         window = [size or -(-WINDOW[dimensions] // size_multiple) * size_multiple for size in trained_sizes]
         if len(window) != dimensions or min(window) < 2:
             raise ValueError(f"tiles {window}; expected {dimensions} dimensions of at least 2")
-        plans = [Plan(size - size // 2, size // 2, 0, size) for size in window]
+        plans = [TilePlan(size - size // 2, size // 2, 0, size) for size in window]
     return _tiled(stream, process, plans, trained_sizes)
 
 
 def _tiled(
-    stream: SignalStream, process: Process, plans: Sequence[Plan], trained: Sequence[int | None]
+    stream: SignalStream, process: Process, plans: Sequence[TilePlan], trained: Sequence[int | None]
 ) -> Iterator[Array]:
     first = trained[0] if trained else None
     if first and stream.sizes == tuple(trained[1:]) and stream.read_until(first) == first:

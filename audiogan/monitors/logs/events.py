@@ -13,7 +13,7 @@ from typing import Any
 
 from audiogan.errors import wrap_os_errors
 
-MARK = "tfevents"
+EVENT_FILE_MARK = "tfevents"
 """Substring of the names of event files."""
 LARGEST_RECORD = 1 << 28
 """Largest event that is read, in bytes. Larger events, such as videos, are skipped."""
@@ -26,7 +26,7 @@ def is_event_file(path: Path, first_bytes: bytes) -> bool:
         path: the file. An empty file counts as an event file if its name contains ``tfevents``.
         first_bytes: first 64 bytes of the file.
     """
-    return b"brain.Event:" in first_bytes[:64] or (MARK in path.name and not first_bytes)
+    return b"brain.Event:" in first_bytes[:64] or (EVENT_FILE_MARK in path.name and not first_bytes)
 
 
 def read_events(paths: Iterable[Path]) -> tuple[list[dict[str, float]], list[str]]:
@@ -51,7 +51,7 @@ def read_events(paths: Iterable[Path]) -> tuple[list[dict[str, float]], list[str
             for value in event.summary.value:
                 if value.metadata.plugin_data.plugin_name == "scalars":
                     scalars.add(value.tag)
-                amount = _amount(value, scalars)
+                amount = _scalar_value(value, scalars)
                 if amount is None:
                     continue
                 points = figures.setdefault(value.tag, [])
@@ -93,7 +93,7 @@ def _events(path: Path, remarks: list[str]) -> Iterator[Any]:
         remarks.append(f"{path.name}: {broken} event{'s'[: broken > 1]} could not be read")
 
 
-def _amount(value: Any, scalars: set[str]) -> float | None:
+def _scalar_value(value: Any, scalars: set[str]) -> float | None:
     """Return the scalar value of a summary. ``None`` for images, sounds, texts and histograms."""
     if value.HasField("simple_value"):
         return float(value.simple_value)

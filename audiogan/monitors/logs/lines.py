@@ -17,7 +17,7 @@ from collections.abc import Callable
 from audiogan.monitors.logs.numbers import detect_decimal_mark, parse_number
 from audiogan.monitors.logs.skipped import Skipped
 
-LONGEST = 4000
+MAX_LINE_LENGTH = 4000
 """Number of characters read of each line. The rest is ignored."""
 _WORD = r"[A-Za-z_][\w./()\-]{0,100}"
 _AMOUNT = r"[-+]?(?:\d[\d,.]*\d|\d|\.\d+)(?:[eE][-+]?\d+)?(?:\s?%)?|[-+]?(?:nan|inf(?:inity)?)\b|[-+]?1\.#\w+"
@@ -40,7 +40,7 @@ def read_lines(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a name denotes a metric that rules read.
+        is_metric_name: function that returns True for the names of metrics that the rules of the monitors use.
 
     Returns:
         The rows of metrics, the names of all metrics, and messages about lines that could not be read.
@@ -51,16 +51,16 @@ def read_lines(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
     rows: list[dict[str, float]] = []
     names: dict[str, None] = {}
     skipped = Skipped("they contain no metrics")
-    long = Skipped(f"only their first {LONGEST:,} characters were read")
+    long = Skipped(f"only their first {MAX_LINE_LENGTH:,} characters were read")
     context: dict[str, float] = {}
     for line, found in zip(lines, pairs, strict=True):
-        if len(line) > LONGEST:
+        if len(line) > MAX_LINE_LENGTH:
             long.add(line)
         count = _counters(line)
         values = {name: value for name, cell in found if (value := parse_number(cell, mark)) is not None}
         figures = {name: value for name, value in values.items() if not _is_counter(name)}
         names |= dict.fromkeys(figures)
-        if not any(map(is_metric_name, figures)) and not any(_bare(name) for name in figures):
+        if not any(map(is_metric_name, figures)) and not any(_is_player_name(name) for name in figures):
             if "epoch" in count:  # Keras prints the epoch on a separate line.
                 context = {"epoch": count["epoch"]}
             else:
@@ -75,16 +75,16 @@ def has_metrics_in_lines(text: str, is_metric_name: Callable[[str], bool], max_l
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a name denotes a metric that rules read.
+        is_metric_name: function that returns True for the names of metrics that the rules of the monitors use.
         max_lines: number of lines to examine.
     """
     lines = [line for line in text[: 1 << 16].splitlines() if line.strip()][:max_lines]
-    named = sum(any(is_metric_name(name) or _bare(name) for name, _ in _pairs(line)) for line in lines)
+    named = sum(any(is_metric_name(name) or _is_player_name(name) for name, _ in _pairs(line)) for line in lines)
     return 3 * named >= max(len(lines), 1)
 
 
 def _pairs(line: str) -> list[tuple[str, str]]:
-    line = line[:LONGEST]
+    line = line[:MAX_LINE_LENGTH]
     # pytorch-CycleGAN-and-pix2pix logs only losses after this prefix, but their names do not contain "loss".
     if head := _CYCLEGAN.search(line):
         return [(f"loss_{match[1].strip()}", match[2]) for match in _PAIR.finditer(line, head.end())]
@@ -97,7 +97,7 @@ def _pairs(line: str) -> list[tuple[str, str]]:
 def _counters(line: str) -> dict[str, float]:
     """Return the epoch and the step or batch that a line states."""
     found: dict[str, float] = {}
-    line = line[:LONGEST]
+    line = line[:MAX_LINE_LENGTH]
     for match in _COUNTER.finditer(line):
         name = match[1].lower()
         found.setdefault("epoch" if name == "epoch" else "step", float(match[2].replace(",", "")))
@@ -115,6 +115,6 @@ def _is_counter(name: str) -> bool:
     return bool(re.fullmatch(r"epoch|batch|step|iter(ation)?s?|itr", name, re.IGNORECASE))
 
 
-def _bare(name: str) -> bool:
+def _is_player_name(name: str) -> bool:
     """Return whether a name denotes a player without a metric, such as D, G or D_A."""
     return bool(re.fullmatch(r"[dg](_[a-z])?|net_?[dg]|discriminator|generator|critic", name, re.IGNORECASE))

@@ -11,22 +11,24 @@ from typing import Any
 
 from audiogan.errors import UserError, wrap_os_errors
 from audiogan.files import read_small_file
-from audiogan.monitors.history import STEPS, canonical_name, parse_partial_critic_loss, split_words
-from audiogan.monitors.logs.events import MARK, is_event_file, read_events
+from audiogan.monitors.history import STEP_NAMES, canonical_name, parse_partial_critic_loss, split_words
+from audiogan.monitors.logs.events import EVENT_FILE_MARK, is_event_file, read_events
 from audiogan.monitors.logs.lines import has_metrics_in_lines, read_lines
 from audiogan.monitors.logs.numbers import parse_number
 from audiogan.monitors.logs.skipped import Skipped
 from audiogan.monitors.logs.tables import read_table
 from audiogan.utils.text import detect_encoding, parse_json_object
 
-NAMES = (
+LOG_NAMES = (
     *("metrics.jsonl", "stats.jsonl", "metrics.csv", "log.csv", "history.csv", "metrics.json", "log.json"),
     *("history.json", "loss_log.txt", "log.txt", "wandb-history.jsonl", "trainer_state.json"),
 )
-LARGEST = 1 << 28
+MAX_LOG_BYTES = 1 << 28
 """Largest text log that is read, in bytes."""
-KINDS = "JSON lines, JSON, CSV and similar tables, printed lines of names and values, and TensorBoard event files"
-FOREIGN = {
+SUPPORTED_FORMATS = (
+    "JSON lines, JSON, CSV and similar tables, printed lines of names and values, and TensorBoard event files"
+)
+UNSUPPORTED_FORMATS = {  # Advice for files in other formats, by the first bytes of the file.
     b"PK": "a ZIP archive or a workbook; save it as CSV",
     b"\x1f\x8b": "compressed; unpack it first",
     b"\x93NUMPY": "a NumPy array; save it as CSV",
@@ -71,9 +73,9 @@ def find_log(path: Path) -> Path:
     if not path.is_dir():
         reason = "not a regular file" if path.exists() else "no such run folder or log"
         raise UserError(f"{path}: {reason}")
-    if (found := next((path / name for name in NAMES if (path / name).is_file()), None)) is not None:
+    if (found := next((path / name for name in LOG_NAMES if (path / name).is_file()), None)) is not None:
         return found
-    folders = sorted({file.parent for file in path.rglob(f"*{MARK}*") if file.is_file()})
+    folders = sorted({file.parent for file in path.rglob(f"*{EVENT_FILE_MARK}*") if file.is_file()})
     if path in folders:
         return path
     # Keras writes separate event files for training and validation.
@@ -83,61 +85,63 @@ def find_log(path: Path) -> Path:
     if folders:
         some = ", ".join(str(folder.relative_to(path)) for folder in folders[:5])
         raise UserError(f"{path}: contains event files of {len(folders)} runs ({some}); give the folder of one run")
-    raise UserError(f"{path}: contains no log; doctor looks for {', '.join(NAMES)}, or give the file itself")
+    raise UserError(f"{path}: contains no log; doctor looks for {', '.join(LOG_NAMES)}, or give the file itself")
 
 
 def read_log(path: Path) -> Log:
-    """Read a log in any of the formats that `KINDS` lists. The format is detected from the content.
+    """Read a log in any of the formats that `SUPPORTED_FORMATS` lists. The format is detected from the content.
 
     Raises:
         UserError: the file cannot be read, or its format is not supported.
     """
     if path.is_dir():
-        files = sorted(file for file in path.glob(f"*{MARK}*") if file.is_file())
+        files = sorted(file for file in path.glob(f"*{EVENT_FILE_MARK}*") if file.is_file())
         rows, remarks = read_events(files)
-        return _finished(path, rows, [], remarks)
+        return _make_log(path, rows, [], remarks)
     with wrap_os_errors(f"{path}: cannot be read"), open(path, "rb") as file:
         start = file.read(64)
     if is_event_file(path, start):
         rows, remarks = read_events([path])
-        return _finished(path, rows, [], remarks)
-    content = read_small_file(path, LARGEST, "log")
-    for magic, advice in FOREIGN.items():
+        return _make_log(path, rows, [], remarks)
+    content = read_small_file(path, MAX_LOG_BYTES, "log")
+    for magic, advice in UNSUPPORTED_FORMATS.items():
         if content.startswith(magic):
             raise UserError(f"{path}: {advice}")
-    text = _decoded(path, content)
+    text = _decode_text(path, content)
     del content
     if text.lstrip()[:1] in ("{", "["):
-        found = _json(path, text)
+        found = _read_json(path, text)
         if found is not None:
-            return _finished(path, *found)
-    if has_metrics_in_lines(text, _known):
-        return _finished(path, *read_lines(text, _known))
-    table = read_table(text, _known)
-    if table[0] and any(map(_known, table[1])):
-        return _finished(path, *table)
-    lines = read_lines(text, _known)
+            return _make_log(path, *found)
+    if has_metrics_in_lines(text, _is_known_metric):
+        return _make_log(path, *read_lines(text, _is_known_metric))
+    table = read_table(text, _is_known_metric)
+    if table[0] and any(map(_is_known_metric, table[1])):
+        return _make_log(path, *table)
+    lines = read_lines(text, _is_known_metric)
     if lines[0]:
-        return _finished(path, *lines)
+        return _make_log(path, *lines)
     if not table[0] and table[2]:
         raise UserError(f"{path}: {table[2][0]}")
-    return _finished(path, *table)
+    return _make_log(path, *table)
 
 
-def _finished(path: Path, rows: Rows, names: Iterable[str], remarks: list[str]) -> Log:
+def _make_log(path: Path, rows: Rows, names: Iterable[str], remarks: list[str]) -> Log:
     names = list(dict.fromkeys([*names, *(name for row in rows for name in row)]))
-    if not any(map(_known, names)):  # Columns D and G are losses if no column is a known metric.
-        bare = {name: f"loss_{name}" for name in names if _known(f"loss_{name}") and len(split_words(name)) <= 2}
+    if not any(map(_is_known_metric, names)):  # Columns D and G are losses if no column is a known metric.
+        bare = {
+            name: f"loss_{name}" for name in names if _is_known_metric(f"loss_{name}") and len(split_words(name)) <= 2
+        }
         rows = [{bare.get(name, name): value for name, value in row.items()} for row in rows]
-    _count_on(rows)
+    _make_steps_increase(rows)
     return Log(path, rows, names, remarks)
 
 
-def _known(name: str) -> bool:
+def _is_known_metric(name: str) -> bool:
     return canonical_name(name) is not None or parse_partial_critic_loss(name) is not None
 
 
-def _decoded(path: Path, content: bytes) -> str:
+def _decode_text(path: Path, content: bytes) -> str:
     """Decode the text of a file as UTF-8, UTF-16 or UTF-32, or else as Windows-1252."""
     encoding = detect_encoding(content)
     try:
@@ -145,22 +149,22 @@ def _decoded(path: Path, content: bytes) -> str:
     except UnicodeDecodeError:
         text = content.decode("cp1252", "replace")
     if "\0" in text[:1000]:
-        raise UserError(f"{path}: not text; doctor reads {KINDS}")
+        raise UserError(f"{path}: not text; doctor reads {SUPPORTED_FORMATS}")
     return text
 
 
-def _json(path: Path, text: str) -> tuple[Rows, list[str], list[str]] | None:
+def _read_json(path: Path, text: str) -> tuple[Rows, list[str], list[str]] | None:
     """Return rows, names and messages of a JSON or JSON lines file, or ``None`` if the file is neither."""
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError) as error:
-        lines = _json_lines(text)
+        lines = _read_json_lines(text)
         if not lines[0] and text.lstrip().startswith("[") and not re.match(r"\s*\[[^\]\n]*\]", text):
             raise UserError(f"{path}: not valid JSON ({error})") from error
         return lines if lines[0] else None
     skipped = Skipped("they are not objects")
     if isinstance(whole, dict):
-        rows = _table_of(whole) or [whole]
+        rows = _find_rows(whole) or [whole]
     else:
         rows = [row for row in whole if isinstance(row, dict)]
         for row in whole:
@@ -168,10 +172,10 @@ def _json(path: Path, text: str) -> tuple[Rows, list[str], list[str]] | None:
                 skipped.add(json.dumps(row))
         if not rows and skipped.count:
             return None
-    return [_flat(row) for row in rows], [], skipped.remarks
+    return [_flatten(row) for row in rows], [], skipped.remarks
 
 
-def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
+def _read_json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
     rows: Rows = []
     skipped = Skipped("they are not JSON")
     for line in text.splitlines():
@@ -180,22 +184,22 @@ def _json_lines(text: str) -> tuple[Rows, list[str], list[str]]:
         # A JSON list that was cut off is invalid, but each of its lines is still an object followed by a comma.
         row = parse_json_object(re.sub(r"^\[?(\{.*\}),?\]?$", r"\1", line.strip()))
         if row is not None:
-            rows.append(_flat(row))
+            rows.append(_flatten(row))
         else:
             skipped.add(line)
     # Printed Python dictionaries are not JSON. `read_lines` reads them.
     return (rows, [], skipped.remarks) if len(rows) >= skipped.count else ([], [], [])
 
 
-def _table_of(whole: dict[str, Any], depth: int = 3) -> Rows:
+def _find_rows(whole: dict[str, Any], depth: int = 3) -> Rows:
     """Return the rows of an object that contains columns or rows.
 
     Examples are the history of Keras, a pandas table, and a training state that contains a list of rows.
     """
-    columns = {name: value for name, value in whole.items() if isinstance(value, list) and _numbers(value)}
+    columns = {name: value for name, value in whole.items() if isinstance(value, list) and _is_number_list(value)}
     longest = max(map(len, columns.values()), default=0)
     outer = [{name: column[i] for name, column in columns.items() if i < len(column)} for i in range(longest)]
-    if any(map(_known, columns)):
+    if any(map(_is_known_metric, columns)):
         return outer
     tables = [value for value in whole.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
     if tables:
@@ -210,13 +214,13 @@ def _table_of(whole: dict[str, Any], depth: int = 3) -> Rows:
                 for index, value in column.items():
                     rows.setdefault(index, {"step": int(index)})[name] = value
             return list(rows.values())
-    found = max((_table_of(value, depth - 1) for value in inner.values()), key=len, default=[]) if depth else []
+    found = max((_find_rows(value, depth - 1) for value in inner.values()), key=len, default=[]) if depth else []
     if len(found) == len(outer):  # Keras stores the epoch numbers beside the history, not inside it.
         return [{**one, **other} for one, other in zip(outer, found, strict=True)]
     return found or outer
 
 
-def _numbers(values: list[Any]) -> bool:
+def _is_number_list(values: list[Any]) -> bool:
     """Return whether a list holds numbers. Some may be missing."""
     kinds = {type(value) for value in values} - {type(None)}
     return bool(kinds) and kinds <= {int, float, str} and (str not in kinds or all(map(_is_number, values)))
@@ -230,12 +234,12 @@ def _is_index(name: str) -> bool:
     return name.isdecimal() and name.isascii() and len(name) < 16
 
 
-def _flat(row: Mapping[str, Any], before: str = "", depth: int = 3) -> dict[str, Any]:
+def _flatten(row: Mapping[str, Any], before: str = "", depth: int = 3) -> dict[str, Any]:
     """Flatten nested objects; keys are joined by a slash. StyleGAN's ``{"num", "mean", "std"}`` stays one metric."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
         if isinstance(value, Mapping) and "mean" not in value and depth:
-            flat |= _flat(value, f"{before}{name}/", depth - 1)
+            flat |= _flatten(value, f"{before}{name}/", depth - 1)
         elif isinstance(value, str):
             amount = parse_number(value)
             flat[f"{before}{name}"] = value if amount is None else amount
@@ -244,10 +248,10 @@ def _flat(row: Mapping[str, Any], before: str = "", depth: int = 3) -> dict[str,
     return flat
 
 
-def _count_on(rows: Rows) -> None:
+def _make_steps_increase(rows: Rows) -> None:
     """Make steps increase over the whole run if they restart in every epoch, so that no row replaces another."""
     epoch = _column(rows, lambda words: words[-1:] == ["epoch"])
-    inner = _column(rows, lambda words: bool(words) and words[-1] in set(STEPS) - {"epoch", "kimg"})
+    inner = _column(rows, lambda words: bool(words) and words[-1] in set(STEP_NAMES) - {"epoch", "kimg"})
     if epoch is None or inner is None:
         return
     starts: dict[float, float] = {}

@@ -1,4 +1,4 @@
-"""Messages that state how many log lines could not be read, with one of these lines as an example."""
+"""Messages that state how many log lines could not be read, with one line as an example."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ class Skipped:
         if not self.count:
             return []
         noun = "1 line" if self.count == 1 else f"{self.count:,} lines"
-        return [f"{noun} could not be read: {self.reason}, such as {printable(self.example)[:60]!r}"]
+        return [f"{noun} could not be read: {self.reason}; the first is {printable(self.example)[:60]!r}"]

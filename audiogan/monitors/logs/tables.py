@@ -23,7 +23,7 @@ def read_table(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
 
     Args:
         text: content of the file.
-        is_metric_name: function that returns whether a column name denotes a metric that rules read.
+        is_metric_name: function that returns True for the names of metrics that the rules of the monitors use.
 
     Returns:
         The rows of metrics, the names of the columns, and messages about content that could not be read. There are no
@@ -31,11 +31,13 @@ def read_table(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
     """
     lines = text.splitlines()
     cut = bool(lines) and not text.endswith(("\n", "\r"))
-    delimiter, head, lines = _head(lines)
+    delimiter, head, lines = _find_header(lines)
     if not head:
         return [], [], []
     split = _splitter(delimiter)
-    mark = detect_decimal_mark(islice((cell for row in _spread(lines) for cell in split(row)), SAMPLE_CELLS), delimiter)
+    mark = detect_decimal_mark(
+        islice((cell for row in _spread_lines(lines) for cell in split(row)), SAMPLE_CELLS), delimiter
+    )
     rows: list[dict[str, float]] = []
     long = Skipped("they have more cells than the first line has names")
     empty = Skipped("they contain no numbers")
@@ -48,7 +50,7 @@ def read_table(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
         cells = split(line)
         if cells == head:  # A resumed run writes the column names again.
             continue
-        if _is_head(cells, is_metric_name):
+        if _is_header(cells, is_metric_name):
             head = cells
             names |= dict.fromkeys(head)
             continue
@@ -75,15 +77,15 @@ def read_table(text: str, is_metric_name: Callable[[str], bool]) -> tuple[list[d
             empty.add(line)
     remarks = [*long.remarks, *empty.remarks, *last.remarks]
     if short:
-        remarks.append(f"{short:,} line{'s'[: short > 1]} have fewer cells than the first line has names")
+        remarks.append(f"{short:,} line{'s have' if short > 1 else ' has'} fewer cells than the first line has names")
     for name, cells_ in bad.items():
         if is_metric_name(name) or any(name in row for row in rows):
-            example = printable(cells_.example)[:40]
-            remarks.append(f"{cells_.count:,} cells of {printable(name)} are not numbers, such as {example!r}")
+            example, count = printable(cells_.example)[:40], f"{cells_.count:,} cell{'s'[: cells_.count > 1]}"
+            remarks.append(f"{count} of {printable(name)} could not be read as numbers, for example {example!r}")
     return rows, [name for name in names if name], remarks
 
 
-def _head(lines: Sequence[str]) -> tuple[str, list[str], list[str]]:
+def _find_header(lines: Sequence[str]) -> tuple[str, list[str], list[str]]:
     """Return the delimiter, the column names and the lines that follow. NumPy writes the names as a comment."""
     delimiter, comment, at = "", "", 0
     while at < len(lines):
@@ -100,11 +102,11 @@ def _head(lines: Sequence[str]) -> tuple[str, list[str], list[str]]:
     following = next((line for line in lines[at + 1 :] if not _is_comment(line)), "")
     found = delimiter or _delimiter(lines[at], following)
     cells = _splitter(found)(lines[at])
-    if any(_named(cell) for cell in cells):
+    if any(_is_name(cell) for cell in cells):
         return found, cells, list(lines[at + 1 :])
     found = delimiter or _delimiter(comment, lines[at])
     names, cells = _splitter(found)(comment), _splitter(found)(lines[at])
-    if len(names) == len(cells) > 1 and any(map(_named, names)):
+    if len(names) == len(cells) > 1 and any(map(_is_name, names)):
         return found, names, list(lines[at:])
     return "", [], []
 
@@ -142,16 +144,16 @@ def _is_comment(line: str) -> bool:
     return not text or text.startswith(COMMENTS) or bool(re.fullmatch(r"[|+:=\- ]+", text))
 
 
-def _named(cell: str) -> bool:
+def _is_name(cell: str) -> bool:
     return cell.lower() not in MISSING and parse_number(cell) is None and parse_number(cell, ",") is None
 
 
-def _is_head(cells: Sequence[str], is_metric_name: Callable[[str], bool]) -> bool:
+def _is_header(cells: Sequence[str], is_metric_name: Callable[[str], bool]) -> bool:
     """Return whether a line replaces the column names: all cells are names, and at least one names a metric."""
-    return len(cells) > 1 and all(map(_named, cells)) and any(map(is_metric_name, cells))
+    return len(cells) > 1 and all(map(_is_name, cells)) and any(map(is_metric_name, cells))
 
 
-def _spread(lines: Sequence[str]) -> Iterator[str]:
+def _spread_lines(lines: Sequence[str]) -> Iterator[str]:
     """Return lines spread evenly over a file, without comments."""
     step = max(1, len(lines) // SAMPLE)
     return (line for line in lines[::step] if not _is_comment(line))

@@ -45,7 +45,7 @@ export class ApplyForm {
     return { field, row, read: made.read };
   }
 
-  /** Return a control whose value is a text. An empty text is no value. */
+  /** Return a control whose value is a text. An empty text counts as no value. */
   typed(box) {
     box.addEventListener("change", () => this.changed());
     return { parts: [box], read: () => box.value || null, keep: (value) => { box.value = value ?? ""; } };

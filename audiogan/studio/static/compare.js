@@ -1,4 +1,4 @@
-// Playback of two versions of a sound in synchrony. One of them is heard, and a switch changes which one.
+// Synchronous playback of two versions of a sound. Only one version is audible, and a switch selects it.
 
 const FADE = 0.01; // Cross-fade of the switch, in seconds.
 const AHEAD = 0.02; // Time between a command and the start of playback, in seconds.
@@ -19,7 +19,7 @@ export class Comparison {
     return this.loop && duration ? passed % duration : Math.min(passed, duration);
   }
 
-  /** Set the AudioBuffer of "before" or "after", or null. Playback goes on at its position. */
+  /** Set the AudioBuffer of "before" or "after", or null. Playback continues at its position. */
   set(name, sound) {
     this.sounds[name] = sound;
     if (!this.sounds[this.heard]) this.heard = this.sounds.after ? "after" : "before";
@@ -32,7 +32,7 @@ export class Comparison {
     this.halt();
     if (!this.duration) return;
     if (this.context.state !== "running") this.context.resume();
-    const { sampleRate, currentTime } = this.context, start = Math.ceil((currentTime + AHEAD) * sampleRate) / sampleRate; // A whole sample, so that no version is interpolated.
+    const { sampleRate, currentTime } = this.context, start = Math.ceil((currentTime + AHEAD) * sampleRate) / sampleRate; // Rounded to a whole sample, because a sound that starts between samples would be interpolated.
     const voices = {};
     for (const [name, buffer] of Object.entries(this.sounds)) {
       if (!buffer) continue;
@@ -64,7 +64,7 @@ export class Comparison {
     else this.changed();
   }
 
-  /** Choose which version is heard. Playback goes on. */
+  /** Choose which version is heard. Playback continues. */
   hear(name) {
     if (!this.sounds[name]) return;
     this.heard = name;

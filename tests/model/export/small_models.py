@@ -11,7 +11,7 @@ from torch import nn
 
 from audiogan.games import Generative
 from audiogan.inputs import Classes, Input, Knobs, Scale
-from audiogan.inputs.scale import POINTS
+from audiogan.inputs.scale import QUANTILES
 from audiogan.modalities import Image, Modality, Sound
 from audiogan.model.generator import Generator
 from audiogan.networks.dcgan import DCGANGenerator
@@ -90,7 +90,7 @@ def small(kind: str) -> Generator:
     network, representation, modality = KINDS[kind]()
     names = ["brightness", "decay"][: getattr(network, "knobs", 0)]
     labels = ["kick", "snare"][: getattr(network, "classes", 0)]
-    quantiles = np.tile(np.linspace(0, 1, POINTS), (len(names), 1))
+    quantiles = np.tile(np.linspace(0, 1, QUANTILES), (len(names), 1))
     inputs: dict[str, Input] = {"classes": Classes(labels=labels)} if labels else {}
     if names:
         inputs["knobs"] = Knobs(scale=Scale(tuple(names), quantiles))
