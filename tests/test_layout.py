@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import audiogan
 
 ROOT = Path(audiogan.__file__).parent
+TESTS = Path(__file__).parent
 MODULES = {path.relative_to(ROOT.parent).as_posix(): path.read_text("utf-8") for path in sorted(ROOT.rglob("*.py"))}
 LONGEST = 400
 """Lines of a module."""
@@ -43,3 +44,9 @@ def test_modules_import_public_names_only() -> None:
 def test_modules_are_short() -> None:
     lengths = {module: len(text.splitlines()) for module, text in MODULES.items()}
     assert {module: lines for module, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_modules_of_the_tests_have_different_names() -> None:
+    """pytest imports test modules by their file name, so two modules of one name cannot be collected."""
+    names = Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

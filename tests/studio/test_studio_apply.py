@@ -143,6 +143,7 @@ LOUD = np.sin(np.arange(4000) / 9)
         (content(np.append(LOUD, np.inf)), "NaN or infinite"),
         (content(np.tile(LOUD[:, None], 9)), "9 channels"),
     ],
+    ids=["empty", "no WAV", "no samples", "one sample", "silence", "constant", "NaN", "infinite", "channels"],
 )
 def test_uploads_that_cannot_be_used_get_one_line(client: TestClient, body: bytes, said: str) -> None:
     answer = client.post("/api/apply/sounds", content=body)
