@@ -23,8 +23,7 @@ the fourth, and its accuracy is measured on these: it knows the six speakers of 
 * torn: fraction of sounds with a longer silence within the word, or a deeper short dip of the level, than 99 % of
   recordings of the word. Second: the same for half of the recordings, with thresholds of the other half.
 
-It also prints the accuracy of a CNN that distinguishes generated sounds and recordings (50 %: it cannot), and with
-``--sphinx`` the fraction of words that PocketSphinx hears (package pocketsphinx, its US English model).
+It also prints the accuracy of a CNN that distinguishes generated sounds and recordings (50 %: it cannot).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ import numpy as np
 import soundfile
 import soxr
 import torch
-from defects import recognised
+from defects import recognition_rate
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -229,24 +228,7 @@ def coverage(features: np.ndarray, reference: np.ndarray, rng: np.random.Generat
     return float(np.mean([prdc(x, reference, k=3).coverage for x in draws]))
 
 
-def sphinx(sounds: np.ndarray, words: list[str]) -> list[str]:
-    """Return the word that PocketSphinx hears in each sound, among the given words."""
-    from pocketsphinx import Decoder
-
-    decoder = Decoder(loglevel="FATAL", lm=None)
-    decoder.add_jsgf_string("words", f"#JSGF V1.0; grammar words; public <word> = {' | '.join(words)};")
-    decoder.activate_search("words")
-    out = []
-    for sound in sounds:
-        pcm = np.concatenate([np.zeros(4000), 0.5 * sound / np.abs(sound).max(), np.zeros(4000)])
-        decoder.start_utt()
-        decoder.process_raw((32767 * pcm).astype(np.int16).tobytes(), full_utt=True)
-        decoder.end_utt()
-        out.append(decoder.hyp().hypstr if decoder.hyp() else "")
-    return out
-
-
-def measure(model: str, folder: Path, recogniser: Path, n: int, use_sphinx: bool) -> None:
+def measure(model: str, folder: Path, recogniser: Path, n: int, emphasis: float | None) -> None:
     """Print the measures of a model, see above."""
     stored = torch.load(recogniser, weights_only=True)
     words: list[str] = stored["words"]
@@ -255,6 +237,9 @@ def measure(model: str, folder: Path, recogniser: Path, n: int, use_sphinx: bool
         net.load_state_dict(stored["states"][k])
     real = {part: read_recordings(folder / part) for part in ("train", "held-out")}
     g = audiogan.load(model)
+    if emphasis is not None:
+        net = g.game.nets["generator"]
+        net.loudness[net.latent_dim : net.latent_dim + net.classes] = emphasis
     embedding, rng = LogMel(RATE, LENGTH / RATE), np.random.default_rng(0)
     table, everything = [], []
     print(f"{model}, {n} sounds of each word; word: heard; coverage generated, recorded; torn generated, recorded")
@@ -274,9 +259,6 @@ def measure(model: str, folder: Path, recogniser: Path, n: int, use_sphinx: bool
         order = rng.permutation(len(both))
         half = len(both) // 2
         numbers = [*heard, ours, theirs, torn(made, both).mean(), torn(both[order[:half]], both[order[half:]]).mean()]
-        if use_sphinx:
-            group = [words[i] for i in kind]
-            numbers += [np.mean([w == word for w in sphinx(x[:40], group)]) for x in (made, held)]
         table.append((word in DIGITS, *numbers))
         everything.append((made, both))
         print(f"    {word:6}", " ".join(f"{v:.2f}" for v in numbers), flush=True)
@@ -285,7 +267,9 @@ def measure(model: str, folder: Path, recogniser: Path, n: int, use_sphinx: bool
         if mask.any():
             print(f"{name}, mean:", " ".join(f"{v:.3f}" for v in rows[mask, 1:].mean(0)))
             chosen = [pair for pair, use in zip(everything, mask, strict=True) if use]
-            told = recognised(np.concatenate([m for m, _ in chosen]), np.concatenate([r for _, r in chosen]), RATE)
+            told = recognition_rate(
+                np.concatenate([m for m, _ in chosen]), np.concatenate([r for _, r in chosen]), RATE
+            )
             print(f"{name}: generated sounds and recordings are told apart with {told:.1%}")
 
 
@@ -314,8 +298,8 @@ def main() -> None:
     command.add_argument("folder", type=Path, help="folder that split has written")
     command.add_argument("--recogniser", type=Path, required=True, help="file that recogniser has written")
     command.add_argument("-n", type=int, default=100, help="number of sounds of each word")
-    command.add_argument("--sphinx", action="store_true", help="also measure with PocketSphinx")
-    command.set_defaults(run=lambda args: measure(args.model, args.folder, args.recogniser, args.n, args.sphinx))
+    command.add_argument("--emphasis", type=float, help="value of game.generator.emphasis (default: of the model)")
+    command.set_defaults(run=lambda args: measure(args.model, args.folder, args.recogniser, args.n, args.emphasis))
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.run(args)

@@ -195,6 +195,7 @@ def main() -> None:
         "--german", type=float, metavar="MINUTES", help="train a German recogniser for these CPU minutes"
     )
     parser.add_argument("--no-mcd", action="store_true", help="leave out the MCD, which takes most of the time")
+    parser.add_argument("--texts", type=Path, help="speak the first N English lines of this file instead; needs --open")
     parser.add_argument("--sounds", type=Path, help="folder for outputs and recordings")
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -220,6 +221,17 @@ def main() -> None:
     recognisers = {"sentences": Recogniser(everything)} if rows["en"] else {}
     if args.open and rows["en"]:
         recognisers["open"] = Recogniser()
+    if args.texts is not None:
+        lines = [line for line in args.texts.read_text().splitlines() if line.strip()][: args.n]
+        spoken = [model.sample(1, label=model.labels[0], inputs={"text": line})[0, 0] for line in lines]
+        wanted = [words_of(line) for line in lines]
+        found = [w for x, words in zip(spoken, wanted, strict=True) if (w := recognisers["open"].skipped(x, words))]
+        heard = [recognisers["open"].recognise(x) for x in spoken]
+        print(f"{args.texts.name}: {len(lines)} sentences by {model.labels[0]}, skipped {len(found)}: {found[:5]}")
+        print(f"open       CER {character_error_rate(heard, wanted):.3f}  WER {word_error_rate(heard, wanted):.3f}")
+        for a, b in zip(wanted[:10], heard, strict=False):
+            print(f"    {'=' if a == b else '!'} {a} | {b}")
+        return
     for language, chosen in rows.items():
         chosen = [chosen[i] for i in np.unique(np.linspace(0, len(chosen) - 1, min(args.n, len(chosen))).astype(int))]
         if not chosen:

@@ -223,12 +223,12 @@ def _files(source: Path, out: Path, kind: SignalKind) -> tuple[list[tuple[Path, 
         raise UserError(
             f"{printable(source)}: the {kind.source}s and the imitations are in the same folder; choose another OUT"
         )
-    from audiogan.data.images.scan import image_entries
+    from audiogan.data.images.scan import classify_image_entries
     from audiogan.data.walk import walk
 
     endings = tuple(Path(ending).stem for ending in kind.results)
     paths, skipped, others, inside = [], [], [], 0
-    for entry in image_entries(source) if kind is PICTURE else walk(source):
+    for entry in classify_image_entries(source) if kind is PICTURE else walk(source):
         path = source / entry.rel
         if _inside(path, out) and not _inside(source, out):
             inside += entry.kind == kind.entry and not path.stem.endswith(endings)

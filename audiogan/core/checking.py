@@ -98,7 +98,7 @@ def check_weights(weights: Mapping[str, Tensor]) -> None:
             raise CheckpointError(f"the weights {name} are not finite")
 
 
-def check_optimizer(player: Player, optimizer: Optimizer, step: int) -> str:
+def check_optimizer_state(player: Player, optimizer: Optimizer, step: int) -> str:
     """Check the state of a player's optimizer after it has been loaded from a checkpoint.
 
     The check takes one step with a new optimizer of the same class on a parameter of shape ``[2, 3]``. The state of

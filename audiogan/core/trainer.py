@@ -14,7 +14,7 @@ from audiogan.core.checking import (
     CheckpointError,
     check_count,
     check_duration,
-    check_optimizer,
+    check_optimizer_state,
     check_weights,
     describe_differences,
 )
@@ -365,7 +365,7 @@ class Trainer:
             optimizer.load_state_dict(state["optimizers"][player.name])
             for group, options in zip(optimizer.param_groups, configured, strict=True):
                 group.update(options)
-            missing.append(check_optimizer(player, optimizer, step))
+            missing.append(check_optimizer_state(player, optimizer, step))
         for kind, parts in (("stream", self.streams), ("callback", self.callbacks)):
             saved = state[f"{kind}s"]
             for name, part in parts.items():

@@ -85,7 +85,11 @@ def data_change_warning(generator: Generator, data_sets: DataSets) -> str:
 
 
 def load_examples(data: Table, max_examples: int, *, keep_order: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return at most ``max_examples`` random signals ``[N, *shape]`` and their classes ``[N]`` (or ``None``)."""
+    """Return signals ``[N, *shape]`` of rows of the data and their classes ``[N]`` (``None`` without labels).
+
+    The rows are drawn at random with a fixed seed. There are at most ``max_examples`` and at most `MAX_EXAMPLES`.
+    ``keep_order`` sorts them.
+    """
     rows = np.random.default_rng(0).permutation(len(data))[: min(MAX_EXAMPLES, max_examples)]
     rows = np.sort(rows) if keep_order else rows
     targets = np.asarray(data.targets)

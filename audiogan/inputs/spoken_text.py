@@ -32,7 +32,7 @@ class SpokenText(Input):
     Examples:
         >>> from audiogan.inputs import SpokenText
         >>> SpokenText(languages=["de"]).parse("Ja!").tolist()
-        [[74, 97, 33, 0], [1, 38, 46, 5]]
+        [[74, 97, 33, 0], [1, 42, 46, 5]]
     """
 
     default_column = "text"
@@ -101,7 +101,7 @@ def encode_text(text: str, languages: Sequence[str]) -> Tensor:
     Examples:
         >>> from audiogan.inputs.spoken_text import encode_text
         >>> encode_text("Oh", ["en"]).tolist()
-        [[79, 104, 0], [1, 29, 3]]
+        [[79, 104, 0], [1, 30, 3]]
     """
     numbers = {symbol: i for i, symbol in enumerate(SYMBOLS, start=1)}
     rows = [[ord(c) for c in text], *([numbers[s] for s in pronounce(text, language)] for language in languages)]

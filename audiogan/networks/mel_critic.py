@@ -25,7 +25,7 @@ class MelPatchCritic(PatchCritic):
         >>> from audiogan.networks.mel_critic import MelPatchCritic
         >>> critic = MelPatchCritic({"sample_rate": 16000}, width=4)
         >>> critic(critic.view(torch.zeros(2, 1, 16384))).logits.shape
-        torch.Size([2, 1, 9, 7])
+        torch.Size([2, 1, 8, 6])
     """
 
     def __init__(self, mel: Any, window: int = 64, width: int = 32, layers: int = 3) -> None:

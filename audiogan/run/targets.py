@@ -80,7 +80,7 @@ def check_targets(config: Any, key: str = "", source: str = "", folder: Path | N
     Args:
         config: configuration or section as plain values.
         key: dotted key of the section. Empty for a whole configuration.
-        source: prefix of the key in messages.
+        source: text before the key in error messages. It names the file of the configuration.
         folder: folder of the configuration. If the module of a refused class is in this folder, the error suggests
             trusting the module.
     """
@@ -100,7 +100,7 @@ def resolve_target(target: Any, key: str, source: str = "", folder: Path | None 
     Args:
         target: dotted name, such as ``audiogan.core.EMA``. Names of earlier versions are accepted.
         key: dotted key in the configuration, such as ``callbacks.ema._target_``.
-        source: prefix of the key in messages.
+        source: text before the key in error messages. It names the file of the configuration.
         folder: folder of the configuration. If the module of a refused class is in this folder, the error suggests
             trusting the module.
 

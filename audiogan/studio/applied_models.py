@@ -53,7 +53,7 @@ class ModelFile:
     kind: str
     path: Path
 
-    def version(self) -> tuple[str, int]:
+    def cache_key(self) -> tuple[str, int]:
         """Return the newest file of the model and its modification time, which change while the run is training.
 
         Raises:
@@ -123,7 +123,7 @@ class AppliedModels:
         """
         from audiogan.model.loading import load
 
-        key = model.version()
+        key = model.cache_key()
         if key not in self._loaded:
             try:
                 generator = load(model.path)

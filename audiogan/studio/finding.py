@@ -35,10 +35,12 @@ class Moves(OneSound):
 
 
 class DirectionCache:
-    """Cache of the directions of a model. The directions of a class are computed when they are first requested.
+    """Cache of the latent directions of a model, see `audiogan.latents.directions`.
+
+    The directions for a class of sounds, or for all sounds, are computed at the first request.
 
     Args:
-        generator: model of the directions.
+        generator: model whose latent space is analysed.
     """
 
     def __init__(self, generator: Generator) -> None:

@@ -86,7 +86,7 @@ def test_recipes_take_one_signal_or_one_each(model: Generator) -> None:
         model.render(back, inputs={"source": given[:2]})
     with pytest.raises(UserError, match="source: differs from the signal"):
         model.render(back, inputs={"source": given[0]})
-    with pytest.raises(UserError, match="latent: the recipe holds its value"):
+    with pytest.raises(UserError, match="latent: the recipe already contains its value"):
         model.render(back, inputs={"latent": [0.0, 0.0]})
 
 

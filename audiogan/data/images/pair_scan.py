@@ -24,7 +24,7 @@ from audiogan.data.images.scan import (
     Item,
     Job,
     build_images,
-    image_entries,
+    classify_image_entries,
     replace_reason,
 )
 from audiogan.data.label_list import DELIMITERS, read_text
@@ -282,7 +282,7 @@ def _two_folders(root: Path, source: str, target: str, labels: FileName | None, 
     found = _FoundPairs(naming, hash_texts(FOLDERS, source, target, naming.key))
     sides: list[list[Entry]] = []
     for name in (source, target):
-        entries = list(image_entries((root / name).resolve(), follow))
+        entries = list(classify_image_entries((root / name).resolve(), follow))
         found.entries += [_below(name, entry) for entry in entries]
         sides.append([entry for entry in entries if entry.kind == "image"])
     found.others = [Item((entry,)) for entry in found.entries if entry.kind != "image"]
@@ -317,7 +317,7 @@ def _partners(sources: Sequence[Entry], targets: Sequence[Entry]) -> dict[str, E
 def _side_by_side(root: Path, labels: FileName | None, follow: bool, backward: bool) -> _FoundPairs:
     naming = LabelRule.parse(labels, root, follow, SUFFIXES)
     found = _FoundPairs(
-        naming, hash_texts(SIDE_BY_SIDE, str(backward), naming.key), entries=list(image_entries(root, follow))
+        naming, hash_texts(SIDE_BY_SIDE, str(backward), naming.key), entries=list(classify_image_entries(root, follow))
     )
     half = "right" if backward else "left"
     found.pairs = [
@@ -341,7 +341,7 @@ def _from_list(root: Path, listed: FileName, labels: FileName | None, follow: bo
     base = Path(os.path.relpath(path.resolve().parent, root)).as_posix()
     naming = LabelRule(LIST if labelled else NONE, content, root)
     found = _FoundPairs(naming, hash_texts("list", str(labelled), str(backward), base, content))
-    found.entries = list(image_entries(root, follow))
+    found.entries = list(classify_image_entries(root, follow))
     by_path = {entry.rel: entry for entry in found.entries if entry.kind in ("image", "unreadable")}
     used = set()
     for line, *names, label in rows:

@@ -147,7 +147,7 @@ def scan_images(
     chosen, follow = ImageSettings(size, channels, tiles), parse_links(links)
     folder = resolve_data_folder(root)
     naming = LabelRule.parse(labels, folder, follow, SUFFIXES)
-    entries = list(image_entries(folder, follow))
+    entries = list(classify_image_entries(folder, follow))
     if subfolders:
         entries = [entry for entry in entries if entry.rel.split("/", 1)[0] in subfolders]
     items = [Item((entry,), naming.get_label(entry) if entry.kind == "image" else "") for entry in entries]
@@ -158,7 +158,7 @@ def scan_images(
     return ImageScan(folder, settings=chosen, folder=place, naming=naming.mode, **about)
 
 
-def image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
+def classify_image_entries(root: Path, follow_links: bool = False) -> Iterator[Entry]:
     """Yield the entries of a folder. The kind of an entry is ``image`` or the reason why the entry is not used."""
     for entry in walk(root, follow_links):
         if entry.kind in ("folder link", *LEFT_OUT) or entry.detail.startswith("folder: "):

@@ -30,12 +30,12 @@ def list_signals(source: Path, is_sound: bool, excluded_folder: Path) -> Listing
         is_sound: whether to search for sounds. False searches for images.
         excluded_folder: folder to leave out, such as the output folder inside ``source``.
     """
-    from audiogan.data.images.scan import image_entries
+    from audiogan.data.images.scan import classify_image_entries
     from audiogan.data.walk import HIDDEN, OUTSIDE, walk
 
     inside, whole = excluded_folder.resolve(), source.resolve().is_relative_to(excluded_folder.resolve())
     listing = Listing([], [], [])
-    for entry in walk(source) if is_sound else image_entries(source):
+    for entry in walk(source) if is_sound else classify_image_entries(source):
         if not whole and inside in Path(entry.path).parents:
             continue
         if entry.kind in ("audio", "image"):
