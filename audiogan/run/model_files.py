@@ -52,7 +52,7 @@ def shipped_models() -> dict[str, Path]:
     Examples:
         >>> from audiogan.run.model_files import shipped_models
         >>> sorted(shipped_models())
-        ['digits', 'drums', 'enhance', 'vocoder', 'words']
+        ['digits', 'drums', 'enhance', 'tts', 'vocoder', 'words']
     """
     return {path.stem: path for path in sorted(SHIPPED.glob(f"*{SUFFIX}"))}
 
