@@ -43,6 +43,7 @@ SAME_SIZE = {"mv", "batch_norm", "group_norm", "layer_norm", "reshape", "view_as
 SAME_SIZE |= {"contiguous"}
 """Operations with a result as large as their first argument."""
 ELEMENTWISE = {"add", "radd", "sub", "rsub", "mul", "rmul", "div", "truediv", "rtruediv", "rdiv", "pow", "rpow"}
+ELEMENTWISE |= {"and", "or", "min", "max"}
 ELEMENTWISE |= {"where", "addcmul", "polar", "complex", "maximum", "minimum", "lerp", "linalg_vecdot"}
 """Operations whose result has the common broadcast shape of their tensor arguments."""
 TOO_LARGE = "its networks are larger than its weights"
