@@ -88,14 +88,22 @@ def run(args: argparse.Namespace, argv: list[str]) -> int:
         from audiogan.model.bundle import save_bundle
 
         save_bundle(args.file, generator, card, training=args.training, first_stage=not args.final)
-        words = ["apply", "FILE", "OUT", "--run"] if generator.game.required_inputs else ["sample", "--run"]
-        command = shlex.join(
-            ["audiogan", *words, str(args.file), *([] if generator.game.required_inputs else ["out/"])]
-        )
-        print(f"{args.file}: {_size(args.file)}; try: {command}")
+        print(f"{args.file}: {_size(args.file)}; try: {_example(generator, args.file)}")
     else:
         _export(args.file, generator, card, route, args.half)
     return 0
+
+
+def _example(generator: Generator, path: Path) -> str:
+    """Return a command that uses a model file."""
+    from audiogan.inputs import Signal
+
+    required = generator.game.required_inputs
+    if not required:
+        return shlex.join(["audiogan", "sample", "--run", str(path), "out/"])
+    signals = ["FILE"] if any(isinstance(each, Signal) for each in required.values()) else []
+    others = [f"--input={name}=VALUE" for name, each in required.items() if not isinstance(each, Signal)]
+    return shlex.join(["audiogan", "apply", *signals, "OUT", "--run", str(path), *others])
 
 
 def _export(path: Path, generator: Generator, card: str, route: str, half: bool) -> None:
