@@ -96,6 +96,10 @@ def test_shipped_models(
     assert model.card == model.checkpoint.with_suffix(".md").read_text(encoding="utf-8")
     for part in ("## Data", "## Licence", "## Limits", "## Measured"):
         assert part in model.card
+    if "text" in model.inputs:
+        waves = model.sample(2, seed=0, inputs={"text": "One, two."})
+        assert np.isfinite(waves).all() and 0.1 < np.abs(waves).max() <= 1
+        return
     if model.game.required_inputs:  # type: ignore[attr-defined]
         x = 0.1 * np.random.default_rng(0).standard_normal((1, 8000)).astype(np.float32)
         assert model.apply(x).shape == x.shape and np.isfinite(model.apply(x)).all()
