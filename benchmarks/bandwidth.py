@@ -1,4 +1,4 @@
-"""Draw spectrograms of a narrow recording, its extension by a model, and the original, and measure where they differ.
+"""Measure in which frequencies narrow recordings, their extensions by a model, and the originals differ.
 
     python benchmarks/bandwidth.py runs/bandwidth FOLDER --picture spectrograms.png
 
@@ -6,7 +6,8 @@ Each sound of the folder is made narrow: it is resampled to twice the cut-off fr
 program prints the log-spectral distance above the cut-off. Below the cut-off, the model should change nothing. The
 program therefore prints the power of the narrow sounds divided by the power of the difference, in dB, below 90 % of the
 cut-off and below the cut-off, for the extended and for the original sounds. A table lists the mean levels of the
-narrow, extended and original sounds in frequency bands, in dB. The picture shows the sound with the loudest upper band.
+narrow, extended and original sounds in frequency bands, in dB. The picture shows spectrograms of the sound with the
+highest energy above the cut-off.
 """
 
 from __future__ import annotations

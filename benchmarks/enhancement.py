@@ -3,13 +3,13 @@
     python benchmarks/enhancement.py SPEECH NOISES --runs enhance=runs/enhance -n 40 --snr 0,5,10,15
 
 SPEECH and NOISES are folders. Each mixture has a recording of 1.5 s or more, cut to 5 s at most, and a noise at one of
-the signal-to-noise ratios. Recordings and noises are drawn with a fixed seed. For the noisy sounds and
-for each model, the script prints the means over all mixtures of:
+the signal-to-noise ratios (``--snr``). Recordings and noises are drawn with a fixed seed. For the noisy sounds and for
+each model, the script prints the means over all mixtures of:
 
 * SI-SDR in dB (Le Roux et al., ICASSP 2019);
 * PESQ of the package pesq: wide band, 16 kHz, MOS-LQO;
 * ESTOI of the package pystoi;
-* LSD: the log-spectral distance in dB (`audiogan.losses.spectra.log_spectral_distance`, 64 mel bands);
+* LSD: the log-spectral distance in dB (`audiogan.losses.spectra.log_spectral_distance`, 64 mel bands).
 
 For each model, it also prints the SI-SDR of clean speech that passes through the model, and the CPU time per second of
 sound. The packages pesq and pystoi must be installed.
@@ -68,8 +68,8 @@ def main() -> None:
     parser.add_argument("speech", type=Path)
     parser.add_argument("noises", type=Path)
     parser.add_argument("--runs", default="enhance=enhance", help="NAME=RUN[@STRENGTH], separated by commas")
-    parser.add_argument("-n", type=int, default=40)
-    parser.add_argument("--snr", default="0,5,10,15")
+    parser.add_argument("-n", type=int, default=40, help="number of mixtures")
+    parser.add_argument("--snr", default="0,5,10,15", help="signal-to-noise ratios in dB, separated by commas")
     args = parser.parse_args()
     torch.set_num_threads(1)
     speech, noises = (

@@ -1,10 +1,10 @@
-"""Make the dictionary of English words for text to speech, and measure the letter-to-sound rules on other words.
+"""Measure the letter-to-sound rules of text to speech on English words, and write the dictionary of frequent words.
 
     python benchmarks/pronunciations.py --words 20000             measure the rules
     python benchmarks/pronunciations.py --words 20000 --write     also write audiogan/inputs/spoken/english.xz
 
-It needs ``pocketsphinx`` (extra ``speech``). The wheel of this package contains the CMU Pronouncing Dictionary and a
-language model with the frequencies of words.
+The script needs the package ``pocketsphinx`` (extra ``benchmarks``). The wheel of this package contains the CMU
+Pronouncing Dictionary and a language model with the frequencies of words.
 """
 
 from __future__ import annotations
@@ -56,7 +56,12 @@ def frequencies(words: list[str]) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--words", type=int, default=20_000, help="number of words in the dictionary")
+    parser.add_argument(
+        "--words",
+        type=int,
+        default=20_000,
+        help="number of words in the dictionary; the rules are measured on as many further words",
+    )
     parser.add_argument("--write", action="store_true", help="write the dictionary")
     args = parser.parse_args()
     whole = read_dictionary()

@@ -6,8 +6,8 @@
     python benchmarks/spoken_words.py measure runs/words OUT --recogniser recogniser.pt
 
 DIGITS and WORDS are folders with one sub-folder per class and a table ``manifest.csv`` with the columns path, label,
-word (the spoken word; by default the label), speaker, source and split. `split` writes the folders ``OUT/train`` and
-``OUT/held-out``. Held out are the test takes of FSDD and a fifth of the speakers of other sources.
+word (the spoken word; default: the label), speaker, source and split. `split` writes the folders ``OUT/train`` and
+``OUT/held-out``. The test recordings of FSDD and a fifth of the speakers of other sources are held out.
 
 `recogniser` trains four CNNs on recordings. Each speaker is left out of the training of one of the first three, and the
 accuracy of these three is measured on the speakers left out. The held-out recordings are left out of the training of
@@ -15,13 +15,14 @@ the fourth, and its accuracy is measured on these: it knows the six speakers of 
 
 `measure` prints for each word
 
-* heard: fraction of generated sounds that the fourth CNN recognises among the words of the same kind (ten digits or
-  other words). Second: the same for held-out recordings. Third: generated sounds, by the mean of the first three CNNs;
-* coverage: fraction of held-out recordings that have a generated sound as near as their third neighbour
-  (Naeem et al. 2020), within the word, in `audiogan.features.LogMel`. Second: the same for as many training
-  recordings. Means over 20 draws;
-* torn: fraction of sounds with a longer silence within the word, or a deeper short dip of the level, than 99 % of
-  recordings of the word. Second: the same for half of the recordings, with thresholds of the other half.
+* recognised, three numbers: fraction of generated sounds that the fourth CNN recognises among the words of the same
+  kind (ten digits or other words); the same for held-out recordings; the same for generated sounds with the mean of
+  the first three CNNs;
+* coverage, two numbers: fraction of held-out recordings for which a generated sound of the word is at least as near as
+  their third neighbour among the recordings (Naeem et al. 2020), in `audiogan.features.LogMel`; the same for as many
+  training recordings instead of generated sounds. Both are means over 20 draws;
+* torn, two numbers: fraction of generated sounds with a longer silence within the word, or a deeper short dip of the
+  level, than 99 % of the recordings of the word; the same for half of the recordings, compared with the other half.
 
 It also prints the accuracy of a CNN that distinguishes generated sounds and recordings (50 %: it cannot).
 """
@@ -53,7 +54,7 @@ DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 FOLDS = 3
 """Number of groups of speakers, one for each of the first recognisers."""
 SPEEDS = 0.9, 1.0, 1.1
-"""Speeds of the recordings that train the recognisers."""
+"""Factors on the speed of the recordings that train the recognisers."""
 
 
 def read_rows(folder: Path) -> list[dict[str, str]]:
@@ -67,7 +68,7 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 
 
 def is_held_out(row: dict[str, str]) -> bool:
-    """Return whether a recording is held out: the test takes of FSDD, and a fifth of the speakers of other sources."""
+    """Return whether a recording is held out: test recordings of FSDD, and a fifth of the speakers of other sources."""
     if row["source"] == "FSDD":
         return row["split"] == "test"
     return zlib.crc32(row["speaker"].encode()) % 5 == 0
@@ -96,7 +97,7 @@ def cut(sound: np.ndarray) -> np.ndarray:
 
 
 class Recogniser(nn.Module):
-    """CNN from sounds ``[B, LENGTH]`` to logits of words ``[B, words]``, by way of log-mel spectrograms."""
+    """CNN from log-mel spectrograms (see `spectra`) of sounds ``[B, LENGTH]`` to logits of words ``[B, words]``."""
 
     def __init__(self, words: int) -> None:
         super().__init__()
@@ -141,7 +142,7 @@ def vary(x: Tensor) -> Tensor:
 
 
 def train_recognisers(folders: list[Path], out: Path, epochs: int, only: list[int]) -> None:
-    """Train the recognisers, print their accuracy on recordings left out, and write their weights to ``out``."""
+    """Train the recognisers, print their accuracy on the recordings left out, and write the weights to ``out``."""
     rows = [row for folder in folders for row in read_rows(folder)]
     words = sorted({row["word"] for row in rows})
     speakers = sorted({row["speaker"] for row in rows})
@@ -177,13 +178,13 @@ def train_recognisers(folders: list[Path], out: Path, epochs: int, only: list[in
         for name, kind, which in zip(("digits", "words"), kinds, (digits, ~digits), strict=True):
             rest = np.flatnonzero(left_out[k] & which)
             found = torch.tensor(kind)[net.probabilities(every[rest, 1], kind).argmax(1)]
-            heard = (found == target[rest]).float().mean()
-            print(f"recogniser {k}: {name}, {len(rest)} recordings left out, {heard:.3f}", flush=True)
+            recognised = (found == target[rest]).float().mean()
+            print(f"recogniser {k}: {name}, {len(rest)} recordings left out, {recognised:.3f}", flush=True)
     torch.save({"words": words, "states": states}, out)
 
 
 def levels(sound: np.ndarray) -> np.ndarray:
-    """Return the RMS level of each 10 ms in dB, relative to the loudest."""
+    """Return the RMS level of each 10 ms in dB, relative to the loudest 10 ms."""
     frames = sound[: len(sound) // 160 * 160].reshape(-1, 160)
     level = 20 * np.log10(np.sqrt(np.square(frames).mean(1)) + 1e-6)
     return level - level.max()
@@ -222,14 +223,14 @@ def fraction(probabilities: Tensor, index: int) -> float:
 
 
 def coverage(features: np.ndarray, reference: np.ndarray, rng: np.random.Generator) -> float:
-    """Return the coverage of the reference by as many random rows of ``features``, the mean of 20 draws."""
+    """Return the coverage of the reference by random rows of ``features``, as many as it has: the mean of 20 draws."""
     n = min(len(features), len(reference))
     draws = (features[rng.choice(len(features), n, replace=False)] for _ in range(20))
     return float(np.mean([prdc(x, reference, k=3).coverage for x in draws]))
 
 
 def measure(model: str, folder: Path, recogniser: Path, n: int, emphasis: float | None) -> None:
-    """Print the measures of a model, see above."""
+    """Print the measures of a model, see the start of this file."""
     stored = torch.load(recogniser, weights_only=True)
     words: list[str] = stored["words"]
     nets = {k: Recogniser(len(words)).eval() for k in range(FOLDS + 1)}
@@ -242,23 +243,29 @@ def measure(model: str, folder: Path, recogniser: Path, n: int, emphasis: float 
         net.loudness[net.latent_dim : net.latent_dim + net.classes] = emphasis
     embedding, rng = LogMel(RATE, LENGTH / RATE), np.random.default_rng(0)
     table, everything = [], []
-    print(f"{model}, {n} sounds of each word; word: heard; coverage generated, recorded; torn generated, recorded")
+    print(f"{model}, {n} sounds of each word; word: recognised; coverage generated, recorded; torn generated, recorded")
     for label in g.labels:
         word = DIGITS[int(label)] if label.isdigit() else label
         kind = [i for i, w in enumerate(words) if (w in DIGITS) == (word in DIGITS)]
         made = np.stack([cut(x) for x in g.sample(n, seed=1, label=label)[:, 0]])
         known, held = real["train"][word], real["held-out"][word]
         both = np.concatenate([known, held])
-        heard = [
+        recognised = [
             fraction(nets[FOLDS].probabilities(sounds, kind), kind.index(words.index(word))) for sounds in (made, held)
         ]
         apart = torch.stack([nets[k].probabilities(made, kind) for k in range(FOLDS)]).mean(0)
-        heard.append(fraction(apart, kind.index(words.index(word))))
+        recognised.append(fraction(apart, kind.index(words.index(word))))
         a, b, reference = (embed(x[:, None], embedding) for x in (made, known, held))
         ours, theirs = (coverage(x, reference, rng) for x in (a, b))
         order = rng.permutation(len(both))
         half = len(both) // 2
-        numbers = [*heard, ours, theirs, torn(made, both).mean(), torn(both[order[:half]], both[order[half:]]).mean()]
+        numbers = [
+            *recognised,
+            ours,
+            theirs,
+            torn(made, both).mean(),
+            torn(both[order[:half]], both[order[half:]]).mean(),
+        ]
         table.append((word in DIGITS, *numbers))
         everything.append((made, both))
         print(f"    {word:6}", " ".join(f"{v:.2f}" for v in numbers), flush=True)
@@ -267,10 +274,10 @@ def measure(model: str, folder: Path, recogniser: Path, n: int, emphasis: float 
         if mask.any():
             print(f"{name}, mean:", " ".join(f"{v:.3f}" for v in rows[mask, 1:].mean(0)))
             chosen = [pair for pair, use in zip(everything, mask, strict=True) if use]
-            told = recognition_rate(
+            accuracy = recognition_rate(
                 np.concatenate([m for m, _ in chosen]), np.concatenate([r for _, r in chosen]), RATE
             )
-            print(f"{name}: generated sounds and recordings are told apart with {told:.1%}")
+            print(f"{name}: generated sounds and recordings are told apart with {accuracy:.1%}")
 
 
 def read_recordings(folder: Path) -> dict[str, np.ndarray]:
@@ -285,7 +292,9 @@ def main() -> None:
     command = commands.add_parser("split", help="write training and held-out recordings to two folders")
     command.add_argument("folder", type=Path)
     command.add_argument("out", type=Path)
-    command.add_argument("--speeds", type=float, nargs="+", default=[1.0], help="speeds of training recordings")
+    command.add_argument(
+        "--speeds", type=float, nargs="+", default=[1.0], help="factors on the speed of training recordings"
+    )
     command.set_defaults(run=lambda args: split(args.folder, args.out, args.speeds))
     command = commands.add_parser("recogniser", help="train recognisers of words")
     command.add_argument("folders", type=Path, nargs="+")

@@ -2,19 +2,19 @@
 
     python benchmarks/text_to_speech.py runs/tts --data FOLDER
 
-The held-out sentences are those of the run (`data.holdout`). For each, the model speaks the text in the voice of the
-recording. A second run of the same benchmark with ``--strength 0`` measures the weights before adversarial training.
+The held-out sentences are those of the run (`data.holdout`). The model speaks each of them in the voice of the
+recording. With ``--strength 0``, the script measures the weights before adversarial training.
 
 * CER, WER of English: errors of ``pocketsphinx`` with a language model of all sentences of the data and its large
-  dictionary, pooled over sentences; ``open`` uses its general language model. The same recogniser is applied to the
-  recordings.
+  dictionary, pooled over sentences. With ``--open``, also with its general language model. The same recogniser is
+  applied to the recordings.
 * skipped: English sentences in which forced alignment of the text with the sound fails, or gives a word fewer than
   30 ms a phoneme.
 * MCD: `audiogan.modalities.speech_references.mcd24` after dynamic time warping on the cepstra. It is compared with the
   MCD of the same text spoken with the voice of another class.
-* CER of German: errors of a recogniser that this script trains on the training recordings of the German speaker (a
-  small network on log-mel spectrograms, with characters of the pronunciation and CTC); only with ``--german MINUTES``.
-* F0: median pitch of output and recording in Hz. Speed: duration of output divided by that of the recording.
+* Phoneme error rate of German, only with ``--german MINUTES``: errors of a recogniser that this script trains on the
+  training recordings of the German speakers (a small network on log-mel spectrograms, trained with CTC).
+* Total durations of outputs and recordings, and CPU seconds for each second of output.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from audiogan.run.training import open_data
 
 RATE = 16_000
 FAST = 0.03
-"""Shortest mean duration of the phonemes of a word that was spoken, in seconds."""
+"""Shortest mean duration of the phonemes of a word, in seconds. Words that are spoken faster count as skipped."""
 
 
 def words_of(text: str) -> str:
-    """Return the words of a text in lower case, as the recogniser writes them."""
+    """Return the words of an English text in lower case, as the recogniser writes them."""
     return " ".join(re.findall(r"[a-z]+(?:'[a-z]+)*", spell_out(text, "en").lower().replace("’", "'")))
 
 
@@ -143,7 +143,7 @@ class PhonemeRecogniser(nn.Module):
 
 
 def train_recogniser(batches: list[tuple[Tensor, list[int]]], minutes: float) -> PhonemeRecogniser:
-    """Return a recogniser that was trained on pairs of a spectrogram ``[80, T]`` and symbols, for some CPU minutes."""
+    """Train a recogniser on pairs of a spectrogram ``[80, T]`` and symbols for ``minutes`` of CPU time."""
     torch.manual_seed(0)
     net, start, rng = PhonemeRecogniser(), time.process_time(), np.random.default_rng(0)
     optimizer = torch.optim.Adam(net.parameters(), 2e-3)

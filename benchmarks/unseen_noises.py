@@ -6,8 +6,8 @@
 The folder NOISES gets one folder for each kind, with four mono WAV files of 20 s at 16 kHz:
 
 * babble: six voices at the same level, from random recordings in SPEECH;
-* hum: 50 or 60 Hz and 39 harmonics with random levels and phases, whose level varies slowly;
-* clicks: 8 impulses per second on average, each a short decaying noise (1 to 8 ms);
+* hum: a tone of 50 or 60 Hz and 39 harmonics with random levels and phases; the level of the sum varies slowly;
+* clicks: 8 bursts per second on average, each of noise that decays with a time constant of 1 to 8 ms;
 * pink: noise whose power falls by 3 dB per octave;
 * drums: three random recordings from DRUMS per second.
 

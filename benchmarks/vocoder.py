@@ -2,9 +2,9 @@
 
     python benchmarks/vocoder.py FOLDER --runs vocos=runs/vocoder -n 40
 
-FOLDER contains recordings at any rate. Each is mixed to mono and resampled to the rate of the model, its log-mel
-spectrogram is computed, and each method makes a sound from this spectrogram. Griffin-Lim estimates magnitudes by
-non-negative least squares (`librosa.feature.inverse.mel_to_stft`) and runs 60 iterations with the momentum 0.99.
+FOLDER contains recordings with any sample rate. Each is mixed to mono and resampled to the rate of the model. Its
+log-mel spectrogram is computed, and each method makes a sound from this spectrogram. Griffin-Lim estimates magnitudes
+by non-negative least squares (`librosa.feature.inverse.mel_to_stft`) and runs 60 iterations with the momentum 0.99.
 
 Columns, each a mean over recordings:
 
@@ -13,8 +13,9 @@ Columns, each a mean over recordings:
 * MR-STFT: mean of spectral convergence and log-magnitude distance over windows of 512, 1,024 and 2,048 samples
   (`audiogan.losses.MultiResolutionSTFT`).
 * mel: mean absolute difference of log-mel spectrograms.
-* F0: root mean square of the relative error of F0 in percent, over frames that are voiced in both sounds, and the share
-  of frames in which one of the two sounds is voiced and the other is not (package `pyworld`, Harvest).
+* F0 %: root mean square of the relative error of F0 in percent, over frames that are voiced in both sounds (package
+  `pyworld`, Harvest).
+* V/UV %: percentage of frames in which one of the two sounds is voiced and the other is not.
 * x real time: duration of all sounds divided by the CPU time on one core.
 
 ``--strength 0`` uses the weights at the end of the first stage. ``--iterations`` changes the number of Griffin-Lim
@@ -68,7 +69,7 @@ def pitch(x: np.ndarray, rate: int) -> np.ndarray:
 
 
 def measure(real: np.ndarray, made: np.ndarray, settings: dict[str, float]) -> dict[str, float]:
-    """Return all scores of one sound ``[T]`` and the recording ``[T]``."""
+    """Return all scores of a sound ``[T]``, compared with the recording ``[T]``."""
     import pesq
 
     rate, scores = int(settings["sample_rate"]), {}

@@ -1,11 +1,11 @@
-"""Measure voice conversion with a speaker classifier and a digit recogniser that are trained apart.
+"""Measure voice conversion with a speaker classifier and a digit recogniser, which this script trains.
 
     python benchmarks/voice_conversion.py TRAIN TEST --run runs/voice-conversion
 
 TRAIN and TEST are folders with one folder of recordings for each speaker. Recordings of spoken digits have names like
 ``7_03.wav``: the digit, then anything. The classifier and the recogniser, small convolutional networks on log-mel
-spectrograms, are trained on TRAIN. Neither they nor the model may have seen TEST. Each digit of TEST is converted to
-every other speaker that has digits.
+spectrograms, are trained on TRAIN. TEST must not be in the training data of the model. Each digit of TEST is converted
+to every other speaker that has digits.
 
 Rows:
 
@@ -13,22 +13,23 @@ Rows:
 * copy: the same recordings after copy synthesis by the vocoder of the model.
 * source: unconverted recordings. The target is another speaker.
 * mean spectrum: the difference between the mean log-mel spectra of both speakers in TRAIN is added, and the vocoder
-  makes the sound. The pitch stays.
+  makes the sound. The pitch is not changed.
 * class: the model, with the class of the target.
 * reference: the model, with a random recording of TEST of the target instead of the class.
 
 Columns:
 
-* target: share of sounds for which the classifier chooses the target among all speakers of TRAIN.
-* digit: share of sounds whose digit is recognised.
+* target: fraction of sounds for which the classifier chooses the target among all speakers of TRAIN.
+* digit: fraction of sounds whose digit is recognised.
 * F0 corr.: correlation of log F0 with the source over frames that are voiced in both (Harvest, 5 ms frames), mean over
-  sounds with 20 such frames.
+  sounds with at least 20 such frames.
 * median: mean absolute difference between the median F0 of a sound and that of the target's recordings in TEST, in
-  semitones, and the share of sounds within 1.5 semitones.
-* pooled: largest difference, over targets, between the median F0 of all sounds for a target and that of its recordings.
+  semitones, and the fraction of sounds within 1.5 semitones.
+* pooled: median F0 of all sounds for a target minus that of its recordings, in semitones; the largest absolute value
+  of all targets.
 
 With ``--unseen FOLDER``, a folder like TRAIN with speakers that the model does not know, the digits are converted to
-each of them by reference. Every second recording trains the classifier, and the others are references.
+each of them, given by a recording. Every second recording trains the classifier, and the others are references.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from audiogan.representations import MelSpectrogram
 RATE, SIZE = 16_000, 16_384
 SUFFIXES = {".wav", ".flac"}
 Sounds = list[tuple[np.ndarray, str, int]]
-"""Sounds ``[T]`` with speaker and digit. The digit of sentences is -1."""
+"""Sounds ``[T]``, each with its speaker and its digit. The digit is -1 for sentences."""
 
 
 def read(folder: Path) -> Sounds:
@@ -79,8 +80,11 @@ class Recogniser(nn.Module):
         )
 
 
-def fixed(sound: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
-    """Return one second: a random or the middle part of a long sound, or a short sound with faint noise around it."""
+def one_second(sound: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
+    """Return `SIZE` samples at a fixed level with faint noise: a part of a long sound, or a short sound with silence.
+
+    The place is random, or the middle if ``rng`` is None.
+    """
     if len(sound) >= SIZE:
         start = (len(sound) - SIZE) // 2 if rng is None else int(rng.integers(len(sound) - SIZE + 1))
         x = sound[start : start + SIZE].copy()
@@ -93,8 +97,8 @@ def fixed(sound: np.ndarray, rng: np.random.Generator | None) -> np.ndarray:
     return (x + 10 ** (-3 if rng is None else noise.uniform(-3.5, -2.3)) * noise.normal(size=SIZE)).astype(np.float32)
 
 
-def train(sounds: Sounds, labels: Sequence[int], classes: int, steps: int, coloured: bool, seed: int = 0) -> Recogniser:
-    """Train a classifier. ``coloured`` varies speed and spectrum, so that it does not depend on the recording."""
+def train(sounds: Sounds, labels: Sequence[int], classes: int, steps: int, augment: bool, seed: int = 0) -> Recogniser:
+    """Train a classifier. With ``augment``, speed and spectrum vary, so that it does not depend on the microphone."""
     torch.manual_seed(seed)
     rng, mel = np.random.default_rng(seed), MelSpectrogram(RATE)
     net = Recogniser(classes)
@@ -106,12 +110,12 @@ def train(sounds: Sounds, labels: Sequence[int], classes: int, steps: int, colou
         batch = []
         for i in chosen:
             x = sounds[i][0]
-            if coloured:
+            if augment:
                 n = int(len(x) / rng.uniform(0.8, 1.25))
                 x = np.interp(np.linspace(0, len(x) - 1, n), np.arange(len(x)), x).astype(np.float32)
-            batch.append(fixed(x, rng))
+            batch.append(one_second(x, rng))
         x = mel(torch.tensor(np.stack(batch))[:, None])
-        if coloured:
+        if augment:
             tilt = torch.tensor(rng.normal(0, 0.7, (32, 1, 6)), dtype=torch.float32)
             x = x + F.interpolate(tilt, size=80, mode="linear", align_corners=True).transpose(1, 2)
             x = x + torch.tensor(rng.uniform(-1, 1, (32, 1, 1)), dtype=torch.float32)
@@ -128,7 +132,7 @@ def train(sounds: Sounds, labels: Sequence[int], classes: int, steps: int, colou
 @torch.no_grad()
 def classify(net: Recogniser, sounds: Sequence[np.ndarray]) -> np.ndarray:
     mel = MelSpectrogram(RATE)
-    parts = [np.stack([fixed(x, None) for x in sounds[i : i + 64]]) for i in range(0, len(sounds), 64)]
+    parts = [np.stack([one_second(x, None) for x in sounds[i : i + 64]]) for i in range(0, len(sounds), 64)]
     return np.concatenate([net(mel(torch.tensor(x)[:, None])).argmax(1).numpy() for x in parts])
 
 

@@ -41,15 +41,15 @@ class MetricLearning(Adversarial):
         score_range: lowest and highest value of the score, which become 0 and 1. None: the range of the named score,
             or ``(0, 1)`` for a function.
         sample_rate: sample rate of the signals in Hz.
-        scored: number of outputs in each batch of the critic that are scored, 1 or more.
-        scored_sources: number of sources in each batch that are scored as well, 0 or more.
-        replayed: number of scored pairs in each batch of the critic, 1 or more.
-        clean: number of pairs of two clean sounds in each batch of the critic, 1 or more.
-        history: number of scored pairs that are kept.
-        delay: number of steps after which a scored pair can be used.
-        warm_up: number of pairs given to be scored after which the generator uses the critic, 0 or more.
+        scored: number of the generator's outputs that are scored in each step, 1 or more.
+        scored_sources: number of sources that are scored in each step as well, 0 or more.
+        replayed: number of scored pairs that are drawn for each update of the critic, 1 or more.
+        clean: number of pairs of two clean sounds in each update of the critic, 1 or more.
+        history: number of the latest scored pairs that are kept, 1 or more.
+        delay: number of steps from the start of scoring a pair to its first use, 0 or more.
+        warm_up: number of pairs that are sent to be scored before the critic trains the generator, 0 or more.
         workers: number of worker processes, 1 or more.
-        source: name of the input that is scored beside the outputs. None: sources are not scored.
+        source: name of the input that is scored in addition to the outputs. None: sources are not scored.
         options: other arguments of `Adversarial`. The adversarial loss and feature matching are not used.
 
     Raises:
@@ -116,11 +116,11 @@ class MetricLearning(Adversarial):
         self.replay = ScoredPairs(shape, sample_rate, (low, high), history, delay)
 
     def start_scoring(self, function: Callable[..., float | None] | None = None) -> None:
-        """Prepare the worker processes that compute scores. They start with the first pair.
+        """Prepare the worker processes that compute scores. They start when the first pair is added.
 
         Args:
-            function: function of the score, defined at the top level of a module. None: the function of the named
-                score.
+            function: function that computes the score, defined at the top level of a module. None: the function of the
+                named score.
 
         Raises:
             UserError: the package of the score is not installed.
@@ -161,7 +161,7 @@ class MetricLearning(Adversarial):
         return terms
 
     def _add_pairs(self, fake: Tensor, target: Tensor, inputs: Mapping[str, Tensor], context: Play) -> None:
-        """Start to score some outputs, and the sources of other examples."""
+        """Start to score some outputs, and the sources of some other examples of the batch."""
         self.replay.add(fake[: self.scored], target[: self.scored], context.step)
         if self.scored_sources:
             places = slice(self.scored, self.scored + self.scored_sources)

@@ -1,4 +1,4 @@
-"""A replay buffer of pairs of output and target with their scores."""
+"""Replay buffer of pairs, each of an output and its target, with their scores."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from audiogan.utils.score_pool import PairScore, ScorePool
 UNKNOWN, FAILED = -1.0, -2.0
 """Values in place of the score of a pair that is not scored yet (``UNKNOWN``), and of a pair whose score failed."""
 FIRST_PAIRS = 50
-"""Number of first pairs. If the score fails for all of them, training ends."""
+"""Number of pairs at the start of training. If the score fails for all of them, training ends with an error."""
 
 
 class ScoredPairs(nn.Module):
-    """Replay buffer of pairs of sounds and their scores, which worker processes compute while training continues.
+    """Replay buffer of pairs of sounds with scores, which worker processes compute while training continues.
 
     A pair can be drawn ``delay`` steps after it was added. If its score is not known by then, training waits for it.
     The pairs of an update therefore do not depend on the speed of the workers. A pair whose score fails is never drawn.
@@ -89,7 +89,7 @@ class ScoredPairs(nn.Module):
         for pair in stored:
             place = int(self.position) % size
             while any(place == other for other, _, _ in self._pending):  # The buffer is full of pairs without scores.
-                self._take_first()
+                self._store_oldest_score()
             self.pairs[place], self.scores[place], self.ready_step[place] = pair, UNKNOWN, step + self.delay
             output, target = pair.float().mean(1).cpu().numpy()
             self._pending.append((place, step + self.delay, self.pool.submit(output, target, self.sample_rate)))
@@ -99,15 +99,16 @@ class ScoredPairs(nn.Module):
         """Store the scores of all pairs that can be drawn at a step. Wait for scores that are not known yet.
 
         Args:
-            step: number of the step. None selects all pairs.
+            step: number of the step. None: all pairs.
 
         Raises:
             UserError: the score failed for all of the first 50 pairs.
         """
         while self._pending and (step is None or self._pending[0][1] <= step):
-            self._take_first()
+            self._store_oldest_score()
 
-    def _take_first(self) -> None:
+    def _store_oldest_score(self) -> None:
+        """Wait for the oldest pair without a score, and store its score."""
         assert self.pool is not None
         place, _, future = self._pending.pop(0)
         result = self.pool.result(future)
@@ -121,14 +122,14 @@ class ScoredPairs(nn.Module):
             self.scores[place] = min(max((result.value - self.low) / (self.high - self.low), 0.0), 1.0)
 
     def statistics(self, step: int) -> dict[str, Tensor]:
-        """Return figures for the log. They do not depend on the time at which scores arrive.
+        """Return values for the log. They do not depend on the time at which workers finish.
 
         Args:
             step: number of the present step. Call `collect` with this step first.
 
         Returns:
-            ``score_failures``: number of failures so far. ``score``: mean score of the pairs that can be drawn since
-            this step, before scaling. It is missing if there is no such pair.
+            ``score_failures``: number of failures so far. ``score``: mean score, before scaling, of the pairs that
+            can be drawn for the first time in this step. It is missing if there is no such pair.
         """
         later = (self.scores == FAILED) & (self.ready_step > step)
         new = self.scores[(self.scores > UNKNOWN) & (self.ready_step == step)]
@@ -140,7 +141,7 @@ class ScoredPairs(nn.Module):
 
         Args:
             n: number of pairs.
-            context: context of this update.
+            context: context of this update, with the step and the random numbers.
 
         Returns:
             Outputs ``[n, C, T]``, targets ``[n, C, T]`` and scaled scores ``[n]``. None if there is no such pair.

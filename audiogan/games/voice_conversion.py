@@ -21,24 +21,25 @@ from audiogan.inputs import Input
 from audiogan.networks.base import CriticOutput
 from audiogan.representations import Representation
 
-SHARPNESS = 10.0
-"""Factor on the cosine between codes, for the classification of speakers."""
+INVERSE_TEMPERATURE = 10.0
+"""Factor on cosines between codes of speakers before the softmax of the speaker classification."""
 
 
 class VoiceConversion(Generative):
-    """Game of a generator that converts voices between many speakers, and a critic of spectrograms.
+    """Game of a generator that converts recordings between many speakers, and a critic of spectrograms.
 
     The players are called ``generator`` and ``critic``. A batch has recordings in the column ``x`` and speakers in the
-    column ``label``. The target speaker of an example is the speaker of another example of the batch. In half of the
-    examples, the target is given by its class, in the others by the other recording. The terms of the generator's loss
-    are:
+    column ``label``. The target speaker of an example is the speaker of another example of the batch. With
+    probability 0.5, the generator receives the class of the target, otherwise the recording of the other example. The
+    terms of the generator's loss are:
 
-    * ``loss``: adversarial loss. The critic receives the classes of the source and of the target (section 3.1).
+    * ``loss``: adversarial loss. The critic receives the classes of source and target (section 3.1 of the paper).
     * ``cycle``: distance between a spectrogram and the result of its conversion to the target and back.
     * ``identity``: distance between a spectrogram and its conversion to its own speaker.
-    * ``spectrum``: mean squared error of the mean spectra of speakers, which the generator predicts from their codes.
-    * ``speaker``: cross-entropy of the speaker encoder for recordings, and for conversions. The latter does not train
-      the encoder. StarGAN-VC (Kameoka et al., SLT 2018, section 3.2) has such a term; StarGAN-VC2 has none.
+    * ``spectrum``: mean squared error of the mean spectrum of a speaker, which the generator predicts from the code.
+    * ``speaker``: cross-entropy of the speaker that the encoder recognises in recordings, and in converted
+      spectrograms. The second part does not train the encoder. StarGAN-VC (Kameoka et al., SLT 2018, section 3.2)
+      has such a term; StarGAN-VC2 has none.
 
     Args:
         generator: network like `audiogan.networks.stargan_vc.StarGANVC`.
@@ -49,9 +50,9 @@ class VoiceConversion(Generative):
         inputs: inputs of the generator by name: ``source``, ``classes`` and ``speaker``.
         penalties: terms of the critic's loss. A term is added on steps that are multiples of its ``every``.
         adversarial_weight: weight of ``loss``, 0 or more.
-        cycle_weight: weight of ``cycle``, 0 or more; 10 in the paper.
-        identity_weight: weight of ``identity``, 0 or more; 5 in the paper.
-        speaker_weight: weight of the cross-entropy for conversions, 0 or more. The weight for recordings is 1.
+        cycle_weight: weight of ``cycle``, 0 or more. The paper has 10.
+        identity_weight: weight of ``identity``, 0 or more. The paper has 5.
+        speaker_weight: weight of the cross-entropy for converted spectrograms, 0 or more. For recordings, it is 1.
 
     Raises:
         ValueError: the network, the source and the representation have different mel spectrograms.
@@ -109,9 +110,10 @@ class VoiceConversion(Generative):
     def _convert(
         self, source: Tensor, mel: Tensor, own: Tensor, shift: int, context: Play
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return conversions, codes of the recordings, and codes and levels of the speakers in training.
+        """Return converted spectrograms, codes of the recordings, and the code and the median pitch of each speaker.
 
-        Examples whose random number is below 0.5 are described by their class, the others by their recording."""
+        The last two come from the class with probability 0.5, otherwise from the recording.
+        """
         net: Any = self.nets["generator"]
         by_class = context.rand(len(mel)) < 0.5
         codes = net.encoder(mel)
@@ -148,15 +150,15 @@ class VoiceConversion(Generative):
 
     def _speaker_loss(self, codes: Tensor, classes: Tensor) -> Tensor:
         net: Any = self.nets["generator"]
-        return F.cross_entropy(SHARPNESS * codes @ F.normalize(net.speakers, dim=1).T, classes)
+        return F.cross_entropy(INVERSE_TEMPERATURE * codes @ F.normalize(net.speakers, dim=1).T, classes)
 
     def apply_critic(self, mel: Tensor, source: Tensor, target: Tensor) -> CriticOutput:
         """Return the critic's output for spectrograms.
 
         Args:
             mel: spectrograms ``[B, n_mels, frames]``.
-            source: one-hot source speakers, ``[B, classes]``. For recordings, any other speakers.
-            target: one-hot speakers of the spectrograms, ``[B, classes]``.
+            source: one-hot source speakers, ``[B, classes]``. For real recordings, other speakers of the batch.
+            target: one-hot speakers that the spectrograms should sound like, ``[B, classes]``.
         """
         return to_critic_output(self.critic(mel[:, None], classes=torch.cat([source, target], dim=1)))
 

@@ -13,13 +13,13 @@ from audiogan.inputs.base import ByName, Input, Random
 
 
 class Number(Input):
-    """Input with one number, float32 ``[1]``. It has its default value unless a user requests another.
+    """Input with one number, float32 ``[1]``. It has its default value unless another value is requested.
 
     Args:
         name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
         low: lowest value.
         high: highest value.
-        default: value in training, and if none is requested.
+        default: value in training, and in samples for which no value is requested.
         size: number of channels. It is ignored, because it is 1.
 
     Raises:

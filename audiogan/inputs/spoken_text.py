@@ -1,4 +1,4 @@
-"""The spoken text input: a text with its pronunciations."""
+"""The input of text to speech: a text with its pronunciation in each language."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from torch import Tensor
 
 from audiogan.errors import UserError
 from audiogan.inputs.base import Input, find_column
-from audiogan.inputs.spoken import LANGUAGES, LONGEST, SYMBOLS, check_text, pronounce
+from audiogan.inputs.spoken import LANGUAGES, LONGEST_TEXT, SYMBOLS, check_text, pronounce
 
 
 class SpokenText(Input):
-    """Input with a text that is pronounced, int64 ``[1 + languages, length]``.
+    """Input with a text and its pronunciation in each language, int64 ``[1 + languages, length]``.
 
-    The first row has the code points of the characters. Each further row has the indices of phonemes and punctuation
-    marks (`audiogan.inputs.spoken.SYMBOLS`) in one language. Networks choose the row of the language of the speaker.
-    Index 0 pads the ends of rows.
+    The first row has the code points of the characters. Each further row has the pronunciation in one language, as
+    indices of phonemes and punctuation marks (`audiogan.inputs.spoken.SYMBOLS`). A network reads the row of the
+    language that the speaker speaks. Rows end with the padding value 0.
 
     Args:
         name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
-        languages: language of each speaker, ``en`` or ``de``, in the order of the class input.
+        languages: language of each speaker, ``en`` or ``de``, in the order of the classes.
         column: name of the data column with the texts.
-        size: number of symbols including 0. It is ignored, because it is fixed.
+        size: number of symbols, including the padding value 0. It is ignored, because it is fixed.
 
     Attributes:
-        rows: languages of the rows after the first.
+        rows: languages of the rows after the first, each language once.
 
     Examples:
         >>> from audiogan.inputs import SpokenText
@@ -52,7 +52,7 @@ class SpokenText(Input):
 
     @classmethod
     def data_facts(cls, table: Any, column: str | None = "text", **options: Any) -> dict[str, Any]:
-        """Return ``languages``, the language of each speaker, and ``size``, the number of symbols including 0."""
+        """Return ``languages``, the language of each speaker, and ``size``, the number of symbols with the padding."""
         if table is None:
             return {"languages": [], "size": 0}
         found = find_column(table, column or cls.default_column, "texts with a language", "languages")
@@ -62,7 +62,7 @@ class SpokenText(Input):
         return ["".join(chr(code) for code in row[0].tolist() if code) for row in x]
 
     def parse(self, value: Any) -> Tensor:
-        """Return the code points and the symbols of a text.
+        """Return the code points of a text and its symbols in each language, see `encode_text`.
 
         Raises:
             UserError: the text is empty or too long, or has characters that cannot be pronounced.
@@ -88,7 +88,7 @@ class SpokenText(Input):
         return first if fraction < 0.5 else second
 
     def describe(self) -> str:
-        return f"text of at most {LONGEST:,} characters ({', '.join(self.rows)})"
+        return f"text of at most {LONGEST_TEXT:,} characters ({', '.join(self.rows)})"
 
 
 def encode_text(text: str, languages: Sequence[str]) -> Tensor:

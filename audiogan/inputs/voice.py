@@ -1,4 +1,4 @@
-"""Inputs of voice conversion: a voice with its pitch, and a recording of the target speaker."""
+"""Inputs of voice conversion: the recording to convert with its pitch, and a recording of the target speaker."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from audiogan.representations import MelSpectrogram, PitchTracker
 from audiogan.representations.parts import mel_in_parts
 
 REFERENCE_HZ = 100.0
-"""Pitch of 0 octaves."""
+"""Pitch in Hz that corresponds to 0 octaves."""
 
 
 class VoiceSignal(Signal):
-    """Input with a mono voice. Networks receive its log-mel spectrogram and its pitch, ``[n_mels + 3, frames]``.
+    """Input with a mono recording of a voice. Networks receive its log-mel spectrogram and its pitch.
 
-    The last three channels are:
+    The shape of the encoded input is ``[n_mels + 3, frames]``. The first channels are the log-mel spectrogram. The last
+    three channels are:
 
     * pitch in octaves relative to the median of the sound; 0 in unvoiced frames;
     * voicing: 1 in voiced frames, 0 in the others;
     * median pitch of the sound in octaves above 100 Hz, the same value in each frame; 0 for sounds without voiced
       frames.
 
-    The median depends on the whole sound, so sounds are not divided into tiles.
+    The median depends on the whole sound, so a long sound is processed as a whole and not in tiles.
 
     Args:
         name: keyword argument of the networks, and key in recipes (stored inputs of generated samples).
@@ -95,7 +96,7 @@ class VoiceSignal(Signal):
         mel, hertz = mel_in_parts(self.mel, x), self.pitch(x)
         voiced = hertz > 0
         octaves = torch.where(voiced, hertz, REFERENCE_HZ).div(REFERENCE_HZ).log2()
-        # The lower median of voiced frames. ONNX has no median that leaves out values.
+        # The lower median of the voiced frames, by sorting: ONNX has no median that ignores some of the values.
         count = voiced.sum(1, keepdim=True)
         ordered = torch.where(voiced, octaves, math.inf).sort(1).values
         level = ordered.gather(1, (count - 1).clamp_min(0) // 2)
@@ -108,10 +109,10 @@ class VoiceSignal(Signal):
 
 
 class SpeakerReference(VoiceSignal):
-    """Optional input with a recording of the target speaker, ``[1, any]``. Without it, the class decides.
+    """Optional input with a recording of the target speaker, ``[1, any]``.
 
-    A drawn value is one sample of silence, which means that there is no recording. Arguments are those of
-    `VoiceSignal`.
+    Without a recording, the class input selects the speaker. The value is then one sample of silence. The arguments are
+    those of `VoiceSignal`.
 
     Examples:
         >>> from audiogan.inputs import Seeded, SpeakerReference

@@ -1,4 +1,4 @@
-"""Losses that teach an alignment of texts and spectrograms without labels (Badlani et al., ICASSP 2022)."""
+"""Losses for learning the alignment of texts and spectrograms without labels (Badlani et al., ICASSP 2022)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 BLANK = -1.0
-"""Logit of the blank label."""
+"""Logit of the blank label of CTC in each frame."""
 
 
 def forward_sum(log_probabilities: Tensor, symbols: Tensor, frames: Tensor) -> Tensor:
     """Return the negative log-likelihood of all monotonic alignments, per symbol, as a scalar.
 
-    It is the loss of connectionist temporal classification (CTC) in which each symbol of a text is a label of its own.
+    It is the loss of connectionist temporal classification (CTC). Each position in the text is a label of its own.
 
     Args:
         log_probabilities: log-probabilities ``[B, T, N]`` of symbols at frames.
@@ -37,7 +37,7 @@ def forward_sum(log_probabilities: Tensor, symbols: Tensor, frames: Tensor) -> T
 
 
 def binarisation(log_probabilities: Tensor, durations: Tensor, frames: Tensor) -> Tensor:
-    """Return the mean negative log-probability of the symbols on the best path, a scalar.
+    """Return the negative log-probability of the symbols on the best path, as a scalar: the mean over frames.
 
     Args:
         log_probabilities: log-probabilities ``[B, T, N]`` of symbols at frames.

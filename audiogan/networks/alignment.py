@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from audiogan.networks.checks import check_sizes
 
-SHARPNESS = 0.005
-"""Factor on squared distances between symbols and frames before the softmax."""
+INVERSE_TEMPERATURE = 0.005
+"""Factor on squared distances between the vectors of symbols and frames before the softmax."""
 MASKED = -1e4
 """Logit of positions after the end of a text."""
 
@@ -50,7 +50,7 @@ class Aligner(nn.Module):
         )
 
     def forward(self, text: Tensor, mel: Tensor, symbols: Tensor, frames: Tensor) -> Tensor:
-        """Return log-probabilities ``[B, T, N]`` of symbols at frames, without normalisation of the prior.
+        """Return log-probabilities ``[B, T, N]`` of symbols at frames. The sum with the prior is not normalised.
 
         Args:
             text: encoded symbols ``[B, N, text_channels]``.
@@ -63,7 +63,7 @@ class Aligner(nn.Module):
             queries.square().sum(1)[:, :, None] + keys.square().sum(1)[:, None] - 2 * queries.transpose(1, 2) @ keys
         )
         beyond = torch.arange(text.shape[1], device=text.device)[None] >= symbols[:, None]
-        logits = (-SHARPNESS * distances).masked_fill(beyond[:, None], MASKED).log_softmax(-1)
+        logits = (-INVERSE_TEMPERATURE * distances).masked_fill(beyond[:, None], MASKED).log_softmax(-1)
         prior = torch.zeros_like(logits)
         for row, n, t in zip(prior, symbols.tolist(), frames.tolist(), strict=True):
             row[:t, :n] = torch.from_numpy(beta_binomial(n, t)).to(row)
@@ -106,10 +106,10 @@ def beta_binomial(symbols: int, frames: int) -> NDArray[np.float32]:
 def monotonic_durations(
     scores: NDArray[np.float32], symbols: NDArray[np.int64], frames: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return the numbers of frames of each symbol on the best monotonic path, int64 ``[B, N]`` (alignment search).
+    """Return the number of frames of each symbol on the best monotonic path, int64 ``[B, N]``.
 
-    A path begins at the first symbol and ends at the last. From frame to frame, it stays at a symbol or advances by
-    one symbol. The best path has the largest sum of scores.
+    This is monotonic alignment search. A path begins at the first symbol and ends at the last. From one frame to the
+    next, it stays at a symbol or advances by one symbol. The best path has the largest sum of scores.
 
     Args:
         scores: log-probabilities ``[B, T, N]`` of symbols at frames.

@@ -1,4 +1,4 @@
-"""A critic on patches of log-mel spectrograms."""
+"""Critic that judges patches of log-mel spectrograms."""
 
 from __future__ import annotations
 
@@ -34,15 +34,16 @@ class MelPatchCritic(PatchCritic):
         self.mel = spectrogram
 
     def view(self, signal: Tensor) -> Tensor:
-        """Return spectrograms ``[B, 1, n_mels, frames]`` of sounds ``[B, 1, T]``. Spectrograms are returned unchanged.
+        """Return normalised spectrograms ``[B, 1, n_mels, frames]`` of sounds ``[B, 1, T]``.
 
-        Sounds shorter than a window are padded with silence.
+        Sounds shorter than a window are padded with silence. Spectrograms ``[B, 1, n_mels, frames]`` are returned
+        unchanged.
         """
         if signal.dim() == 4:
             return signal
         missing = self.shape[2] * self.mel.hop_length - signal.shape[-1]
-        return self.scaled(self.mel(F.pad(signal, (0, max(0, missing)))))
+        return self.normalise_mel(self.mel(F.pad(signal, (0, max(0, missing)))))
 
-    def scaled(self, mel: Tensor) -> Tensor:
-        """Return log-mel spectrograms ``[B, n_mels, frames]`` as images ``[B, 1, n_mels, frames]`` of about -1 to 1."""
+    def normalise_mel(self, mel: Tensor) -> Tensor:
+        """Scale log-mel spectrograms ``[B, n_mels, frames]`` to about -1 to 1, and add a channel axis."""
         return (mel[:, None] + 5) / 5

@@ -1,4 +1,4 @@
-"""The critic of MetricGAN+ (Fu et al., Interspeech 2021), which predicts a score of an output and a clean target."""
+"""The critic of MetricGAN+ (Fu et al., Interspeech 2021), which predicts the score of an output for a clean target."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audiogan.representations.views import STFTView
 
 
 class MetricCritic(nn.Module):
-    """Critic that predicts one score of sounds ``[B, C, T]`` and their clean targets.
+    """Critic that predicts a score of each sound, given its clean target. Both are ``[B, C, T]``.
 
     It receives the compressed magnitudes of both STFTs and their difference. Convolutions with stride 2 follow, then
     the mean over time and two linear layers. It differs from the paper's critic in three points: the difference is an
@@ -25,8 +25,8 @@ class MetricCritic(nn.Module):
 
     Args:
         format: format of the sounds.
-        n_ffts: window lengths in samples, one or more. The hop is half of the window length. Each has convolutions of
-            its own.
+        n_ffts: window lengths in samples, one or more. The hop is half of the window length. Each STFT has
+            convolutions of its own.
         width: number of channels of the first layer, 1 or more. The second layer has twice as many, all others three
             times as many.
         layers: number of convolutions, 1 or more.
@@ -68,7 +68,7 @@ class MetricCritic(nn.Module):
             apply_spectral_norm(self)
 
     def view(self, x: Tensor) -> Tensor:
-        """Return sounds ``[B, C, T]`` unchanged. The critic receives sounds in any representation of the generator."""
+        """Return sounds ``[B, C, T]`` unchanged: the critic judges sounds, whatever the generator's representation."""
         return x
 
     def forward(self, x: Tensor, target: Tensor | None = None) -> Tensor:

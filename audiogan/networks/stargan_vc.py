@@ -17,30 +17,31 @@ from audiogan.representations.mel_spectrogram import MelSpectrogram
 from audiogan.representations.parts import in_parts
 
 LOWEST_HZ, HIGHEST_HZ, REFERENCE_HZ = 50.0, 700.0, 100.0
-"""Range of the pitch of generated voices in Hz, and the pitch of 0 octaves."""
-CENTRE, SCALE = -5.0, 3.0
+"""Lowest and highest pitch of generated voices, and the pitch that corresponds to 0 octaves, all in Hz."""
+MEL_MEAN, MEL_STD = -5.0, 3.0
 """Mean and standard deviation of log-mel values of speech, for normalisation."""
-LOUD = 5.0
-"""Difference between the loudest frame and the quietest frame that the speaker encoder uses, in natural logarithms."""
-DEPTH = 2.5
-"""Largest depth of the harmonic pattern below the envelope, in natural logarithms. Voices are not exactly periodic."""
+LOUD_RANGE = 5.0
+"""Frames are loud if their mean log-mel value is less than this below that of the loudest frame."""
+HARMONIC_DEPTH = 2.5
+"""Largest depth of the valleys between harmonics below the envelope, in natural logarithms. It is limited, because
+voices are not exactly periodic."""
 PITCH_BINS, BINS_PER_OCTAVE = 192, 48
-"""Number of bins of the histogram of pitch, from `LOWEST_HZ`, and number of bins per octave."""
+"""Number of bins of the histogram of pitch, which starts at `LOWEST_HZ`, and number of bins per octave."""
 
 
 class StarGANVC(nn.Module):
-    """Voice conversion: spectrogram and pitch of a voice to the log-mel spectrogram of another speaker.
+    """Voice conversion: network from the spectrogram and the pitch of a recording to a spectrogram with another voice.
 
     One network converts between all speakers. As in the paper, each block is modulated by codes of the source speaker
     and of the target speaker. Differences from the paper:
 
-    * The signals are log-mel spectrograms, which a vocoder makes audible, instead of mel-cepstra and WORLD.
+    * The network processes log-mel spectrograms, and a vocoder makes the sound, instead of mel-cepstra and WORLD.
     * The spectrogram is divided into a smooth envelope and a harmonic pattern, as in source-filter models. The network
       receives the envelope, to which the difference between the mean spectra of both speakers is added, and the pattern
       of a pulse train with the pitch of the target. It predicts a correction of their sum.
-    * Blocks are ConvNeXt blocks without instance normalisation, so that a frame depends on its surroundings only.
-    * A speaker encoder computes codes from spectrograms. It makes the code of the source, and the code of a target that
-      is given by a recording.
+    * Blocks are ConvNeXt blocks without instance normalisation, so that a frame depends on nearby frames only.
+    * A speaker encoder computes codes from spectrograms: the code of the source, and the code of the target if a
+      recording of the target is given.
 
     Args:
         shape: shape ``(n_mels, frames)`` of a spectrogram in training.
@@ -48,8 +49,9 @@ class StarGANVC(nn.Module):
         classes: number of speakers, 2 or more.
         width: number of channels, 1 or more.
         layers: number of blocks, 1 or more.
-        code: size of a speaker's code, 1 or more.
-        smoothness: number of cosines that describe the envelope of a frame, from 1 to ``n_mels``.
+        code: size of the code, a vector that describes a speaker, 1 or more.
+        smoothness: number of cosines that describe the envelope of a frame, from 1 to ``n_mels``. With more cosines,
+            the envelope is less smooth.
 
     Attributes:
         margin: largest distance, in frames, between a frame of the output and a frame that it depends on, for given
@@ -122,8 +124,8 @@ class StarGANVC(nn.Module):
             source: spectrogram and pitch of the source, ``[B, n_mels + 3, frames]``, see
                 `audiogan.inputs.VoiceSignal`.
             classes: weights of the target speakers, ``[B, classes]``. They are not used if ``speaker`` is given.
-            speaker: spectrogram and pitch of a recording of the target speaker, ``[B, n_mels + 3, any]``. Silence means
-                that there is none.
+            speaker: spectrogram and pitch of a recording of the target speaker, ``[B, n_mels + 3, any]``. Silence
+                stands for "no recording".
         """
         bands = self.mel.n_mels
         given = speaker[:, :bands].amax((1, 2)) > self.floor + 1
@@ -137,21 +139,21 @@ class StarGANVC(nn.Module):
 
         Args:
             source: spectrogram and pitch of the source, ``[B, n_mels + 3, frames]``.
-            level: median pitch of the result in octaves above 100 Hz, ``[B]``.
+            level: median pitch of the target speakers in octaves above 100 Hz, ``[B]``.
             own: codes of the source speakers, ``[B, code]``.
             target: codes of the target speakers, ``[B, code]``.
         """
         mel, contour, voiced = source[:, : self.mel.n_mels], source[:, -3], source[:, -2]
         octaves = voiced * (contour + level[:, None])
-        colour = self.spectrum(target) - self.spectrum(own)
-        envelope = torch.einsum("kb,nbt->nkt", self.smoother, mel) + colour[:, :, None]
+        spectrum_change = self.spectrum(target) - self.spectrum(own)
+        envelope = torch.einsum("kb,nbt->nkt", self.smoother, mel) + spectrum_change[:, :, None]
         pattern = self.harmonics(octaves, voiced)
-        given = torch.cat([(envelope - CENTRE) / SCALE, pattern, octaves[:, None], voiced[:, None]], dim=1)
+        given = torch.cat([(envelope - MEL_MEAN) / MEL_STD, pattern, octaves[:, None], voiced[:, None]], dim=1)
         modulation = self.modulation(torch.cat([own, target], dim=1)).reshape(len(mel), self.layers, 2, 1, -1)
         x = self.embed(given).transpose(1, 2)
         for i, block in enumerate(self.blocks):
             x = block(x, 1 + modulation[:, i, 0], modulation[:, i, 1])
-        change = SCALE * self.head(self.norm(x)).transpose(1, 2)
+        change = MEL_STD * self.head(self.norm(x)).transpose(1, 2)
         return (envelope + pattern + change).clamp_min(self.floor)
 
     @torch.no_grad()
@@ -163,13 +165,13 @@ class StarGANVC(nn.Module):
             voiced: 1 in voiced frames, 0 in the others, ``[B, frames]``. The result is 0 in unvoiced frames.
         """
         frames, rate = torch.arange(octaves.shape[1], device=octaves.device), self.mel.sample_rate
-        # Unvoiced frames repeat the last pitch. Voiced frames are sorted, because ONNX has no cumulative maximum.
+        # Unvoiced frames repeat the pitch of the last voiced frame. It is found by sorting, because ONNX has no cummax.
         places, count = torch.where(voiced > 0, frames, len(frames)).sort(1).values, (voiced > 0).cumsum(1)
         last = torch.where(count > 0, places.gather(1, (count - 1).clamp_min(0)), 0)
         hertz = (REFERENCE_HZ * 2 ** octaves.gather(1, last)).clamp(LOWEST_HZ, HIGHEST_HZ)
         hertz = F.interpolate(hertz[:, None], scale_factor=self.mel.hop_length, mode="linear")[:, 0]
         phase = (math.pi * (hertz.double().cumsum(1) / rate % 1)).to(hertz.dtype)
-        # The sum of cos(2 n phase) over the n harmonics below half the sample rate.
+        # The sum of cos(2 k phase) for k from 1 to `count`, the number of harmonics below half the sample rate.
         count = (rate / 2 / hertz).floor()
         below = phase.sin()
         pulses = torch.where(
@@ -177,21 +179,21 @@ class StarGANVC(nn.Module):
         )
         mel = self.mel(0.1 * pulses[:, None])
         pattern = mel - torch.einsum("kb,nbt->nkt", self.smoother, mel)
-        return torch.logaddexp(pattern, torch.full_like(pattern, -DEPTH)) * voiced[:, None]
+        return torch.logaddexp(pattern, torch.full_like(pattern, -HARMONIC_DEPTH)) * voiced[:, None]
 
     def codes(self, classes: Tensor) -> Tensor:
-        """Return the codes ``[B, code]`` of speakers by class weights ``[B, classes]``."""
+        """Return the codes ``[B, code]`` of speakers that are given as class weights ``[B, classes]``."""
         return classes @ F.normalize(self.speakers, dim=1)
 
     def levels(self, classes: Tensor) -> Tensor:
-        """Return the median pitch in octaves above 100 Hz, ``[B]``, of speakers by class weights ``[B, classes]``."""
+        """Return the median pitch of speakers in octaves above 100 Hz, ``[B]``, for class weights ``[B, classes]``."""
         share = self.pitch_counts.cumsum(1) / self.pitch_counts.sum(1, keepdim=True).clamp_min(1)
         octaves = ((share < 0.5).sum(1) + 0.5) / BINS_PER_OCTAVE + math.log2(LOWEST_HZ / REFERENCE_HZ)
         return classes @ octaves.to(classes.dtype)
 
     def mean_spectra(self, classes: Tensor) -> Tensor:
-        """Return the mean log-mel spectra ``[B, n_mels]`` of speakers by class weights ``[B, classes]``. The mean over
-        bands is 0."""
+        """Return the mean log-mel spectra of speakers ``[B, n_mels]`` for class weights ``[B, classes]``. The mean over
+        bands is subtracted."""
         return classes @ (self.spectrum_sum / self.spectrum_count.clamp_min(1))
 
     @torch.no_grad()
@@ -207,15 +209,15 @@ class StarGANVC(nn.Module):
         bins = places.long().clamp(0, PITCH_BINS - 1)
         counts = torch.zeros(len(mel), PITCH_BINS, device=mel.device).scatter_add_(1, bins, voiced)
         self.pitch_counts += classes.T @ counts
-        spectrum = (mel * loud_frames(mel)).sum(2)
+        spectrum = (mel * loud_frame_weights(mel)).sum(2)
         self.spectrum_sum += classes.T @ (spectrum - spectrum.mean(1, keepdim=True))
         self.spectrum_count += classes.sum(0)[:, None]
 
 
-def loud_frames(mel: Tensor) -> Tensor:
-    """Return weights ``[B, 1, frames]`` of the loud frames of log-mel spectrograms. The sum of the weights is 1."""
+def loud_frame_weights(mel: Tensor) -> Tensor:
+    """Return weights of frames with the sum 1, ``[B, 1, frames]``: equal for loud frames, 0 for the others."""
     level = mel.mean(1, keepdim=True)
-    loud = (level > level.amax(2, keepdim=True) - LOUD).to(mel.dtype)
+    loud = (level > level.amax(2, keepdim=True) - LOUD_RANGE).to(mel.dtype)
     return loud / loud.sum(2, keepdim=True)
 
 
@@ -247,9 +249,10 @@ class StarGANVCCritic(PatchCritic):
 
 
 class SpeakerEncoder(nn.Module):
-    """Speaker encoder: log-mel spectrograms ``[B, n_mels, frames]`` to codes ``[B, code]`` of length 1.
+    """Speaker encoder: network from log-mel spectrograms ``[B, n_mels, frames]`` to unit vectors ``[B, code]``.
 
-    The mean level is removed. The mean and the standard deviation of hidden values over loud frames are pooled.
+    The mean level of the spectrogram is subtracted. The code is computed from the mean and the standard deviation of
+    hidden values over loud frames.
 
     Args:
         bands: number of mel bands.
@@ -271,8 +274,8 @@ class SpeakerEncoder(nn.Module):
         self.head = nn.Linear(2 * width, code)
 
     def forward(self, mel: Tensor) -> Tensor:
-        weight = loud_frames(mel.detach())
-        x = (mel - (mel.detach().mean(1, keepdim=True) * weight).sum(2, keepdim=True)) / SCALE
+        weight = loud_frame_weights(mel.detach())
+        x = (mel - (mel.detach().mean(1, keepdim=True) * weight).sum(2, keepdim=True)) / MEL_STD
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.2)
         mean = (x * weight).sum(2)

@@ -9,18 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 OCTAVE_COST, VOICING_THRESHOLD, SILENCE_THRESHOLD = 0.01, 0.45, 0.03
-"""Constants of the paper: bonus of higher pitches, strength of the unvoiced candidate, and level of silence."""
+"""Constants of the paper: bonus per octave for higher pitches, strength of the unvoiced candidate, and the level of
+silence relative to the peak of the sound."""
 JUMP_COST, VOICING_COST = 0.35, 0.14
-"""Costs of a change of pitch by an octave, and of a change between voiced and unvoiced, within 10 ms."""
-AT_ONCE = 2048
-"""Number of frames that are analysed at a time, to limit the memory."""
+"""Cost of a change of pitch by one octave within 10 ms, and cost of a change between voiced and unvoiced."""
+FRAMES_PER_PART = 2048
+"""Number of frames that are analysed at a time, to limit memory."""
 
 
 class PitchTracker(nn.Module):
-    """Pitch of mono voices ``[B, 1, T]`` over time: Hz ``[B, T / hop_length]``, 0 in unvoiced frames.
+    """Pitch of mono voices ``[B, 1, T]`` over time, in Hz, ``[B, frames]``. Unvoiced frames have the value 0.
 
-    The autocorrelation of a frame is divided by that of its Hann window. Its local maxima are candidates. The Viterbi
-    algorithm chooses the best sequence of candidates over the whole sound. Frames are those of `MelSpectrogram`.
+    The autocorrelation of a windowed frame is divided by that of the Hann window. Its local maxima are candidates. The
+    Viterbi algorithm chooses the best sequence of candidates over the whole sound. The frames are those of
+    `MelSpectrogram`.
 
     Args:
         sample_rate: sample rate in Hz.
@@ -91,7 +93,7 @@ class PitchTracker(nn.Module):
         count, pad = -(-sound.shape[-1] // self.hop_length), (self.n_fft - self.hop_length) // 2
         x = F.pad(sound[:, 0].float(), (pad, count * self.hop_length - sound.shape[-1] + self.n_fft - pad))
         frames = x.unfold(-1, self.n_fft, self.hop_length)[:, :count]
-        parts = [self._candidates(frames[:, i : i + AT_ONCE]) for i in range(0, count, AT_ONCE)]
+        parts = [self._candidates(frames[:, i : i + FRAMES_PER_PART]) for i in range(0, count, FRAMES_PER_PART)]
         strength, octaves, peak = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
         loudness = peak / peak.amax(1, keepdim=True).clamp_min(1e-6) * (1 + VOICING_THRESHOLD) / SILENCE_THRESHOLD
         unvoiced = VOICING_THRESHOLD + (2 - loudness).clamp_min(0)
@@ -124,7 +126,7 @@ class PitchTracker(nn.Module):
         for i in range(1, strength.shape[1]):
             best, source = (total[:, :, None] - self.cost).max(1)
             total = best + strength[:, i]
-            sources.append(source.to(torch.int16))  # The memory of a long sound.
+            sources.append(source.to(torch.int16))  # int16 saves memory for long sounds.
         path = [total.argmax(1, keepdim=True)]
         for source in reversed(sources):
             path.append(source.gather(1, path[-1]).long())
@@ -132,5 +134,5 @@ class PitchTracker(nn.Module):
 
 
 def _energy(power: Tensor) -> Tensor:
-    """Return the sum of a two-sided power spectrum whose half ``[..., bins]`` is given."""
+    """Return the sum over both halves of a power spectrum, given the half ``[..., bins]`` from 0 to Nyquist."""
     return 2 * power.sum(-1) - power[..., 0] - power[..., -1]

@@ -1,4 +1,4 @@
-"""`VocodedMel`: log-mel spectrograms that a trained vocoder decodes to sounds."""
+"""`VocodedMel`: log-mel spectrograms, which a trained vocoder converts to sounds."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audiogan.representations.parts import in_parts, mel_in_parts
 
 
 class VocodedMel(Representation):
-    """Log-mel spectrograms ``[B, n_mels, frames]`` of mono sounds ``[B, 1, T]``, decoded by a shipped vocoder.
+    """Log-mel spectrograms ``[B, n_mels, frames]`` of mono sounds ``[B, 1, T]``. A shipped vocoder decodes them.
 
-    Sounds and spectrograms can have any length. The weights of the vocoder belong to its own model file, so a
-    checkpoint contains only the vocoder's name. `audiogan.run.vocoders.attach_vocoder` loads the vocoder.
+    Sounds and spectrograms can have any length. The vocoder has its own model file. Checkpoints of a model that
+    uses it contain only its name. `audiogan.run.vocoders.attach_vocoder` loads the vocoder.
 
     Args:
         shape: shape ``(1, T)`` of a sound in training.

@@ -17,10 +17,10 @@ from audiogan.utils.text import printable
 def attach_vocoder(representation: Representation) -> Representation:
     """Load the vocoder of a `VocodedMel` and return the representation. Other representations are not changed.
 
-    Only shipped vocoders are loaded, because a model file from a stranger must not choose files to read.
+    Only shipped vocoders are loaded, because an untrusted model file must not decide which files are read.
 
     Raises:
-        UserError: no shipped vocoder has this name, or it was trained on other spectrograms.
+        UserError: no shipped vocoder has this name, or its spectrogram has other settings.
     """
     if isinstance(representation, VocodedMel):
         network, settings = _shipped_vocoder(representation.vocoder_name)

@@ -1,4 +1,4 @@
-"""Worker processes that compute a score of pairs of sounds beside the training."""
+"""Worker processes that compute scores of pairs of sounds during training."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from audiogan.errors import UserError
 
-PATIENCE = 120.0
+SCORE_TIMEOUT = 120.0
 """Longest time in seconds that the training waits for one score."""
 
 
@@ -28,7 +28,7 @@ class PairScore(NamedTuple):
     Attributes:
         value: score, or None if it is undefined or not finite, or if the function raised an exception.
         error: reason why the score is None. An empty string if there is a score.
-        worker: number of the worker process.
+        worker: process ID of the worker.
         seconds: CPU time of the worker process since its start, in seconds.
     """
 
@@ -39,14 +39,14 @@ class PairScore(NamedTuple):
 
 
 class ScorePool:
-    """Pool of processes that compute a score of pairs of sounds. The processes start on first use.
+    """Pool of processes that compute a score of pairs of sounds. The processes start when the first pair is submitted.
 
     The processes are new Python processes without the memory of this one (start method ``spawn``). The function must
     therefore be defined at the top level of a module.
 
     Args:
-        function: function of an output ``[T]``, a target ``[T]`` and the sample rate in Hz. It returns the score, or
-            None if the score is undefined.
+        function: function that receives an output ``[T]``, a target ``[T]`` and the sample rate in Hz. It returns the
+            score, or None if the score is undefined.
         workers: number of processes, 1 or more.
 
     Examples:
@@ -63,11 +63,15 @@ class ScorePool:
 
     @property
     def cpu_seconds(self) -> float:
-        """CPU time of the worker processes in seconds, at the time of their last results."""
+        """CPU time of the worker processes in seconds, up to the last result of each."""
         return sum(self._spent.values(), 0.0)
 
     def submit(self, output: NDArray[np.float32], target: NDArray[np.float32], sample_rate: int) -> Future[PairScore]:
-        """Start to compute the score of a pair of sounds ``[T]``, and return a future for `result`."""
+        """Start to compute the score of a pair of sounds ``[T]``. Return a future, whose value `result` returns.
+
+        Raises:
+            UserError: a worker process ended unexpectedly.
+        """
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.workers, mp_context=context, initializer=_ignore_interrupts)
@@ -77,18 +81,18 @@ class ScorePool:
             raise UserError(f"score {self._name}: a worker process ended unexpectedly") from error
 
     def result(self, future: Future[PairScore]) -> PairScore:
-        """Wait for a result.
+        """Wait until a score has been computed, and return it.
 
         Args:
             future: result of `submit`.
 
         Raises:
-            UserError: a worker process ended, or the score takes longer than two minutes.
+            UserError: a worker process ended unexpectedly, or the score takes longer than two minutes.
         """
         try:
-            found = future.result(PATIENCE)
+            found = future.result(SCORE_TIMEOUT)
         except NotFinished as error:
-            raise UserError(f"score {self._name}: one pair takes longer than {PATIENCE:.0f} s") from error
+            raise UserError(f"score {self._name}: one pair takes longer than {SCORE_TIMEOUT:.0f} s") from error
         except BrokenProcessPool as error:
             raise UserError(f"score {self._name}: a worker process ended unexpectedly") from error
         self._spent[found.worker] = max(found.seconds, self._spent.get(found.worker, 0.0))

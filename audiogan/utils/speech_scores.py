@@ -20,8 +20,7 @@ Wave = NDArray[np.floating]
 PESQ_RATE = 16_000
 """Sample rate of PESQ in Hz. Sounds with another rate are resampled."""
 SHORTEST_SPEECH = 0.4
-"""Shortest duration of the voiced part of a pair for STOI and ESTOI, in seconds. They average over segments of this
-length."""
+"""Shortest target for which STOI and ESTOI are defined, in seconds. They average over segments of about this length."""
 
 
 def import_speech_package(module: str, package: str | None = None) -> Any:
@@ -89,8 +88,8 @@ def pesq_of_pair(output: Wave, target: Wave, sample_rate: int) -> float | None:
 def stoi_of_pair(output: Wave, target: Wave, sample_rate: int, extended: bool = False) -> float | None:
     """Return the short-time objective intelligibility (STOI) of a sound ``[T]``, up to 1 (identical).
 
-    The package ``pystoi`` computes it at 10 kHz. The result is None if the target has less than 0.4 s of speech,
-    because ``pystoi`` returns 0.00001 for such pairs.
+    The package ``pystoi`` computes it at 10 kHz. The result is None if the target is shorter than 0.4 s, or is
+    shorter than that without its silent parts. For such pairs, ``pystoi`` itself returns 0.00001.
 
     Args:
         output: sound to judge, ``[T]``.

@@ -121,7 +121,7 @@ def test_any_length_equals_one_piece_and_keeps_the_length(monkeypatch: pytest.Mo
     options = {"inputs": {"classes": "high"}}
     whole = np.concatenate(list(Translation(model(game), **options).run(sound, sound.shape[1:])), 1)
     assert whole.shape == sound.shape and np.isfinite(whole).all()
-    monkeypatch.setattr(frame_parts, "AT_ONCE", 40)
+    monkeypatch.setattr(frame_parts, "FRAMES_PER_PART", 40)
     parts = np.concatenate(list(Translation(model(game), **options).run(iter(np.array_split(sound, 7, 1)))), 1)
     assert np.abs(whole - parts).max() < 1e-3  # Rounding of the phase of the pulse train.
     with pytest.raises(UserError, match="empty"):

@@ -9,7 +9,7 @@ import torch
 
 from audiogan.errors import UserError
 from audiogan.inputs import Number, Seeded, SpokenText
-from audiogan.inputs.spoken import LONGEST, SYMBOLS, pronounce
+from audiogan.inputs.spoken import LONGEST_TEXT, SYMBOLS, pronounce
 from audiogan.inputs.spoken.normalise import number_words, spell_out
 
 
@@ -70,7 +70,7 @@ def test_each_language_has_a_row() -> None:
         ("fine 😀", r"text: characters that cannot be spoken: 😀 \(U\+1F600\)"),
         ("Привет", "text: characters that cannot be spoken"),
         ("bell\x07", r"text: characters that cannot be spoken: \? \(U\+0007\)"),
-        ("a" * 10_000, f"text: 10,000 characters; at most {LONGEST:,} at a time; split the text"),
+        ("a" * 10_000, f"text: 10,000 characters; at most {LONGEST_TEXT:,} at a time; split the text"),
         (3, "text: expected a text, got int"),
     ],
 )

@@ -101,19 +101,22 @@ def test_teaching_uses_all_frames_and_has_gradients() -> None:
     net, text = network().train(), SpokenText(languages=["en", "de"])
     frames, x = torch.tensor([30, 41]), torch.stack([text.parse("Yes."), text.parse("Not.")])
     mel, hertz = torch.randn(2, 20, 41) - 5, torch.full((2, 41), 200.0)
-    taught = net.teach(x, torch.eye(2), mel, frames, hertz)
-    assert taught.mel.shape == taught.target.shape == (71, 20) and taught.durations.sum(1).tolist() == [30, 41]
-    torch.testing.assert_close(taught.target[30:], mel[1].T)
-    loss = taught.mel.mean() + taught.log_durations[0].sum() + taught.voicing[0].sum() + taught.pitch[0].sum()
-    (loss + forward_sum(taught.alignment, taught.symbols, taught.frames)).backward()
+    result = net.forward_teacher_forced(x, torch.eye(2), mel, frames, hertz)
+    assert result.mel.shape == result.target.shape == (71, 20) and result.durations.sum(1).tolist() == [30, 41]
+    torch.testing.assert_close(result.target[30:], mel[1].T)
+    loss = result.mel.mean() + result.log_durations[0].sum() + result.voicing[0].sum() + result.pitch[0].sum()
+    (loss + forward_sum(result.alignment, result.symbols, result.frames)).backward()
     assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in net.parameters())
 
 
 def test_gaps_isolate_joined_sequences() -> None:
     joined = Joined(torch.tensor([2, 3]))
     x = torch.arange(1.0, 6)[:, None]
-    assert joined.spread(x)[0, :, 0].tolist() == [1, 2, 0, 0, 0, 3, 4, 5, 0, 0, 0]
-    assert torch.equal(joined.gather(joined.spread(x)), x) and joined.pad(x)[..., 0].tolist() == [[1, 2, 0], [3, 4, 5]]
+    assert joined.insert_gaps(x)[0, :, 0].tolist() == [1, 2, 0, 0, 0, 3, 4, 5, 0, 0, 0]
+    assert torch.equal(joined.remove_gaps(joined.insert_gaps(x)), x) and joined.pad(x)[..., 0].tolist() == [
+        [1, 2, 0],
+        [3, 4, 5],
+    ]
 
 
 def test_critic_takes_sounds_and_windows() -> None:

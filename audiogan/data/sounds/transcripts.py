@@ -26,14 +26,14 @@ from audiogan.modalities.reading.sound import read_sound
 from audiogan.modalities.sound import Sound
 from audiogan.utils.text import join_names, printable
 
-QUIET_DB = -42.0
-"""Level relative to the loudest window below which the start and the end of a recording count as silence, in dB."""
+SILENCE_DB = -42.0
+"""Threshold of silence at the start and the end of a recording, in dB relative to the loudest 10 ms."""
 MARGIN_SECONDS = 0.06
-"""Length of the silence that remains at the start and the end of a recording, in seconds."""
+"""Length of silence that is kept at the start and at the end of a recording, in seconds."""
 
 
 class Transcript(NamedTuple):
-    """A line of the manifest.
+    """A line of the manifest: a recording and its text.
 
     Attributes:
         path: sound file.
@@ -60,17 +60,18 @@ def open_transcribed(
 
     The texts are in files ``manifest.csv`` in the folder or its sub-folders, with the columns ``path``, ``text``, and
     optionally ``speaker`` and ``language`` (``en`` or ``de``, also with a region such as ``en-US``). A path is relative
-    to the folder of its manifest or to a parent of this folder. Silence at the start and the end is removed.
+    to the folder of its manifest. If there is no such file, leading folders of the path are ignored. Lines without text
+    or in other languages are skipped. Silence at the start and the end of recordings is removed.
 
     The columns are ``x`` (sounds ``[1, T]``, padded with zeros), ``samples`` (lengths in samples), ``text``
-    (`audiogan.inputs.SpokenText`), ``pitch`` (in Hz, 0: unvoiced, one value more than there are frames), ``label``
+    (`audiogan.inputs.SpokenText`), ``pitch`` (in Hz at the edges of frames, 0: unvoiced), ``label``
     (speakers) and ``sentence`` (equal numbers for equal texts, for ``data.groups``).
 
     Args:
         root: folder with recordings and manifests.
         sample_rate: sample rate in Hz. Files with other rates are resampled.
         hop_length: distance between the frames of the pitch in samples.
-        seconds: longest recording in seconds. Longer recordings are left out.
+        seconds: longest recording in seconds. Longer recordings are left out, and those with fewer frames than symbols.
         speakers: names of the speakers. Default: all speakers whose language is English or German.
         progress: show a progress bar while reading.
 
@@ -106,7 +107,7 @@ def open_transcribed(
         raise UserError(f"data.speakers: no recordings of {sorted(missing)[0]!r}; there are {have}")
     kept, sounds, skipped = [], [], 0
     for each in tqdm([r for r in found if r.speaker in names], "reading", disable=not progress or None, delay=2):
-        sound = _trimmed(read_sound(each.path, sample_rate, 1)[0], sample_rate)
+        sound = _trim_silence(read_sound(each.path, sample_rate, 1)[0], sample_rate)
         frames = -(-len(sound) // hop_length)
         if len(sound) > seconds * sample_rate or frames < len(pronounce(each.text, each.language)):
             skipped += 1
@@ -134,7 +135,9 @@ def open_transcribed(
 
 
 def _read_manifest(manifest: Path) -> list[Transcript]:
-    """Return the recordings of a manifest with texts in a known language. Without a column of texts, there are none.
+    """Return the recordings of a manifest that have a text in a known language.
+
+    A manifest without the columns ``path`` and ``text`` has none.
 
     Raises:
         UserError: a file does not exist, or a text cannot be pronounced.
@@ -162,20 +165,20 @@ def _read_manifest(manifest: Path) -> list[Transcript]:
     return out
 
 
-def _trimmed(sound: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return a sound ``[T]`` without the silence at its start and its end."""
+def _trim_silence(sound: np.ndarray, sample_rate: int) -> np.ndarray:
+    """Remove silence from the start and the end of a sound ``[T]``, except for a margin."""
     window = max(1, sample_rate // 100)
     count = len(sound) // window
     if count < 3:
         return sound
     levels = np.square(sound[: count * window]).reshape(count, window).mean(1)
-    loud = np.flatnonzero(levels > levels.max() * 10 ** (QUIET_DB / 10))
+    loud = np.flatnonzero(levels > levels.max() * 10 ** (SILENCE_DB / 10))
     margin = round(MARGIN_SECONDS * sample_rate)
     return sound[max(0, loud[0] * window - margin) : (loud[-1] + 1) * window + margin]
 
 
 class PaddedSounds:
-    """Array-like storage ``[N, 1, length]`` of sounds of different lengths, padded with zeros when they are read.
+    """Array-like storage ``[N, 1, length]`` of sounds of different lengths. Zeros are appended when a sound is read.
 
     Args:
         sounds: samples ``[T]``, int16.
@@ -217,7 +220,9 @@ class PronouncedTexts(Column):
 
 
 class RecordingPitch(Column):
-    """Column of pitch tracks in Hz, float32 ``[1 + frames]``, measured at the first access. Unvoiced frames are 0.
+    """Column with the pitch of recordings in Hz, float32 ``[1 + frames]``. Unvoiced values are 0.
+
+    The pitch of a recording is measured when it is read for the first time.
 
     Args:
         sounds: samples ``[T]``, int16.

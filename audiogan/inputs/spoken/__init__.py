@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from audiogan.inputs.spoken.pronounce import LANGUAGES, LONGEST, SYMBOLS, check_text, pronounce
+from audiogan.inputs.spoken.pronounce import LANGUAGES, LONGEST_TEXT, SYMBOLS, check_text, pronounce
 
-__all__ = ["LANGUAGES", "LONGEST", "SYMBOLS", "check_text", "pronounce"]
+__all__ = ["LANGUAGES", "LONGEST_TEXT", "SYMBOLS", "check_text", "pronounce"]

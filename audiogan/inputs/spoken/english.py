@@ -20,16 +20,16 @@ ARPABET = {
     "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "oʊ", "OY": "ɔɪ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ",
     "T": "t", "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
 }  # fmt: skip
-"""Phonemes of the dictionary (ARPAbet) and their symbols in the International Phonetic Alphabet."""
+"""Symbol in the International Phonetic Alphabet of each phoneme of the dictionary (ARPAbet)."""
 CODES = dict(zip(ARPABET, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM", strict=False))
-"""Character of each phoneme in the dictionary file."""
-LETTERS = {
+"""Character that stands for each phoneme (ARPAbet) in the dictionary file."""
+LETTER_NAMES = {
     "a": "EY", "b": "B IY", "c": "S IY", "d": "D IY", "e": "IY", "f": "EH F", "g": "JH IY", "h": "EY CH", "i": "AY",
     "j": "JH EY", "k": "K EY", "l": "EH L", "m": "EH M", "n": "EH N", "o": "OW", "p": "P IY", "q": "K Y UW",
     "r": "AA R", "s": "EH S", "t": "T IY", "u": "Y UW", "v": "V IY", "w": "D AH B AH L Y UW", "x": "EH K S",
     "y": "W AY", "z": "Z IY",
 }  # fmt: skip
-"""Names of the letters, for abbreviations."""
+"""Phonemes (ARPAbet) of the names of the letters, for abbreviations that are spelled."""
 _RULES = """
 a: ^a$=AH | ^are$=AA R | ^al(?=l|m[^aeiou])=AO L | ^ar(?=[aeiouy])=ER | arr(?=[aeiouy])=AE R | air=EH R | are$=EH R |
    ar(?=[aeiouy])=EH R | ar=AA R | augh=AO | au=AO | aw=AO | ay=EY | ai=EY | al(?=[kl])=AO | all=AO L |
@@ -98,7 +98,7 @@ def _rules() -> dict[str, list[tuple[re.Pattern[str], list[str]]]]:
 
 
 def apply_rules(word: str) -> list[str]:
-    """Return the phonemes (ARPAbet) of a word by letter-to-sound rules alone.
+    """Return the phonemes (ARPAbet) of a word by letter-to-sound rules, without the dictionary.
 
     Args:
         word: letters a to z.
@@ -121,6 +121,7 @@ def apply_rules(word: str) -> list[str]:
 
 
 def _look_up(word: str) -> list[str] | None:
+    """Return the phonemes (ARPAbet) of a word, of its stem with an ending, or of a compound of two words."""
     codes = {code: name for name, code in CODES.items()}
     found = _dictionary().get(word)
     if found is not None:
@@ -141,9 +142,10 @@ def _look_up(word: str) -> list[str] | None:
 
 
 def pronounce_english(word: str) -> list[str]:
-    """Return the phonemes of an English word.
+    """Return the phonemes of an English word, as symbols of the International Phonetic Alphabet.
 
-    Words in capital letters that are not in the dictionary and have at most five letters are spelled letter by letter.
+    A word that is not in the dictionary is spelled letter by letter if it has only one letter, has no vowel, or has at
+    most five letters, all of them capital.
 
     Examples:
         >>> from audiogan.inputs.spoken.english import pronounce_english
@@ -158,7 +160,7 @@ def pronounce_english(word: str) -> list[str]:
     if phonemes is None and (
         len(letters) == 1 or (word.isupper() and len(letters) <= 5) or not set(letters) & set("aeiouy")
     ):
-        phonemes = " ".join(LETTERS[c] for c in letters).split()
+        phonemes = " ".join(LETTER_NAMES[c] for c in letters).split()
     if phonemes is None:
         phonemes = apply_rules(letters)
     return [ARPABET[phoneme] for phoneme in phonemes]

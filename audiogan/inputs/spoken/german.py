@@ -10,16 +10,18 @@ _LONG = {"a": "aː", "e": "eː", "i": "iː", "o": "oː", "u": "uː", "ä": "ɛː
 _SHORT = {"a": "a", "e": "ɛ", "i": "ɪ", "o": "ɔ", "u": "ʊ", "ä": "ɛ", "ö": "œ", "ü": "ʏ", "y": "ʏ"}
 _PAIRS = {"ei": "aɪ", "ai": "aɪ", "ey": "aɪ", "ay": "aɪ", "au": "aʊ", "eu": "ɔʏ", "äu": "ɔʏ", "ie": "iː", "aa": "aː"}
 _PAIRS |= {"ee": "eː", "oo": "oː"}
-_CLUSTERS = (  # Letters, and their phonemes.
+_CLUSTERS = (  # groups of consonants, and their phonemes
     ("tsch", "tʃ"), ("sch", "ʃ"), ("chs", "k s"), ("ck", "k"), ("qu", "k v"), ("pf", "pf"), ("ph", "f"), ("th", "t"),
     ("tz", "ts"), ("zz", "ts"), ("dt", "t"), ("ss", "s"), ("ng", "ŋ"), ("nk", "ŋ k"), ("bb", "b"), ("dd", "d"),
     ("ff", "f"), ("gg", "ɡ"), ("kk", "k"), ("ll", "l"), ("mm", "m"), ("nn", "n"), ("pp", "p"), ("rr", "ʁ"),
     ("tt", "t"), ("rh", "ʁ"),
 )  # fmt: skip
-_PLAIN = {"b": "b", "c": "k", "d": "d", "f": "f", "g": "ɡ", "j": "j", "k": "k", "l": "l", "m": "m", "n": "n", "p": "p"}
-_PLAIN |= {"t": "t", "w": "v", "x": "k s", "z": "ts", "ß": "s"}
-_HARD = {"b": "p", "d": "t", "ɡ": "k", "z": "s", "v": "f"}
-_WORDS = {
+_CONSONANTS = {
+    "b": "b", "c": "k", "d": "d", "f": "f", "g": "ɡ", "j": "j", "k": "k", "l": "l", "m": "m", "n": "n", "p": "p",
+    "t": "t", "w": "v", "x": "k s", "z": "ts", "ß": "s",
+}  # fmt: skip
+_DEVOICED = {"b": "p", "d": "t", "ɡ": "k", "z": "s", "v": "f"}
+_EXCEPTIONS = {
     "der": "d eː ɐ", "er": "eː ɐ", "wer": "v eː ɐ", "mehr": "m eː ɐ", "das": "d a s", "was": "v a s", "es": "ɛ s",
     "an": "a n", "am": "a m", "ab": "a p", "in": "ɪ n", "im": "ɪ m", "um": "ʊ m", "zum": "ts ʊ m", "mit": "m ɪ t",
     "bis": "b ɪ s", "man": "m a n", "hat": "h a t", "von": "f ɔ n", "vom": "f ɔ m", "ob": "ɔ p", "des": "d ɛ s",
@@ -33,20 +35,20 @@ _SUFFIXES = (
     ("heit", "h aɪ t"), ("heiten", "h aɪ t ə n"), ("haft", "h a f t"), ("chen", "ç ə n"), ("tion", "ts j oː n"),
     ("tionen", "ts j oː n ə n"), ("stadt", "ʃ t a t"), ("straße", "ʃ t ʁ aː s ə"),
 )  # fmt: skip
-_NAMES = {
+_LETTER_NAMES = {
     "b": "b eː", "c": "ts eː", "d": "d eː", "f": "ɛ f", "g": "ɡ eː", "h": "h aː", "j": "j ɔ t", "k": "k aː",
     "l": "ɛ l", "m": "ɛ m", "n": "ɛ n", "p": "p eː", "q": "k uː", "r": "ɛ ɐ", "s": "ɛ s", "t": "t eː",
     "v": "f aʊ", "w": "v eː", "x": "ɪ k s", "y": "ʏ p s ɪ l ɔ n", "z": "ts ɛ t", "ß": "ɛ s ts ɛ t",
 }  # fmt: skip
-"""Names of the letters, for abbreviations."""
+"""Phonemes of the names of the letters, for abbreviations that are spelled."""
 _FOREIGN = {"é": "eh", "æ": "ä", "œ": "ö", "ø": "ö", "å": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "t"}
 
 
 def pronounce_german(word: str) -> list[str]:
     """Return the phonemes of a German word.
 
-    The rules know neither the parts of compounds nor the stress, so lengths of vowels are sometimes wrong. Short words
-    in capital letters without a vowel are spelled letter by letter.
+    The rules know neither the parts of compounds nor the stress, so lengths of vowels are sometimes wrong. A word is
+    spelled letter by letter if it has only one letter, has no vowel, or has at most four letters, all of them capital.
 
     Examples:
         >>> from audiogan.inputs.spoken.german import pronounce_german
@@ -54,10 +56,10 @@ def pronounce_german(word: str) -> list[str]:
         'ʃ t ʁ aː s ə n'
     """
     plain = "".join(_FOREIGN.get(c) or _letter(c) for c in unicodedata.normalize("NFC", word.lower()) if c != "'")
-    if plain in _WORDS:
-        return _WORDS[plain].split()
+    if plain in _EXCEPTIONS:
+        return _EXCEPTIONS[plain].split()
     if len(plain) == 1 or (not set(plain) & set(_VOWELS)) or (word.isupper() and len(plain) <= 4):
-        return " ".join(_NAMES.get(c) or _LONG.get(c, "") for c in plain).split()
+        return " ".join(_LETTER_NAMES.get(c) or _LONG.get(c, "") for c in plain).split()
     out: list[str] = []
     for prefix, phonemes in _PREFIXES:
         rest = plain[len(prefix) :]
@@ -66,22 +68,25 @@ def pronounce_german(word: str) -> list[str]:
                 continue
             out, plain = phonemes.split(), rest
             break
-    first = not out
     for suffix, phonemes in sorted(_SUFFIXES, key=lambda each: -len(each[0])):
         front = plain[: -len(suffix)]
         if plain.endswith(suffix) and len(front) >= 2 and not front.endswith(("s", "t")):
             if suffix == "chen" and re.search("[aou]$", front):
                 continue
-            return [*out, *_stem(front, first), *phonemes.split()]
-    return out + _stem(plain, first)
+            return [*out, *_stem(front), *phonemes.split()]
+    return out + _stem(plain)
 
 
 def _letter(character: str) -> str:
+    """Return a letter without its accent, except for the German letters ä, ö and ü."""
     return character if character in "äöüß" else unicodedata.normalize("NFD", character)[0]
 
 
-def _stem(word: str, first: bool) -> list[str]:
-    """Return the phonemes of a word without prefix. ``first``: the first vowel is that of a whole word."""
+def _stem(word: str) -> list[str]:
+    """Return the phonemes of a word without its prefix and suffix.
+
+    Voiced consonants are devoiced at the end and before voiceless consonants.
+    """
     out: list[str] = []
     place, vowels = 0, 0
     while place < len(word):
@@ -95,8 +100,8 @@ def _stem(word: str, first: bool) -> list[str]:
         place += size
     for i, phoneme in enumerate(out):
         last = i == len(out) - 1
-        if phoneme in _HARD and (last or out[i + 1] in ("s", "t", "k", "p", "f", "ʃ")) and phoneme != "v":
-            out[i] = _HARD[phoneme]
+        if phoneme in _DEVOICED and (last or out[i + 1] in ("s", "t", "k", "p", "f", "ʃ")) and phoneme != "v":
+            out[i] = _DEVOICED[phoneme]
     return out
 
 
@@ -155,4 +160,4 @@ def _consonant(word: str, place: int, rest: str, before: str) -> tuple[int, str]
         return 1, "ts" if following and following in "eiäy" else "k"
     if letter == "g" and word[place - 1 : place + 1] == "ig" and not following:
         return 1, "ç"
-    return 1, _PLAIN.get(letter, "")
+    return 1, _CONSONANTS.get(letter, "")

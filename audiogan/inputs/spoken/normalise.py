@@ -1,4 +1,4 @@
-"""Numbers, symbols and abbreviations in words, for English and German texts."""
+"""Functions that write numbers, symbols and abbreviations of English and German texts as words."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def spell_out(text: str, language: str) -> str:
     """Return a text in which numbers, symbols and abbreviations are written as words.
 
     Args:
-        text: text.
+        text: text with digits, symbols and abbreviations.
         language: ``en`` or ``de``.
 
     Examples:
@@ -66,7 +66,10 @@ def spell_out(text: str, language: str) -> str:
 
 
 def _abbreviation(match: re.Match[str], language: str) -> str:
-    """Return an abbreviation in words. A full stop that ends the text is kept."""
+    """Return an abbreviation in words. A full stop at the end of the text is kept.
+
+    The English word "no" counts as an abbreviation (number) only if a digit follows.
+    """
     words = _ABBREVIATIONS[language][match[1].lower()]
     rest = match.string[match.end() :].lstrip()
     if match[1].lower() == "no" and not rest[:1].isdigit():
@@ -108,11 +111,12 @@ def number_words(number: int, language: str) -> str:
 
 
 def _grouped(text: str, language: str) -> str:
-    """Return a number that was written with separators of thousands. It is no year."""
+    """Return a number that was written with thousands separators, in words. It is never read as a year."""
     return text if "." in text or "," in text or len(text) > 9 else f" {number_words(int(text), language)} "
 
 
 def _number(text: str, language: str) -> str:
+    """Return a number in words. A number of four digits can be a year. Long numbers are read digit by digit."""
     whole, _, decimals = text.replace(",", ".").partition(".")
     digits = " ".join(number_words(int(d), language) for d in decimals)
     if len(whole) > 9 or (len(whole) > 1 and whole[0] == "0"):
@@ -141,6 +145,7 @@ def _clock(hour: int, minute: int, language: str) -> str:
 
 
 def _ordinal(words: str) -> str:
+    """Return the English ordinal of a number in words, such as "twenty first" of "twenty one"."""
     front, _, last = words.rpartition(" ")
     last = _ORDINALS.get(last) or (f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th")
     return f"{front} {last}".strip()

@@ -1,4 +1,4 @@
-"""Phonemes of a text: the symbols that text to speech receives."""
+"""Conversion of a text to phonemes and punctuation marks, the input symbols of text to speech."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from audiogan.inputs.spoken.english import pronounce_english
 from audiogan.inputs.spoken.german import pronounce_german
 from audiogan.inputs.spoken.normalise import spell_out
 
-LONGEST = 2_000
-"""Largest number of characters of a text, about two and a half minutes of speech."""
+LONGEST_TEXT = 2_000
+"""Largest number of characters of a text. They take about two and a half minutes to speak."""
 PAUSES = " ,.?!"
-"""Symbols of word boundaries and punctuation marks."""
+"""Symbols that are not phonemes: the space between words, and punctuation marks."""
 PHONEMES = (
     *("ɑ", "æ", "ʌ", "ɔ", "aʊ", "aɪ", "b", "tʃ", "d", "ð", "ɛ", "ɝ", "eɪ", "f", "ɡ", "h", "ɪ", "i", "dʒ", "k", "l"),
     *("m", "n", "ŋ", "oʊ", "ɔɪ", "p", "ɹ", "s", "ʃ", "t", "θ", "ʊ", "u", "v", "w", "j", "z", "ʒ"),
     *("a", "aː", "eː", "ɛː", "iː", "oː", "uː", "øː", "œ", "yː", "ʏ", "ə", "ɐ", "ɔʏ", "x", "ç", "ʁ", "pf", "ts"),
 )
-"""Phonemes of English, and further phonemes of German (last line), in the International Phonetic Alphabet."""
+"""Phonemes in the International Phonetic Alphabet: those of English, then (last line) those of German alone."""
 SYMBOLS = (*PAUSES, *PHONEMES)
-"""All symbols. The first has the index 1; index 0 pads the end of short texts."""
+"""All symbols of a text. The first has the index 1. Index 0 is padding at the end of short texts."""
 LANGUAGES: dict[str, Callable[[str], list[str]]] = {"en": pronounce_english, "de": pronounce_german}
-"""Functions from a word in lower case to its phonemes, by language."""
+"""Function of each language that returns the phonemes of a word."""
 _MARKS = {";": ",", ":": ",", "–": ",", "—": ",", "(": ",", ")": ",", "…": ".", "/": ","}
 _IGNORED = "\"'’‘“”„«»‹›-_*[]{}#|\\"
 
 
 def check_text(text: str) -> str:
-    """Return a text with single spaces between words.
+    """Check that a text can be spoken, and return it with single spaces between words.
 
     Raises:
         UserError: the text is empty or too long, or has characters that cannot be pronounced, such as emoji.
@@ -42,8 +42,8 @@ def check_text(text: str) -> str:
         'Hello, world!'
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    if len(text) > LONGEST:
-        raise UserError(f"{len(text):,} characters; at most {LONGEST:,} at a time; split the text")
+    if len(text) > LONGEST_TEXT:
+        raise UserError(f"{len(text):,} characters; at most {LONGEST_TEXT:,} at a time; split the text")
     wrong = dict.fromkeys(c for c in text if not _speakable(c))
     if wrong:
         shown = " ".join(f"{c if c.isprintable() else '?'} (U+{ord(c):04X})" for c in list(wrong)[:5])
