@@ -73,14 +73,14 @@ def main() -> None:
         DICTIONARY.write_bytes(lzma.compress((LICENCE + lines).encode("ascii"), preset=9 | lzma.PRESET_EXTREME))
         print(f"{len(kept):,} words, {DICTIONARY.stat().st_size:,} bytes: {DICTIONARY}")
     right = sum(apply_rules(word.replace("'", "")) == whole[word] for word in others)
-    errors = sum(distance(apply_rules(word.replace("'", "")), whole[word]) for word in others)
+    errors = sum(edit_distance(apply_rules(word.replace("'", "")), whole[word]) for word in others)
     count = sum(len(whole[word]) for word in others)
     print(
         f"rules on the next {len(others):,} words: {right / len(others):.1%} of words, {errors / count:.1%} of phonemes"
     )
 
 
-def distance(a: list[str], b: list[str]) -> int:
+def edit_distance(a: list[str], b: list[str]) -> int:
     """Return the edit distance of two sequences."""
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):

@@ -40,7 +40,7 @@ from audiogan.representations import MelSpectrogram
 from audiogan.run.training import open_data
 
 RATE = 16_000
-FAST = 0.03
+SHORTEST_PHONEME = 0.03
 """Shortest mean duration of the phonemes of a word, in seconds. Words that are spoken faster count as skipped."""
 
 
@@ -103,7 +103,7 @@ class Recogniser:
         out = []
         for name, segment in zip(names, segments, strict=True):
             phonemes = len((self.aligner.lookup_word(segment.word) or name).split())
-            if (segment.end_frame - segment.start_frame + 1) / 100 < FAST * phonemes:
+            if (segment.end_frame - segment.start_frame + 1) / 100 < SHORTEST_PHONEME * phonemes:
                 out.append(name)
         return out
 
@@ -171,7 +171,7 @@ def train_recogniser(batches: list[tuple[Tensor, list[int]]], minutes: float) ->
     return net.eval()
 
 
-def edits(a: list[int], b: list[int]) -> int:
+def edit_distance(a: list[int], b: list[int]) -> int:
     """Return the edit distance of two sequences."""
     row = np.arange(len(b) + 1)
     for i, x in enumerate(a, 1):
@@ -281,7 +281,7 @@ def main() -> None:
                     x, symbols = pair(waves[row], row)
                     with torch.no_grad():
                         best = torch.unique_consecutive(net(x[None])[0].argmax(-1)).tolist()
-                    wrong, count = wrong + edits([s for s in best if s], symbols), count + len(symbols)
+                    wrong, count = wrong + edit_distance([s for s in best if s], symbols), count + len(symbols)
                 print(f"phonemes   {kind:10} error rate {wrong / count:.3f}")
         if not args.no_mcd:
             own = [warped_mcd(made[row], real(row)) for row in chosen]

@@ -63,7 +63,7 @@ def pink(rng: np.random.Generator) -> np.ndarray:
     return np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 20)), SAMPLES)
 
 
-def hits(rng: np.random.Generator, folder: Path) -> np.ndarray:
+def drum_hits(rng: np.random.Generator, folder: Path) -> np.ndarray:
     total = np.zeros(SAMPLES + 10 * RATE)
     for place in rng.integers(0, SAMPLES, 3 * SECONDS):
         sound = read_random(folder, rng)[: 10 * RATE]
@@ -85,7 +85,7 @@ def main() -> None:
             if kind == "babble":
                 noise = babble(rng, args.speech)
             elif kind == "drums":
-                noise = hits(rng, args.drums)
+                noise = drum_hits(rng, args.drums)
             else:
                 noise = {"hum": hum, "clicks": clicks, "pink": pink}[kind](rng)
             soundfile.write(folder / f"{kind}-{i}.wav", 0.5 * noise / np.abs(noise).max(), RATE)

@@ -55,7 +55,7 @@ Sounds = list[tuple[np.ndarray, str, int]]
 """Sounds ``[T]``, each with its speaker and its digit. The digit is -1 for sentences."""
 
 
-def read(folder: Path) -> Sounds:
+def read_sounds(folder: Path) -> Sounds:
     found: Sounds = []
     for path in sorted(p for p in folder.rglob("*") if p.suffix in SUFFIXES):
         digit = path.name.partition("_")[0]
@@ -168,12 +168,12 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="picture of one sentence, or digit, for several targets")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    known, held = read(args.train), read(args.test)
+    known, held = read_sounds(args.train), read_sounds(args.test)
     model = audiogan.load(args.run)
     if args.figure:
         draw(args.figure, model, held)
         return
-    unseen = read(args.unseen) if args.unseen else []
+    unseen = read_sounds(args.unseen) if args.unseen else []
     everyone = known + unseen[::2]
     speakers = sorted({speaker for _, speaker, _ in everyone})
     talkers = sorted({speaker for _, speaker, digit in known if digit >= 0})

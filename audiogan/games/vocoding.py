@@ -23,7 +23,7 @@ class Vocoding(Adversarial):
 
     Args:
         magnitude_weight: factor on the distance of magnitudes, 0 or more. With 0, this game equals `Adversarial`.
-        generator: network with the methods ``spectrum(mel)`` and ``magnitudes(sound)`` of
+        generator: network with the methods ``predict_magnitude_and_phase(mel)`` and ``magnitudes(sound)`` of
             `audiogan.networks.vocos.Vocos`.
         options: other arguments of `Adversarial`.
 

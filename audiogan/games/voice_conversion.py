@@ -118,7 +118,7 @@ class VoiceConversion(Generative):
         by_class = context.rand(len(mel)) < 0.5
         codes = net.encoder(mel)
         known = torch.where(by_class[:, None], net.codes(own), codes)
-        levels = torch.where(by_class, net.levels(own), source[:, -1, 0])
+        levels = torch.where(by_class, net.median_pitch(own), source[:, -1, 0])
         fake = net.convert(source, levels.roll(shift, 0), codes, known.roll(shift, 0))
         return fake, codes, known, levels
 

@@ -24,9 +24,10 @@ SILENCE = -11.5129
 
 
 class TeacherForced(NamedTuple):
-    """Result of `FastSpeech.forward_teacher_forced`. Values of all examples are concatenated, without padding.
+    """Result of `FastSpeech.forward_teacher_forced`.
 
-    ``T`` and ``N`` are numbers of frames and symbols: sums over the examples, or the largest ones next to ``B``.
+    In shapes without ``B``, the examples of the batch are concatenated: ``T`` is the sum of their frames, ``N`` the sum
+    of their symbols. In shapes with ``B``, examples are padded to the largest number of frames and symbols.
 
     Attributes:
         mel: generated frames ``[T, n_mels]``.

@@ -130,7 +130,7 @@ class StarGANVC(nn.Module):
         bands = self.mel.n_mels
         given = speaker[:, :bands].amax((1, 2)) > self.floor + 1
         reference = torch.where(given[:, None], self.encoder(speaker[:, :bands]), self.codes(classes))
-        level = torch.where(given, speaker[:, -1, 0], self.levels(classes))
+        level = torch.where(given, speaker[:, -1, 0], self.median_pitch(classes))
         own = self.encoder(source[:, :bands])
         return in_parts(lambda part: self.convert(part, level, own, reference), source, self.margin)
 
@@ -185,7 +185,7 @@ class StarGANVC(nn.Module):
         """Return the codes ``[B, code]`` of speakers that are given as class weights ``[B, classes]``."""
         return classes @ F.normalize(self.speakers, dim=1)
 
-    def levels(self, classes: Tensor) -> Tensor:
+    def median_pitch(self, classes: Tensor) -> Tensor:
         """Return the median pitch of speakers in octaves above 100 Hz, ``[B]``, for class weights ``[B, classes]``."""
         share = self.pitch_counts.cumsum(1) / self.pitch_counts.sum(1, keepdim=True).clamp_min(1)
         octaves = ((share < 0.5).sum(1) + 0.5) / BINS_PER_OCTAVE + math.log2(LOWEST_HZ / REFERENCE_HZ)
@@ -198,7 +198,7 @@ class StarGANVC(nn.Module):
 
     @torch.no_grad()
     def add_statistics(self, classes: Tensor, source: Tensor) -> None:
-        """Add training examples to the statistics of their speakers, for `levels` and `mean_spectra`.
+        """Add training examples to the statistics of their speakers, for `median_pitch` and `mean_spectra`.
 
         Args:
             classes: one-hot speakers, ``[B, classes]``.

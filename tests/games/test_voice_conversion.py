@@ -89,7 +89,7 @@ def test_median_pitch_of_speakers_is_learned() -> None:
     context.begin_move("generator")
     game.losses("generator", batch(), context)
     net: Any = game.nets["generator"]
-    octaves = net.levels(torch.eye(2))
+    octaves = net.median_pitch(torch.eye(2))
     assert octaves.tolist() == pytest.approx([np.log2(1.1) / 2, 1 + np.log2(1.1) / 2], abs=0.08)
     assert net.mean_spectra(torch.eye(2)).mean(1).tolist() == pytest.approx([0, 0], abs=1e-5)
 
