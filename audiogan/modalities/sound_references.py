@@ -99,7 +99,7 @@ def stft_distance(output: np.ndarray, target: np.ndarray, sample_rate: int) -> f
 
 
 def snr_below(output: np.ndarray, source: np.ndarray, sample_rate: int, cutoff: float) -> float | None:
-    """Return the power of sources divided by the power of the changes that a model made, below a frequency, in dB.
+    """Return the power of sources divided by the power of output minus source, below a frequency, in dB.
 
     It shows whether a model for bandwidth extension preserves the band that its sources have. Powers are summed over
     all STFT bins below ``cutoff`` and over all pairs. The ratio is limited to 100 dB.

@@ -126,8 +126,8 @@ class _Facts:
         digest: hash of all samples.
         samples: all samples ``[N, c]`` if the file fits into one block, else ``None``.
         largest: largest absolute sample.
-        source_ranges: half range of each channel of the file.
-        mixed_ranges: half range of each channel after mixing.
+        source_ranges: half the peak-to-peak range of each channel of the file.
+        mixed_ranges: half the peak-to-peak range of each channel after mixing.
         scale: full scale of the samples.
         substitute_channels: for each output channel that would cancel out, the file channel to use instead.
         offset: DC offset to remove, or ``None``.
