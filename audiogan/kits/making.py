@@ -109,7 +109,7 @@ def _recipes_near_centre(
     first recipe is the nearest to the centre.
 
     The centre is the recipe that `Generator.recipes` draws for ``seed``. With the same seed, every class gets the same
-    latent, and the knobs of a training example whose brightness has the same rank.
+    latent, and the knobs of a training example with about the same rank of brightness among the examples of the class.
     """
     asked = label or None
     centre = generator.recipes(1, seed=seed, label=asked, knobs=knobs)[0]

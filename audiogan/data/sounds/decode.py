@@ -41,7 +41,7 @@ class DecodeSettings:
             the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips,
             without clips whose peak is more than 40 dB below the file's peak. A last clip that is less than half full
             is omitted.
-        trim: cut the time before the onset from all files, also from short files and before slicing.
+        trim: cut the time before the onset from all files: from short files too, and before long files are sliced.
         lead: time before the onset to keep, in seconds, 0 to 60. Speech needs a longer time than drums, because its
             onsets are softer.
         min_seconds: minimum duration of a usable file in seconds, 0 to 3600.
