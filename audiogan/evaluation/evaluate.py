@@ -82,7 +82,8 @@ def evaluate_run(
         seed: seed for the samples and for the choice of examples.
         classifier: if the training data has labels, also compute metrics on features of a classifier, see
             `train_classifier`. It is trained once, in about a minute, and cached.
-        extractor: name of a network whose features are used in addition, see `load_extractor`. Its module is imported.
+        extractor: network as ``package.module:NAME``, see `load_extractor`. Metrics are also computed on its features.
+            The module is imported.
         extractor_weights: file with the weights of ``extractor``.
         gain: train classifiers on real and generated examples, see `augmentation_gain`. Takes minutes.
         transfer: train linear classifiers on the critic's features, see `evaluate_transfer`. Takes minutes.

@@ -50,8 +50,8 @@ class AuxiliaryTarget(nn.Module):
 class Pitch(AuxiliaryTarget):
     """Mean absolute difference in octaves between predicted and measured pitch.
 
-    The prediction is ``[B, N]`` in octaves above 1 Hz. The measurement is the column ``pitch`` ``[B, N]`` of the batch,
-    in Hz. Frames without a pitch (NaN) are ignored.
+    The prediction is ``[B, N]`` in octaves above 1 Hz, for N frames. The measurement is the column ``pitch`` ``[B, N]``
+    of the batch, in Hz. Frames without a pitch (NaN) are ignored.
     """
 
     name = "pitch"

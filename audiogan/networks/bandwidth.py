@@ -54,7 +54,7 @@ class BandwidthExtender(nn.Module):
         blocks: number of ConvNeXt blocks.
 
     Attributes:
-        multiple: number of samples. Long sounds are processed in tiles, which begin at multiples of this number.
+        multiple: long sounds are processed in tiles that begin at multiples of this number of samples.
         extends_bandwidth: True. `audiogan apply` then writes files with the sample rate of the model.
         receptive_field: largest distance between an output sample and a source sample that it depends on, in samples.
 
@@ -149,7 +149,7 @@ class BandwidthExtender(nn.Module):
 
     @staticmethod
     def _features(power: Tensor, flat: Tensor, mean: Tensor) -> Tensor:
-        """Return the features of each frame ``[B, frames, 3 low]``: levels, and phase differences of adjacent bins."""
+        """Return the features of each frame ``[B, frames, 3 * low]``: levels and phase differences of adjacent bins."""
         logs = ((power + MAGNITUDE_FLOOR**2).log() - (mean + MAGNITUDE_FLOOR**2).log()) / 4
         (a, b), (c, d) = flat, F.pad(flat, (1, 0))[..., :-1]  # the product of a + ib and c - id
         return torch.cat([logs, (a * c + b * d).clamp(-3, 3), (b * c - a * d).clamp(-3, 3)], dim=2)

@@ -163,8 +163,8 @@ def check_vocoder_shape(network: nn.Module, shape: Sequence[int], hop_length: in
 def band_interpolation(mel: MelSpectrogram) -> Tensor:
     """Return a matrix ``[n_mels + 1, bins]`` that estimates log magnitudes of STFT bins from log-mel values.
 
-    Estimates are interpolated linearly between the centres of the bands. The last row is a constant that is added to
-    them: it divides the magnitude of each band by the area of its mel filter.
+    Estimates are interpolated linearly between the centres of the bands. The last row holds constants that are
+    added to the estimates. They divide the magnitude of each band by the area of its mel filter.
     """
     filters = mel.filters.double()
     area = filters.sum(0)

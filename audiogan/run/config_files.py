@@ -86,7 +86,7 @@ class CheckedFiles(FileConfigSource):
 class CheckedLoader(ConfigLoaderImpl):
     """Hydra loader that rejects a configuration if its files changed the section ``hydra``.
 
-    Hydra composes the configuration of a multirun and of each job with this loader before it uses them.
+    Hydra composes the configuration of a multirun, and of each of its jobs, with this loader.
 
     Args:
         folder: folder of the configuration.

@@ -49,9 +49,9 @@ class Initial:
     Attributes:
         name: value of ``init``, for messages.
         config: configuration of the model.
-        weights: state dict of its game. Networks with a moving average have the averaged weights.
-        first_stage: state dict of its networks at the end of the first stage, see `audiogan.core.FirstStage`. Empty if
-            there was none.
+        weights: state dict of the model's game. Networks with a moving average have the averaged weights.
+        first_stage: state dict of the model's networks at the end of the first stage, see `audiogan.core.FirstStage`.
+            Empty if there was none.
     """
 
     name: str
@@ -108,8 +108,8 @@ def read_initial(init: str) -> Initial:
 
 
 def adopt_facts(cfg: DictConfig, initial: Initial) -> None:
-    """Check that a model fits the data, and copy the scales of its knobs to ``cfg.facts``, because its networks have
-    learned these scales.
+    """Check that a model fits the data, and copy the scales of its knobs to ``cfg.facts``, because the networks of
+    the model have learned these scales.
 
     Args:
         cfg: configuration whose facts are set.

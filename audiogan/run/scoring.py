@@ -8,7 +8,7 @@ from audiogan.run import trust
 
 
 def start_scoring(game: MetricLearning) -> None:
-    """Find the function of a game's score, and prepare the worker processes.
+    """Find the function that computes the score of a game, and prepare the worker processes.
 
     Raises:
         UserError: the package of the score is not installed, the module of a function is not trusted, or the function

@@ -64,7 +64,7 @@ MAX_FIT_EXAMPLES = 4096
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     """Open the data of a configuration, and return training data and held-out data.
 
-    Columns of ``data.columns`` are added before the data is split into the two. If there are too few examples to split,
+    Columns of ``data.columns`` are added before the data is split. If there are too few examples to split,
     the held-out data is empty.
     """
     settings = OmegaConf.to_container(cfg.data, resolve=True)

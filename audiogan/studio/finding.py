@@ -91,8 +91,8 @@ async def move_along_directions(request: Request) -> dict[str, Any]:
     """Move a sound along the strongest directions of its class, and return the results in pairs.
 
     The response is ``{"moves": [{"name", "amount", "recipe"}, ...]}``. Each pair consists of a move by ``amount`` and
-    one by ``-amount``. ``amount`` is in standard deviations of the latent. The name is the change of the sound in
-    words, such as "brighter, shorter". The first request for a class takes some seconds.
+    one by ``-amount``. ``amount`` is in standard deviations of the latent. ``name`` describes the change of the sound
+    in words, such as "brighter, shorter". The first request for a class takes some seconds.
     """
     from audiogan.latents import edit
 

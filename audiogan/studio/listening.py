@@ -34,7 +34,7 @@ POOL_SIZE, NEIGHBOURS = 256, 5
 """If the path of a recording names no class, the recording is compared with ``POOL_SIZE`` random sounds of the model.
 It gets the most frequent class of the ``NEIGHBOURS`` most similar sounds."""
 CONFIDENCE = 0.95
-"""Confidence level of the intervals."""
+"""Confidence level of the Wilson score intervals."""
 REAL, GENERATED = "real", "generated"
 
 

@@ -16,7 +16,7 @@ READ_BYTES = 1 << 20
 """Number of bytes that `RunLog.read` reads at a time."""
 MAX_POINTS = 4096
 """Largest number of points of a curve. It must be even, because a curve with this number of points is reduced to half
-of it by averaging pairs of points.
+this number by averaging pairs of points.
 """
 MAX_CURVES, MAX_NAME = 200, 160
 """Largest number of curves, and largest length of the name of a metric in characters."""

@@ -54,7 +54,7 @@ class PipeFormat:
 
     @property
     def frame_bytes(self) -> int:
-        """Size of one frame_bytes, a sample of each channel, in bytes."""
+        """Size of one frame (one sample of each channel), in bytes."""
         return int(self.kind[1]) * self.channels
 
     def decode(self, content: bytes) -> Wave:

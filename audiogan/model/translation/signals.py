@@ -26,10 +26,10 @@ def apply_signal(
     """Translate one signal of any size.
 
     A network that processes streams (`StreamingNetwork`) receives a sound in blocks, and passes its state from block to
-    block. If the receptive field of another network is known and finite, the signal is split into tiles with margins of
-    this size, so that the tile borders cannot be heard or seen. Otherwise, overlapping windows of the training size are
-    processed and cross-faded.
-    A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
+    block. If the receptive field of another network is known and finite, the signal is split into tiles. Their margins
+    have the size of the receptive field, so that the tile borders cannot be heard or seen. Otherwise, overlapping
+    windows of the training size are processed and cross-faded. A signal of the training size is processed in one piece.
+    On a CPU, the bits do not depend on the number of threads.
 
     Args:
         generator: the model.
@@ -242,8 +242,8 @@ class Translation:
             source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
             channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
-            tile_size: tile size, set only by tests. It does not affect the result. Networks that process streams ignore
-                the size of tiles and receive blocks of this length.
+            tile_size: tile size, set only by tests. It does not affect the result. Networks that process streams
+                receive blocks of this length instead of tiles.
 
         Yields:
             Consecutive parts of the network output, before `Modality.postprocess`.
@@ -291,7 +291,7 @@ class Translation:
             raise UserError(f"{self.mask}: all pixels are missing (white); leave the known pixels black")
 
     def _tiled_signals(self, sizes: tuple[int, ...] | None) -> list[str]:
-        """Return the other signals that have the size of the source. They are split into tiles with it."""
+        """Return the other signals that have the size of the source. They are split into the same tiles."""
         self._check_mask(sizes)
         found = []
         for name, x in self.others.items():
