@@ -255,7 +255,7 @@ class DiffAugment(Augment):
     Args:
         colour: change brightness by -0.5 ... 0.5, saturation by a factor of 0 ... 2 and contrast by a factor of
             0.5 ... 1.5.
-        translation: largest shift relative to the side of the image, 0 ... 1; 0.125 in the paper.
+        translation: largest shift as a fraction of the image's height or width, 0 ... 1; 0.125 in the paper.
         cutout: height and width of the overwritten rectangle relative to those of the image, 0 ... 1; 0.5 in the
             paper.
         fill: value of pixels that enter at an edge and of overwritten pixels. 0 is middle grey.
@@ -287,7 +287,7 @@ class ADAPipeline(Augment):
     Args:
         flip: mirror images horizontally.
         rotate: rotate by multiples of 90 degrees. Must be false for images that are not square.
-        translation: largest shift relative to the side of the image, 0 ... 1.
+        translation: largest shift as a fraction of the image's height or width, 0 ... 1.
         scale: standard deviation of the binary logarithm of the scaling factor, in octaves.
         colour: change brightness, contrast, hue and saturation.
         p: probability of each transformation at the start, 0 ... 1. `AdaptiveAugment` changes it in training.

@@ -179,7 +179,7 @@ def _draw_sheet(generator: Generator, path: Path, columns: dict[str, Any], title
 
 
 def _save(generator: Generator, paths: list[Path], found: Encoding) -> None:
-    """Write an imitation, its source and, if there is a third path, the recipe. If one of them fails, none is kept."""
+    """Write an imitation, its source and, if there is a third path, the recipe. If one cannot be written, keep none."""
     from audiogan.files import create_folder, write_file
 
     new = [path for path in paths if not path.exists()]

@@ -107,7 +107,7 @@ def check_optimizer_state(player: Player, optimizer: Optimizer, step: int) -> st
     Args:
         player: owner of the optimizer.
         optimizer: optimizer with the loaded state.
-        step: step of the checkpoint.
+        step: training step at which the checkpoint was written.
 
     Returns:
         If the checkpoint lacks the optimizer state of some parameters, a warning that their state starts empty.

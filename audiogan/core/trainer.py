@@ -100,8 +100,8 @@ class Trainer:
     """Training loop: each step updates the players of a game in order.
 
     A player that is due is updated ``repeats`` times in a step. For each update, the trainer draws a batch from each
-    stream of the player, sums the terms of `Game.losses`, computes the gradients for the player's networks, averages
-    them over processes, clips them, and takes an optimizer step. Then it calls the callbacks.
+    stream of the player, sums the terms of `Game.losses`, and computes the gradients of the player's networks. It
+    averages the gradients over processes, clips them, and takes an optimizer step. Then it calls the callbacks.
 
     Args:
         game: networks and losses.
@@ -228,7 +228,7 @@ class Trainer:
         """End the run after the present step.
 
         Args:
-            reason: reason for the user.
+            reason: message for the user: why the run ends.
         """
         self.stop_reason = reason
 

@@ -20,7 +20,7 @@ class VAEGAN(Adversarial):
     """Game of a generator that is also the decoder of a variational autoencoder.
 
     An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
-    Samples therefore cover more modes of the data than those of a plain GAN. With the setting ``active`` of the
+    Samples therefore cover more modes of the data than the samples of a plain GAN. With the setting ``active`` of the
     players, the autoencoder can be trained first, so that adversarial training starts from a trained decoder. The
     critic receives only samples from the prior. While the generator is frozen (see `FineTuning`), the player
     ``generator`` trains only the encoder, on the reconstruction loss.

@@ -96,7 +96,7 @@ class PartialTracks(AuxiliaryTarget):
 
     Args:
         count: number of partials.
-        format: format of the recordings.
+        format: sample rate, length and channels of the recordings.
         hop_length: distance between frames, in samples.
         weight: factor of the loss, 0 or more.
     """

@@ -24,7 +24,7 @@ class CompressedSpectrum(nn.Module):
     averaged over several window lengths.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_ffts: window lengths in samples, one or more. The hop is half of the window length.
         power: exponent of the compression, above 0 and at most 1.
         complex_share: weight of the difference of real and imaginary parts, 0 to 1. The weight of the difference of

@@ -207,7 +207,7 @@ class Generator:
         Args:
             values: input values ``[1, ...]`` by input name.
             seed: seed from which the values were drawn.
-            truncation: truncation of the latent.
+            truncation: truncation of the latent, see `sample`.
         """
         return recipe_inputs.recipe_from_values(self.inputs, values, self.name, seed, truncation)
 

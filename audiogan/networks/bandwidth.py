@@ -43,7 +43,7 @@ class BandwidthExtender(nn.Module):
     Args:
         shape: shape ``(C, T)`` of the output.
         source: shape ``(C, T)`` of the source.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         cutoff: cut-off frequency in Hz: half the sample rate at which the sources were recorded.
         n_fft: window length of the STFT, in samples.
         hop_length: hop of the STFT, in samples. It must divide ``n_fft``.

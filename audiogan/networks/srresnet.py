@@ -15,7 +15,8 @@ from audiogan.networks.translation_blocks import check_source
 UPSAMPLINGS = ("progressive", "direct")
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 RESIDUAL_SCALE = 0.1
-"""Factor on the initial weights of the second convolution of each block, and of the last convolution of the network."""
+"""Factor on the initial weights of two kinds of layers: the second convolution of each block, and the last convolution
+of the network."""
 
 
 class SRResNet(nn.Module):

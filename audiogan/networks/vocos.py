@@ -191,7 +191,7 @@ def griffin_lim_phases(magnitude: Tensor, frames: Frames, iterations: int) -> Te
     Args:
         magnitude: magnitudes ``[B, N, F]``.
         frames: STFT module, see `cached_stft`.
-        iterations: number of iterations, 1 or more.
+        iterations: number of Griffin-Lim iterations, 1 or more.
     """
     current, before = F.pad(magnitude[..., None], (0, 1)), None
     for _ in range(iterations):

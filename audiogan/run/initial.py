@@ -240,7 +240,7 @@ class _Channels:
     def convert(self, block: Tensor, dim: int) -> Tensor:
         """Return weights ``block`` of the old channels along ``dim`` as weights of the new channels.
 
-        The weights of a new class are the mean of those of the old classes. The weights of a new knob are 0.
+        The weights of a new class are the mean of the weights of the old classes. The weights of a new knob are 0.
         """
         total = block.sum(dim, keepdim=True)
         start = total / len(self.old) if self.is_classes and self.old else torch.zeros_like(total)
@@ -265,7 +265,7 @@ def _channel_dimensions(
 ) -> dict[str, dict[int, list[_Channels]]]:
     """Find the dimensions of weights that have one entry for each channel of an input.
 
-    For each input, the game is built again with one more channel. The dimensions that grow by one are those of this
+    For each input, the game is built again with one more channel. The dimensions that grow by one belong to this
     input. The result is a nested dict: name of the weight -> dimension -> inputs with channels along this dimension.
     """
     found: dict[str, dict[int, list[_Channels]]] = {}

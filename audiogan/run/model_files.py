@@ -35,7 +35,7 @@ SUFFIX = ".audiogan"
 SHIPPED = Path(__file__).resolve().parents[1] / "model" / "shipped"
 WEIGHTS, ABOUT, CARD = "model.safetensors", "model.json", "card.md"
 FIRST_STAGE = "first_stage."
-"""Prefix of the names of weights at the end of the first stage, see `audiogan.core.FirstStage`."""
+"""Prefix for the names of weights from the end of the first stage, see `audiogan.core.FirstStage`."""
 MAX_FILE_BYTES = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
 """Maximum size of each file in a bundle, in bytes."""
 MAX_BUNDLE_HEADER_BYTES = 4 << 20

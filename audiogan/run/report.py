@@ -6,7 +6,7 @@ after a run was killed, or on another machine. Each of these files may be missin
     config.yaml                   resolved configuration
     run.json                      status and data source: {"status": "finished", "source": "built-in drum machine"}
     metrics.jsonl                 one JSON object per line, with "step" and usually "seconds"
-    previews/step-00001000.png    contact sheet of the preview samples; a text in the file holds the positions of
+    previews/step-00001000.png    contact sheet of the preview samples; a text chunk of the PNG holds positions of
                                   sources, outputs and targets
     previews/step-00001000.wav    all preview sounds in sequence; a comment in the file holds their titles and times
     findings.jsonl                one finding per line: {"kind", "step", "severity", "text"}

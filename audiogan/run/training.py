@@ -192,7 +192,7 @@ def build_trainer(
 
 
 def _cpu_clock(game: Game) -> Callable[[], float]:
-    """Return a clock of the CPU time of this process and of the processes that work for the game."""
+    """Return a function that returns the CPU time, in seconds, of this process and of the game's worker processes."""
     return lambda: time.process_time() + game.background_seconds
 
 

@@ -197,7 +197,7 @@ def _run_with(trust: Trust, function: Callable[..., R], *args: Any, **kwargs: An
 
 
 def find_object(target: str) -> Any:
-    """Import a trusted module and return an object of it, or ``None`` if the module has no such object.
+    """Import a trusted module and return one of its objects, or ``None`` if the module has no such object.
 
     Args:
         target: dotted name of a module-level object, such as ``my_networks.Generator``.

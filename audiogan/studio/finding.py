@@ -70,7 +70,7 @@ class DirectionCache:
 async def find_neighbours(request: Request) -> dict[str, Any]:
     """Return the sounds most similar to a recipe among 256 random ones, with their distances, the nearest first.
 
-    The distance is that of `audiogan.latents.neighbours`. The field ``seed`` of the request chooses the random sounds.
+    `audiogan.latents.neighbours` defines the distance. The field ``seed`` of the request chooses the random sounds.
     """
     from audiogan.latents import neighbours
 

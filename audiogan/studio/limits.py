@@ -76,8 +76,9 @@ class Refused(Exception):
 
 
 class DrainingResponse(JSONResponse):
-    """Response to a request before its whole body has arrived. The rest of the body is read and discarded for a short
-    time. If the connection were closed at once, many clients would report a broken connection instead of the response.
+    """Response that is sent before the whole body of the request has arrived. The rest of the body is read and
+    discarded for a short time. If the connection were closed at once, many clients would report a broken connection
+    instead of the response.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -45,7 +45,7 @@ def save_onnx(
     Args:
         path: output file.
         generator: the model.
-        card: model card in Markdown. The default is that of the model.
+        card: model card in Markdown. By default, the card of the model.
         route: name of the generator network, for models with several. None selects the first.
         half: store weights in half precision, so that the file is about half as large. Inputs, outputs and computation
             remain float32.

@@ -68,13 +68,13 @@ def stream_signal(
 ) -> Iterator[NDArray[np.float32]]:
     """Translate a sound in blocks, for example from a microphone. Yield each part of the result as soon as it is known.
 
-    The total length of all parts equals that of all blocks. Each channel is translated separately.
+    All parts together are as long as all blocks together. Each channel is translated separately.
 
     Args:
         generator: model whose network processes streams, see `Translation.streamed`.
         blocks: consecutive samples ``[C, n]`` or ``[n]`` in -1 ... 1. A block can have any length.
-        sample_rate: sample rate of the blocks in Hz. Default: that of the model. At other rates, the sound is resampled
-            to the rate of the model and back, which adds to the delay.
+        sample_rate: sample rate of the blocks in Hz. Default: the rate of the model. At other rates, the sound is
+            resampled to the rate of the model and back, which adds to the delay.
         options: ``route``, ``inputs`` and ``seed``, see `Translation`.
 
     Yields:
