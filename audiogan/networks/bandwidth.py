@@ -22,13 +22,14 @@ from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
 
 MAGNITUDE_FLOOR = 1e-5
-"""Magnitude relative to a sine of full scale (-100 dB). The network hardly distinguishes smaller magnitudes."""
+"""Magnitude below which the network hardly distinguishes levels, relative to a sine of full scale (-100 dB)."""
 LEVEL_FRAMES = 16
-"""Number of frames on each side over which the level of the low band is averaged."""
+"""Number of frames before and after a frame over which the level of the low band is averaged."""
 ENVELOPE_BINS = 8
-"""Number of bins on each side over which the spectral envelope of the low band is averaged."""
+"""Number of bins below and above a bin over which the spectral envelope of the low band is averaged."""
 LOWEST_BIN, FADE_BINS = 4, 3
-"""Lowest bin of the copied band, and number of bins above the cut-off in which the source is faded out."""
+"""Lowest bin of the copied band (``LOWEST_BIN``), and number of bins above the cut-off in which the source is faded out
+(``FADE_BINS``)."""
 INITIAL_LEVEL, LARGEST_LEVEL = -3.0, 5.0
 """Initial and largest level of an added bin relative to the level of the low band, as natural logarithms."""
 

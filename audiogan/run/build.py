@@ -33,7 +33,7 @@ def build(section: Any, key: str, /, **extra_arguments: Any) -> Any:
     try:
         plain = OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else section
         check_targets(plain, key)
-        # Hydra would resolve an interpolation after `check_targets`, so the result could name a class that was not checked.
+        # Hydra would resolve an interpolation after `check_targets`, so the result could be an unchecked class.
         if "${" in repr(plain):
             raise UserError(f"{key}: '${{' is left after interpolation; remove the backslash before it")
         plain = update_targets(plain)

@@ -27,7 +27,8 @@ from audiogan.utils.text import printable
 P = ParamSpec("P")
 R = TypeVar("R")
 MAX_MODULES, MAX_NAME = 16, 100
-"""Limits of the modules that a model may need: number of modules, and characters of a module name."""
+"""Limits of the modules that a model may need: number of modules (``MAX_MODULES``), and characters of a module
+name (``MAX_NAME``)."""
 FRAMEWORKS = {
     *("audiogan", "torch", "torchaudio", "torchvision", "torchgen", "functorch", "numpy", "hydra", "omegaconf"),
     *("pip", "setuptools", "pkg_resources", "test"),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api/recordings")
 MAX_RECORDINGS, MAX_BYTES = 1000, 192 << 20
-"""Largest number of recordings, and of bytes of their samples in memory."""
+"""Limits of `Recordings`: number of recordings (``MAX_RECORDINGS``), and bytes of their samples (``MAX_BYTES``)."""
 MAX_MESSAGES = 5
 """Largest number of messages about files that could not be read."""
 END_LEVEL = 10 ** (-70 / 20)
