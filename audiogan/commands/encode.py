@@ -124,7 +124,7 @@ def _encode_files(
     compared: int,
     kind: SignalKind,
 ) -> list[tuple[str, Encoding]]:
-    """Imitate and save each file. Return stem and result of each, and append skipped files to ``left``."""
+    """Imitate and save each file. Return stem and result of each. Append messages about skipped files to ``left``."""
     from tqdm import tqdm
 
     from audiogan.latents import encode
@@ -158,7 +158,7 @@ def _encode_files(
 
 
 def _random_distances(generator: Generator, found: Encoding, compared: int, seed: int) -> Iterable[float]:
-    """Yield the smallest distance of each block of random samples."""
+    """Yield the smallest distance from the target for each block of random samples."""
     from audiogan.latents import nearest_distance
 
     rate = generator.modality.sample_rate

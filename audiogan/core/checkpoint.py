@@ -328,8 +328,8 @@ class Checkpoints(Callback):
         return [other for other in list_checkpoints(self.folder) if _step_in_name(other) < _step_in_name(path)]
 
     def _later_checkpoints(self, trainer: Trainer) -> list[Path]:
-        """Return the checkpoints with later steps that this run wrote before a callback returned it to an earlier
-        step."""
+        """Return the checkpoints with later steps that this run wrote before a callback returned the run to an
+        earlier step."""
         return [path for path in self._written if _step_in_name(path) > trainer.step]
 
     def _describe_newest(self) -> str:

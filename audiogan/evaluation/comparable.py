@@ -50,7 +50,7 @@ def _kind(modality: Any, shape: Any) -> str:
 
 
 def _inputs(generator: Generator) -> str:
-    """Return a description of the inputs that cannot be drawn at random."""
+    """Return a description of the model's inputs that cannot be drawn at random."""
     inputs = generator.game.required_inputs
     return ", ".join(f"{name} {list(getattr(each, 'shape', ()))}" for name, each in inputs.items()) or "random"
 

@@ -184,7 +184,7 @@ def _measure(
     speech: bool,
     echo: Echo,
 ) -> tuple[Report, dict[str, Translated]]:
-    """Return the report of a model, and its outputs by the name of the generator if it translates sources."""
+    """Return the report of a model and, if the model translates sources, its outputs by the name of the generator."""
     if not generator.game.required_inputs:
         return _measure_samples(generator, sets, embeddings, count, seed, classifier, echo), {}
     report, several, outputs = Report({}, {}, {}, {}), len(generator.routes) > 1, {}
@@ -201,7 +201,7 @@ def _measure(
 def _measure_samples(
     generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
 ) -> Report:
-    """Measure samples of random inputs against real examples."""
+    """Measure samples from random inputs against real examples."""
     reals, truth = load_examples(sets.real, count)
     n, noun = len(reals), generator.modality.noun
     echo(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")

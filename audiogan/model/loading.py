@@ -202,7 +202,7 @@ def _without_cache(node: Any) -> Any:
 
 
 def _rebuild(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modality]:
-    """Return the game rebuilt from a stored configuration, with its weights, and its modality.
+    """Rebuild the game of a stored configuration and load its weights. Return the game and its modality.
 
     Memory is limited to the stored weights, their initial values, and tables such as windows and filters.
     """

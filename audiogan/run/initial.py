@@ -211,7 +211,7 @@ def prepare_fine_tuning_callbacks(trainer: Trainer, initial: Initial, loaded: Se
 
 
 def _generators(game: Game) -> tuple[str, ...]:
-    """Return the names of the generators of a game. Empty if it is not a subclass of `Generative`."""
+    """Return the names of the generators of a game. Empty if the game is not a subclass of `Generative`."""
     return tuple(getattr(game, "generators", ()))
 
 

@@ -140,7 +140,7 @@ def _metric_values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
 
 
 def _comparison(run_dir: Path, previews: Sequence[_Preview]) -> dict[str, Any]:
-    """Return the positions of the source, output and target in the last preview. Empty if it has no such columns.
+    """Return the positions of the source, output and target in the last preview, or an empty dict if there are none.
 
     Other columns, such as masks, are left out.
     """

@@ -180,7 +180,7 @@ class RunLog:
                 known.add(step, amount)
 
     def _add_curve(self, name: str) -> ThinnedCurve | None:
-        """Add an empty curve and return it. None if the metric is not drawn or there are too many curves."""
+        """Add an empty curve for a metric and return it. None if it is not drawn or there are too many curves."""
         if name in ("step", "seconds") or len(name) > MAX_NAME or len(self.curves) >= MAX_CURVES:
             return None
         return self.curves.setdefault(name, ThinnedCurve())

@@ -344,8 +344,8 @@ def find_source(inputs: Mapping[str, Input]) -> Signal | None:
 
 
 def _is_sound(source: Signal, generator: Any) -> bool:
-    """Return whether a model translates sounds to sounds. Raise `UserError` unless it does, or translates images to
-    images."""
+    """Return whether a model translates sounds to sounds. Raise `UserError` unless the model translates
+    sounds to sounds or images to images."""
     sound = [kind.sample_rate is not None for kind in (source.modality, generator.modality)]
     ranks = (len(source.shape), len(generator.shape))
     if (all(sound) and ranks == (2, 2)) or (not any(sound) and ranks == (3, 3)):
