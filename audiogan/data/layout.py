@@ -49,7 +49,7 @@ def layout_hints(root: Path, label_mode: str, labels: Sequence[str], paths: Sequ
 
 
 def _descend(paths: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the outermost folder with at least two sub-folders that contain most files, and these sub-folders."""
+    """Return the outermost folder with at least two sub-folders that together contain most files, and their names."""
     prefix: list[str] = []
     inside = [path.split("/")[:-1] for path in paths]
     while True:

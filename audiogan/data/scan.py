@@ -79,7 +79,8 @@ class Ledger:
         folder: cache folder of the scan.
         columns: columns of the table. The first five are path, reason, flags, detail and label.
         label_rule: rule that assigns labels to files.
-        labels: label of each decodable file, "" if it has none. They determine whether the data set has labels.
+        labels: label of each decodable file, "" if it has none. These labels determine whether the data set has
+            classes.
     """
 
     def __init__(self, folder: Path, columns: Sequence[str], label_rule: LabelRule, labels: Iterable[str]) -> None:

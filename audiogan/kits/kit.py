@@ -22,7 +22,7 @@ MAX_CLASSES, MAX_KNOBS = 1000, 100
 MAX_NAME_LENGTH, MAX_MODEL_LENGTH = 100, 4096
 """Maximum numbers of characters of a pad name, and of a model name or path."""
 LEVEL_RANGE, PAN_RANGE, TUNE_RANGE = (-24.0, 12.0), (-1.0, 1.0), (-24.0, 24.0)
-"""Smallest and largest level of a pad in dB, pan, and tune in semitones."""
+"""Limits of three settings of a pad: level in dB, pan from left (-1) to right (1), and tune in semitones."""
 
 
 @dataclass(frozen=True)

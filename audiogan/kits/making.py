@@ -105,10 +105,11 @@ def make_kit(
 def _recipes_near_centre(
     generator: Generator, seed: int, label: str, keys: Iterable[int], knobs: Mapping[str, float] | None
 ) -> list[Recipe]:
-    """Return recipes of a class near the centre of a kit, one for each key. The first is the nearest.
+    """Return one recipe of a class near the centre of a kit for each key, a number that selects a random sound. The
+    first recipe is the nearest to the centre.
 
-    For one seed, `Generator.recipes` draws the same latent for every class, and knobs of a training example with the
-    same rank of brightness. This recipe is the centre.
+    The centre is the recipe that `Generator.recipes` draws for ``seed``. With the same seed, every class gets the same
+    latent, and the knobs of a training example with about the same rank of brightness among the examples of the class.
     """
     asked = label or None
     centre = generator.recipes(1, seed=seed, label=asked, knobs=knobs)[0]
@@ -142,9 +143,9 @@ def _median_frequency(waves: NDArray[np.float32], sample_rate: int) -> NDArray[n
 def velocity_layers(generator: Generator, recipe: Recipe, layers: int) -> tuple[Recipe, ...]:
     """Return velocity layers of a sound, from soft to loud.
 
-    Softer layers are darker than the loudest: the brightness knob requests up to one octave less. This fails if the
-    model has no such knob, if the knob is near its minimum, or if the generated sounds do not get darker. The
-    layers are then sounds near the given one, sorted by brightness.
+    Softer layers are darker than the loudest: the brightness knob requests up to one octave less. If the model has no
+    such knob, the knob is near its minimum, or the generated sounds do not get darker, the layers are instead sounds
+    near the given one, sorted by brightness.
 
     Args:
         generator: model of sounds.

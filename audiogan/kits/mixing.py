@@ -32,11 +32,11 @@ class Stroke:
     """One stroke on a kit.
 
     Attributes:
-        start: first sample.
+        start: index of the sample of the result at which the sound starts.
         pad: index of the pad.
         note: MIDI note in the pattern.
         velocity: MIDI velocity, 1 ... 127.
-        choke: sample at which the sound is choked, or None.
+        choke: index of the sample at which the sound is choked, or None.
     """
 
     start: int

@@ -84,8 +84,8 @@ class Hit:
 def balance_kit(pads: Sequence[Pad], measures: Sequence[Sequence[Measure]], loudness: float | None = None) -> Balance:
     """Compute the gains of a kit. All sounds of a kit get their levels from this function, wherever they are played.
 
-    1. The loudest layer of each pad gets the same momentary loudness. A layer for velocities up to v is
-       20 log10(v / 127) dB softer.
+    1. The loudest layer of each pad gets the same momentary loudness. A layer for velocities up to v is softer by 20
+       log10(127 / v) dB.
     2. A pad with a true peak above -1 dBTP at -26 LUFS is attenuated to -1 dBTP, so that one sharp click does not make
        all other pads soft.
     3. The level of the pad is added.

@@ -204,8 +204,8 @@ class _InputVectors:
         return {**values, **changed}
 
     def signals(self, vectors: Tensor, values: dict[str, Tensor]) -> NDArray[np.float32]:
-        """Return signals ``[B, *shape]`` generated in batches. It is faster than `Generator.render`, but not
-        bit-identical to it."""
+        """Return signals ``[B, *shape]`` generated in batches. This is faster than `Generator.render`, but signals are
+        not bit-identical."""
         generator, values = self.generator, self.inputs(vectors, values)
         parts = []
         for i in range(0, len(vectors), BATCH):

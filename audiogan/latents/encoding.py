@@ -93,7 +93,7 @@ def encode(
         source: path of a file. For sounds also samples ``[T]`` or ``[C, T]`` at any level. For images also an array, a
             tensor or a Pillow image of any size, see `audiogan.modalities.Image.convert`; it is cropped and resized
             like training images.
-        sample_rate: sample rate of samples in ``source``, in Hz. Files store their own.
+        sample_rate: sample rate in Hz, if ``source`` is an array of samples. Sound files state their own sample rate.
         label: class name or weights of classes for the result. None optimises the class weights.
         seconds: approximate computing time on one CPU core, 0.1 ... 600. It is converted to a fixed number of steps.
             Two calls with equal arguments and the same number of threads therefore give equal recipes.

@@ -17,7 +17,7 @@ EVENNESS = 0.5
 """Weight of the ranks of the coordinates, 0 to 1. With 0, points keep their t-SNE positions. With 1, their coordinates
 are spaced evenly on each axis."""
 SPACING = 0.75
-"""Smallest distance between two points, relative to that of a square grid with the same number of points."""
+"""Smallest distance between two points, divided by the spacing of a square grid with the same number of points."""
 SPREAD_ROUNDS = 40
 """Maximum number of rounds in which points that are too close are moved apart."""
 

@@ -46,7 +46,7 @@ def prepare_recording(
     Args:
         generator: model of sounds.
         wave: path of a sound file, or samples ``[T]`` or ``[C, T]``.
-        sample_rate: sample rate of the samples, in Hz. Files store their own.
+        sample_rate: sample rate in Hz, if ``wave`` is an array. Sound files state their own sample rate.
 
     Returns:
         Recording, float32 ``[C, T]``.

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from audiogan.model.generator import Generator
 
 STEP_SECONDS = 0.014
-"""Time of one optimisation step of one candidate sound of 16,384 samples on one CPU core, in seconds."""
+"""Time in seconds that one CPU core needs for an optimisation step, for one candidate sound of 16,384 samples."""
 FLOPS = 8e9
 """Number of floating-point operations per second that an image network performs on one CPU core."""
 OVERHEAD_SECONDS = 0.0002
-"""Time of one optimisation step of one candidate image of negligible size, in seconds."""
+"""Time in seconds that one CPU core needs for an optimisation step, for one candidate image of negligible size."""
 SMALLEST_LEVEL = 4
 """Smallest height and width at which images are compared, in pixels."""
 Array = NDArray[np.float32]
@@ -67,7 +67,7 @@ class SoundTarget:
 
     @property
     def step_seconds(self) -> float:
-        """Estimated time of one optimisation step of one candidate, in seconds. It is the same on all machines."""
+        """Estimated time in seconds of an optimisation step for one candidate, equal on all machines."""
         return STEP_SECONDS * max(0.1, self.signal.size / 16384)
 
 
@@ -105,7 +105,7 @@ class PictureTarget:
 
     @cached_property
     def step_seconds(self) -> float:
-        """Estimated time of one optimisation step of one candidate, in seconds. It is the same on all machines."""
+        """Estimated time in seconds of an optimisation step for one candidate, equal on all machines."""
         from torch.utils.flop_counter import FlopCounterMode
 
         generator = self.generator

@@ -83,8 +83,8 @@ def high_band_energy(images: np.ndarray) -> float:
 def colourfulness(images: np.ndarray) -> float:
     """Return the mean colourfulness of images ``[N, 3, H, W]``: 0 for grey images.
 
-    In a survey of the authors, images were rated as slightly (15), moderately (33), averagely (45), quite (59), highly
-    (82) or extremely (109) colourful. The numbers are values of this metric.
+    In the authors' survey, images with a value of 15 were rated as slightly colourful, 33 as moderately, 45 as
+    averagely, 59 as quite, 82 as highly, and 109 as extremely colourful.
 
     Source: Hasler & Suesstrunk, "Measuring colourfulness in natural images", Human Vision and Electronic Imaging 2003,
     the metric in the opponent space of R - G and (R + G) / 2 - B, with pixels in 0 ... 255.

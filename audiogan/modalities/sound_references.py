@@ -22,7 +22,7 @@ SMALLEST_POWER = 1e-8
 RESOLUTIONS = (512, 1024, 2048)
 """Window lengths of `stft_distance` in samples. Each hop is a quarter of its window."""
 MAX_POWER_RATIO = 0.01
-"""Largest power of sources above their cut-off frequency, as a fraction of the power of targets (-20 dB)."""
+"""Above their cut-off frequency, sources have at most this fraction of the power of their targets (-20 dB)."""
 EMPTY_POWER = 1e-4
 """Mean power of targets below which a frequency is ignored in `cutoff_frequency` (-94 dB relative to a sine of full
 scale)."""
@@ -99,7 +99,7 @@ def stft_distance(output: np.ndarray, target: np.ndarray, sample_rate: int) -> f
 
 
 def snr_below(output: np.ndarray, source: np.ndarray, sample_rate: int, cutoff: float) -> float | None:
-    """Return the power of sources divided by the power of the changes that a model made, below a frequency, in dB.
+    """Return the power of sources divided by the power of output minus source, below a frequency, in dB.
 
     It shows whether a model for bandwidth extension preserves the band that its sources have. Powers are summed over
     all STFT bins below ``cutoff`` and over all pairs. The ratio is limited to 100 dB.

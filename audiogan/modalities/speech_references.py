@@ -29,7 +29,7 @@ MAX_RANGE_DB = 60.0
 """Frames of the target that are quieter than its loudest frame by more than this number of dB are left out of
 `mcd24`."""
 FEWEST_FRAMES = 20
-"""Smallest number of frames voiced in both sounds from which a correlation of pitch is computed."""
+"""Smallest number of frames that are voiced in output and target for which their pitches are correlated."""
 
 
 def speech_metrics(output: np.ndarray, target: np.ndarray, sample_rate: int) -> dict[str, float]:
@@ -89,8 +89,8 @@ def mcd24(output: np.ndarray, target: np.ndarray, sample_rate: int) -> float | N
 
     WORLD (Harvest and CheapTrick) computes a spectral envelope every 5 ms. The cepstrum of the log amplitude on
     HTK's mel scale has 24 coefficients. Coefficient 0, which is the level, is left out. The MCD of a frame is
-    ``10 / ln 10 * sqrt(2 * sum of squared differences)``. It is averaged over the frames of a pair within 60 dB of the
-    target's loudest frame, and then over pairs. Other definitions of the MCD give other values.
+    ``10 / ln 10 * sqrt(2 * sum of squared differences)``. It is averaged over the frames in which the target is at most
+    60 dB below its loudest frame, and then over pairs. Other definitions of the MCD give other values.
 
     Source: Kubichek, "Mel-cepstral distance measure for objective speech quality assessment", PACRIM 1993. Morise,
     Yokomori & Ozawa, "WORLD", IEICE Transactions 2016.
@@ -114,8 +114,10 @@ def compare_pitch(output: np.ndarray, target: np.ndarray, sample_rate: int) -> d
     """Compare the pitch of speech ``[N, C, T]``, detected by WORLD's Harvest every 5 ms from 71 to 800 Hz.
 
     Returns:
-        * ``f0_rmse_cents``: root mean square difference in cents over all frames that are voiced in both sounds.
-        * ``f0_correlation``: correlation of the logarithms of pitch, averaged over pairs with at least 20 such frames.
+        * ``f0_rmse_cents``: root mean square difference between the two pitches in cents, over all frames that are
+          voiced in both sounds.
+        * ``f0_correlation``: correlation between the log pitch of the output and that of the target over the same
+          frames, averaged over pairs with at least 20 such frames.
         * ``voicing_error``: fraction of the frames that are voiced in only one of the two sounds, 0 to 1.
 
     Source: Morise, "Harvest: a high-performance fundamental frequency estimator from speech signals", Interspeech 2017.

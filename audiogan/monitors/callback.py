@@ -34,7 +34,7 @@ PASSES_PER_EXAMPLE = 6
 # Monitoring steps become rarer in long runs: at step s, they are at least s / LONG_RUN_DIVISOR steps apart.
 LONG_RUN_DIVISOR = 40
 RECORDINGS = 5  # Logits are recorded at this number of steps between two monitoring steps.
-# Largest number of logits compared per batch. It is limited, because the number of pairs grows with its square.
+# Largest number of logits compared per batch. The number of compared pairs grows with the square of this number.
 MAX_LOGITS = 64
 # Largest size of a config.yaml in bytes, and its largest nesting depth.
 LARGEST_CONFIG, MAX_NESTING = 1 << 20, 50
@@ -59,7 +59,8 @@ class Monitors(Callback):
         train: training data. ``None``: outputs are not measured.
         held_out: held-out data. ``None``: the critic is not tested for memorising.
         every: smallest number of steps between monitoring steps, at least 1.
-        count: number of outputs, of training examples and of held-out examples that are compared, at least 8.
+        count: number of examples of each kind that are compared (outputs, training examples, held-out examples), at
+            least 8.
         embedding: embedding to use. ``None``: the embedding of the modality.
     """
 
@@ -128,7 +129,8 @@ class Monitors(Callback):
         self._next = self._next_step(trainer)
 
     def _next_step(self, trainer: Trainer) -> int:
-        """Return the next monitoring step. It depends on counts only, so a resumed run keeps the schedule."""
+        """Return the next monitoring step. It is computed from numbers of steps and examples, not from times, so a
+        resumed run has the same monitoring steps."""
         examples = max(trainer.examples / max(trainer.step, 1), 1.0)
         affordable = self._forwards(trainer) / (MAX_SHARE * PASSES_PER_EXAMPLE * examples)
         interval = int(max(self.every, trainer.step / LONG_RUN_DIVISOR, affordable))

@@ -8,8 +8,8 @@ from audiogan.monitors.history import Curve, History
 from audiogan.monitors.progress import WINDOW, has_stalled, largest_distance_change, recent_median, running_median
 
 KIND = "mode collapse"
-# For each metric: its description, the level below which a collapse is certain, and the level below which it is
-# possible. All metrics are about 1 for healthy outputs. Identical outputs have a diversity of 0.05.
+# For each metric: its description, the level below which outputs have certainly collapsed, and the level below which
+# they may have collapsed. All metrics are about 1 for healthy outputs. Identical outputs have a diversity of 0.05.
 FIGURES = {
     "monitor/diversity": ("diversity of outputs against real data", 0.12, 0.3),
     "monitor/diversity_within": ("diversity of outputs within a class against real data", 0.12, 0.3),
@@ -20,8 +20,8 @@ MIN_MEASUREMENTS = 5
 # Fractions of the training budget. No collapse is reported before EARLIEST. After LATE, a collapse is reported even if
 # outputs slowly improve.
 EARLIEST, LATE = 0.15, 0.4
-# This rule applies only if the distance to real data has changed by at least this fraction. `dead_start` covers smaller
-# changes.
+# This rule applies only if the distance between outputs and real data has changed by at least this fraction of its
+# first value. `dead_start` covers smaller changes.
 MIN_DISTANCE_CHANGE = 0.1
 DROP = 0.5  # A fall of a metric below this fraction of its highest earlier level counts as a collapse.
 CRITIC_REPEATS = 5  # Number of critic updates per generator update in the papers on Wasserstein GANs.

@@ -1,4 +1,4 @@
-"""Rule for non-convergence: outputs get worse, players oscillate, or the run no longer improves."""
+"""Rule for non-convergence: outputs get worse, logits or losses oscillate, or outputs no longer improve."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from audiogan.monitors.progress import IMPROVEMENT, WINDOW, running_median
 
 KIND = "non-convergence"
 MIN_MEASUREMENTS = 7
-# Outputs count as worse if their distance to real data is more than WORSE * smallest distance + MARGIN * first
-# distance.
+# Outputs count as worse if their distance to real data is more than WORSE * smallest earlier distance + MARGIN *
+# distance at the first measurement.
 WORSE, MARGIN = 3.0, 0.15
 PLATEAU = 12  # Number of measurements without improvement after which a run counts as being on a plateau.
 ROWS, CYCLES = 24, 3  # An oscillation needs at least ROWS values that contain at least CYCLES periods.
@@ -93,7 +93,7 @@ def _oscillation(history: History, name: str, curve: Curve) -> Finding | None:
 
 
 def _period(y: Array) -> int | None:
-    """Return the period of an oscillation in values of ``y``, or ``None`` if there is none.
+    """Return the period of an oscillation, as a number of values of ``y``. ``None`` if ``y`` does not oscillate.
 
     The autocorrelation must be high at a lag of one period and strongly negative at half a period.
     """

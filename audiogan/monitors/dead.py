@@ -10,12 +10,13 @@ from audiogan.monitors.history import Array, History, Missing
 from audiogan.monitors.progress import WINDOW, largest_distance_change
 
 KIND = "dead start"
-ROWS = 4  # Number of equal values of a loss after which it counts as constant.
+ROWS = 4  # A loss counts as constant after this number of equal values in a row.
 # A loss counts as constant if it changes by a smaller fraction than this. Normally, even a mean over many batches
 # changes by a few percent.
 MAX_LOSS_CHANGE = 1e-4
 MAX_LOGIT_SPREAD = 1e-5  # Logits count as equal if their standard deviation is below this.
-# The last layer counts as saturated if the fraction of output values at full scale exceeds that of real data by this.
+# The last layer counts as saturated if the fraction of output values at full scale exceeds the same fraction of real
+# values by at least this difference.
 MIN_EXCESS_SATURATION = 0.5
 LOW_RATES = "lr.generator=0.0001 lr.critic=0.0001"
 # Outputs count as unchanged if, in at least MIN_MEASUREMENTS measurements, their distance to real data has changed by

@@ -39,8 +39,8 @@ class Guard(Callback):
 
     Args:
         action: ``stop``, ``skip`` or ``rollback``.
-        limit: an update is rejected if the loss or gradient norm exceeds ``limit`` times the median of the player's
-            early values. A median below 1 counts as 1. ``limit`` must be greater than 1.
+        limit: an update is rejected if the loss or gradient norm exceeds ``limit`` times the median of the same
+            quantity in the player's first 32 updates. A median below 1 counts as 1. ``limit`` must be greater than 1.
         every: number of steps between saved states, for ``rollback``. Checkpoints do not contain saved states, so a
             resumed run cannot roll back before it has saved a state.
         rollbacks: largest number of rollbacks.
@@ -181,7 +181,7 @@ class Guard(Callback):
             notify("\n".join(finding.lines), sys.stdout)
 
     def on_resume(self, trainer: Trainer) -> None:
-        """Lower the learning rates again after resuming, because the configuration has reset them."""
+        """Apply the learning rate factors of earlier rollbacks again, because a resumed run starts without them."""
         for optimizer in trainer.optimizers.values():
             for group in optimizer.param_groups:
                 # ``lr`` is the current learning rate; ``initial_lr`` is the rate from which `Anneal` starts.

@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 CRITIC_WORDS = {"critic", "discriminator", "disc", "dis", "d", "netd", "judge", "adversary"}
 GENERATOR_WORDS = {"generator", "gen", "g", "netg", "maker"}
 STEP_NAMES = ("step", "global_step", "iteration", "iter", "iters", "steps", "it", "n_iter", "batch", "kimg", "epoch")
-# Metrics in other programs' logs: the words that the name of a metric contains, and its name in this package.
+# For metrics in other programs' logs: words that the metric name contains there -> name of the metric in this package.
 METRIC_NAMES = {
     ("grad", "norm"): "grad_norm",
     ("gradnorm",): "grad_norm",
@@ -78,7 +78,7 @@ class History:
     """The metrics of a run by name, in the order of their steps.
 
     A row with a smaller step than its predecessor means that the run was resumed from an earlier checkpoint. The values
-    that were logged before, from this step on, are then dropped.
+    that were logged earlier for this step and for later steps are then dropped.
 
     Metrics of players that the settings define keep their names. All other names are converted by `canonical_name`, so
     that logs of other programs can be read.

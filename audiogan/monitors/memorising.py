@@ -1,4 +1,4 @@
-"""Rule for a memorising critic: it takes held-out real data for fake because it has memorised the training data."""
+"""Rule for a critic that has memorised the training data and therefore takes held-out real data for fake."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from audiogan.monitors.progress import PERFECT, critic_auc, has_stalled, loss_va
 
 KIND = "overpowering critic"
 ROWS = 5
-# Outputs count as far from real data if their distance is more than this fraction of the distance at the start.
+# Outputs count as far from real data if their distance to it is more than this fraction of the first distance.
 FAR = 0.5
 
 

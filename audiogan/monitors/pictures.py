@@ -1,4 +1,4 @@
-"""Measures of pictures for the monitors of translations: correlation of colours, and checkerboard patterns."""
+"""Measures of pictures for the rules on translations: correlation between two pictures, and checkerboard patterns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COARSE_SIDE = 32  # Largest side in pixels at which colours are compared, becaus
 MIN_STD = 0.01  # A channel with a smaller standard deviation, on the scale -1 to 1, counts as constant.
 TILE = 32  # Side in pixels of the tiles whose spectra are averaged.
 MAX_PERIOD = 4  # Longest period in pixels of the patterns that are measured.
-SURROUNDING_DISTANCE = 2  # The power at a frequency of a pattern is compared with the power at this distance, in bins.
+SURROUNDING_DISTANCE = 2  # The power of a pattern is compared with the power at frequencies this number of bins away.
 
 
 def convert_to_shape(x: Tensor, shape: tuple[int, ...]) -> Tensor | None:
@@ -46,7 +46,8 @@ def _luma(x: Tensor) -> Tensor:
 
 
 def channel_correlations(x: Tensor, y: Tensor) -> NDArray[np.float64]:
-    """Return the mean correlation over pixels between pictures, for the luma and for each channel.
+    """Return the correlation over pixels between the pictures ``x[i]`` and ``y[i]``, averaged over ``i``. There is one
+    value for the luma and one for each channel.
 
     Args:
         x: pictures ``[N, C, H, W]``, -1 to 1, with C = 1 or 3.
@@ -87,9 +88,10 @@ def checkerboard(x: Tensor, real: Tensor) -> tuple[float, float]:
         real: real pictures ``[M, C, H, W]``.
 
     Returns:
-        The largest strength in generated pictures relative to that in real pictures, about 1 for pictures without
-        a pattern, and the approximate difference between neighbouring pixels that this pattern causes. Both are NaN for
-        pictures with a side shorter than 16 pixels.
+        Two values for the frequency at which generated pictures differ most from real pictures: the strength in
+        generated pictures divided by the strength in real pictures, about 1 without a pattern; and the approximate
+        difference between neighbouring pixels that the pattern causes. Both are NaN for pictures with a side shorter
+        than 16 pixels.
     """
     side = next((s for s in (TILE, TILE // 2) if s <= min(*x.shape[2:], *real.shape[2:])), 0)
     if not side:

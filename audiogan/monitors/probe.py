@@ -18,13 +18,13 @@ from audiogan.monitors.translation_probe import TranslationProbe, is_translation
 Features = NDArray[np.float64]
 
 MIN_COUNT = 8  # Smallest number of signals of each kind.
-REAL_SIMILARITY = 0.05  # Mean similarity of real examples to which the bandwidths of the Gaussian kernels are fitted.
+REAL_SIMILARITY = 0.05  # Kernel bandwidths are chosen so that real examples have this mean similarity.
 # Smallest number of pairs of signals with equal classes from which the similarity within classes is estimated.
 MIN_PAIRS = 100
 BATCH = 64  # Number of signals per batch for networks and embeddings.
-MAX_SCORED = 32  # Largest number of samples of each kind that the critic scores, because this takes most of the time.
+MAX_SCORED = 32  # Largest number of samples of each kind that the critic scores. Scoring takes most of the time.
 SATURATION_LEVEL = 0.99  # An output value counts as saturated from this fraction of full scale.
-MAX_LIBRARY = 512  # Largest number of labelled examples. The class of an output is that of the nearest one.
+MAX_LIBRARY = 512  # Largest number of labelled examples. An output gets the class of the nearest one.
 
 
 class Probe:
@@ -34,16 +34,17 @@ class Probe:
 
     In the names of the metrics, ``E`` is the name of the embedding and ``n`` the number of signals:
 
-    * ``diversity/E@n``: similarity of real examples divided by similarity of outputs. Similarity is the mean Gaussian
-      kernel over pairs of different signals; the bandwidth makes it 0.05 for real examples. The metric is the ratio of
-      the order-2 Vendi scores (Pasarkar & Dieng 2024) without the similarity of each signal to itself, so it does not
+    * ``diversity/E@n``: similarity of real examples divided by similarity of outputs. The similarity of a set of
+      signals is the mean of a Gaussian kernel over all pairs of different signals. The bandwidth is chosen so that real
+      examples have a similarity of 0.05. The metric is the ratio of two order-2 Vendi scores (Pasarkar & Dieng 2024),
+      for outputs and for real examples, except that pairs of a signal with itself are left out. Therefore, it does not
       depend on n. It is about 1 if outputs are as diverse as real data, and 0.05 if all outputs are equal.
     * ``diversity_within/E@n``: like ``diversity``, but for pairs of signals of one class, with a separate bandwidth.
       Measured for conditional games only. It shows the diversity that latents alone produce.
     * ``kernel/E@n``: kernel distance between outputs and real examples, see `kernel_distance`. 0 for equal
       distributions.
     * ``classes/E@n``: number of classes among outputs divided by the number of classes among equally many real
-      examples. The class of a signal is that of its nearest labelled neighbour.
+      examples. A signal gets the class of the nearest labelled example.
     * ``saturation``: fraction of output values at full scale, minus this fraction in real examples. Not measured for
       points.
     * ``accuracy_train``, ``accuracy_held_out``: probability that the critic scores a training example, or a held-out

@@ -49,7 +49,7 @@ def has_stalled(history: History, window: int = WINDOW) -> bool | None:
 
 
 def largest_distance_change(history: History) -> float:
-    """Return the largest change of the distance to real data, relative to its first value. 1 if it was not measured."""
+    """Return the largest change of the distance to real data, relative to the first value. 1 if there is no value."""
     distance = history.find_curve("monitor/kernel")
     if len(distance) < 2:
         return 1.0

@@ -28,8 +28,8 @@ MAX_COPY_DISTANCE = 0.2
 MIN_UNIMPROVED_DISTANCE = {"pairs": 0.95, "domains": 0.9}
 # The source counts as ignored if `source_effect` is below this. Healthy runs have values of 0.5 to 1.
 MIN_SOURCE_EFFECT = 0.1
-# For each output, the nearest of 16 targets is searched. If it is the output's own target for less than this fraction
-# of the outputs, the matches count as chance. Random outputs reach 0.06 +- 0.03.
+# Each output is compared with its own target and with 15 other targets. If the own target is the nearest for less than
+# this fraction of the outputs, outputs count as unrelated to their targets. Random outputs reach 0.06 +- 0.03.
 MIN_OWN_TARGET_RATE = 0.15
 MIN_LATENT_EFFECT = 0.02  # The latent counts as ignored if `latent_effect` is below this, about one level of 8 bits.
 # Correlation between outputs and sources below which colours count as inverted. The rule applies only if the
@@ -187,7 +187,7 @@ def _severity(history: History) -> str:
 
 
 def _scaled(history: History, factor: float, *keys: str) -> str:
-    """Return overrides that multiply those settings that the run has and that are not 0."""
+    """Return overrides that multiply settings by ``factor``. Settings that are missing or 0 are left out."""
     return " ".join(history.scaled_setting_override(key, factor) for key in keys if history.setting(key))
 
 

@@ -29,12 +29,13 @@ class TranslationProbe:
     * ``source_distance``: distance between outputs and their sources, divided by the distance between sources and
       targets. 0 if the generator copies its source.
     * ``target_distance``: distance between outputs and their targets, divided by the distance between sources and
-      targets. 1 if the output is no better than the source. Without pairs: 1 minus the shift of the mean output from
-      the mean source towards the mean target, in the embedding, as a fraction of the distance between these two means.
+      targets. 1 if the output is no better than the source. Without pairs, the means of sources, outputs and targets in
+      the embedding are compared: the metric is 1 minus the fraction of the way from the mean source to the mean target
+      at which the mean output lies.
     * ``source_effect``: distance between outputs for different sources, divided by the distance between different
       targets. 0 if the generator ignores its source.
-    * ``own_target``: fraction of outputs whose own target is the nearest of 16 targets in the embedding. Unrelated
-      outputs reach 1/16. Measured for pairs only.
+    * ``own_target``: fraction of outputs that are nearer to their own target than to 15 other targets, in the
+      embedding. Unrelated outputs reach 1/16. Measured for pairs only.
     * ``latent_effect``: distance between outputs for different latents, divided by the distance between different
       targets.
     * ``colour``, ``colour_expected``: correlation over pixels between outputs and sources, and between targets and
@@ -52,7 +53,7 @@ class TranslationProbe:
         inputs: inputs of the generator for different sources, ``[n, ...]`` by name.
         batch: columns of the examples to which the sources belong, ``[n, ...]`` by name.
         real: signals of the target domain ``[m, *shape]``. They are used if ``batch`` contains no targets.
-        generator: source of random numbers for latents and noise.
+        generator: random generator for latents and noise.
     """
 
     def __init__(

@@ -33,11 +33,12 @@ class RandomBlur(Degradation):
     """Blur an image with a random kernel of 7 to 21 pixels. The borders are padded with the nearest pixel.
 
     The kernel is a Gaussian, a generalised Gaussian ``exp(-d**b / 2)`` or a plateau ``1 / (1 + d**b)``, where ``d`` is
-    the squared distance from the centre in standard deviations. Each is isotropic, or anisotropic with a random
-    direction. Alternatively, the kernel is an ideal low-pass filter (sinc), which adds ringing.
+    the square of the distance from the centre in standard deviations. Each of these kernels is isotropic, or
+    anisotropic with a random direction. Alternatively, the kernel is an ideal low-pass filter (sinc), which adds
+    ringing.
 
     Args:
-        std: standard deviation of the kernel in pixels, 0.1 to 10.
+        std: standard deviation of the kernel in pixels, 0.1 to 10. Anisotropic kernels draw one value for each axis.
         sinc: probability that the kernel is a sinc kernel, 0 to 1.
         probability: probability that the image is blurred, 0 to 1.
 

@@ -27,16 +27,16 @@ class NoisySpeech(Degradation):
     """Noisy speech for training speech enhancement: reverberation, then noise, then clipping.
 
     The direct sound keeps its level and its position, so the clean sound is the target. Each degradation except noise
-    has a probability with which it is applied to an example. For silent sounds, the signal-to-noise ratio refers to a
-    level of -50 dB relative to a mean square of 1.
+    has a probability with which it is applied to an example. For a silent sound, the level of the noise is computed as
+    if the mean square of the sound were -50 dB relative to 1.
 
     Args:
         snr: signal-to-noise ratio in dB, -30 to 100.
         noises: folder of recorded noises, or a table of them. Default: built-in noises only.
-        built_in: probability of built-in noise if there are recorded noises, 0 to 1. The kinds are white, pink and
+        built_in: probability, 0 to 1, of built-in noise if there are recorded noises. The kinds are white, pink and
             brown noise, hum of about 50 to 60 Hz with harmonics, and babble, the sum of several examples of the data.
-        second: probability that two noises of equal mean level are added together, 0 to 1.
-        clean: probability that the signal-to-noise ratio is 100 dB, at which noise is inaudible, 0 to 1.
+        second: probability, 0 to 1, that two noises of equal mean level are added together.
+        clean: probability, 0 to 1, that the signal-to-noise ratio is 100 dB, at which noise is inaudible.
         rooms: folder of impulse responses of rooms, or a table of them. Default: no reverberation.
         reverb: probability of reverberation, 0 to 1.
         direct: level of the direct sound relative to the reverberation in dB, -30 to 60.

@@ -44,10 +44,10 @@ class ArchiveFiles(DataSet):
     Attributes:
         archive: archive to download. Without a SHA-256, ``names`` and ``sample_rate`` are checked instead.
         member: regular expression for the paths of the files in the archive. Its groups are ``name`` (file name),
-            ``label`` (class, or its index in ``labels``), and optionally ``speaker``.
+            ``label`` (name of the class, or index of the class in ``labels``), and optionally ``speaker``.
         about: description, author and licence.
         labels: expected classes. The archive must have files of each class.
-        names: expected file names of all files. Empty: not checked.
+        names: file names that the archive must contain. Empty: names are not checked.
         sample_rate: expected sample rate of recordings in Hz. ``None``: not checked.
     """
 

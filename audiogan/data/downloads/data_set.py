@@ -36,7 +36,7 @@ class DataSet:
 
     Attributes:
         name: name of the data set.
-        parts: dict from the path of each part, relative to the folder of the data set, to the files to create it from.
+        parts: path of each part, relative to the folder of the data set -> files from which the part is created.
         many_files: ``True`` for data sets of many small files, which are downloaded in parallel with retries.
             ``False``: an interrupted download is resumed.
     """

@@ -310,6 +310,6 @@ def _read_header(entry: Entry) -> tuple[int, bool] | None:
 
 
 def _common_bit_depth(images: list[Entry]) -> int:
-    """Return the smallest common bit depth of all 16-bit images. A common value keeps their levels comparable."""
+    """Return the smallest bit depth that holds the values of all 16-bit images. One depth keeps levels comparable."""
     found = [value for _, value in prefetch_map(largest_pixel_value, images) if value is not None]
     return next(bits for bits in BITS if max(found, default=65535) < 2**bits)

@@ -41,7 +41,7 @@ class DecodeSettings:
             the peak. ``start``: one clip from the start; the rest is not read. ``slice``: consecutive clips,
             without clips whose peak is more than 40 dB below the file's peak. A last clip that is less than half full
             is omitted.
-        trim: cut the time before the onset from all files, also from short files and before slicing.
+        trim: cut the time before the onset from all files: from short files too, and before long files are sliced.
         lead: time before the onset to keep, in seconds, 0 to 60. Speech needs a longer time than drums, because its
             onsets are softer.
         min_seconds: minimum duration of a usable file in seconds, 0 to 3600.
@@ -126,8 +126,8 @@ class _Facts:
         digest: hash of all samples.
         samples: all samples ``[N, c]`` if the file fits into one block, else ``None``.
         largest: largest absolute sample.
-        source_ranges: half range of each channel of the file.
-        mixed_ranges: half range of each channel after mixing.
+        source_ranges: half the peak-to-peak range of each channel of the file.
+        mixed_ranges: half the peak-to-peak range of each channel after mixing.
         scale: full scale of the samples.
         substitute_channels: for each output channel that would cancel out, the file channel to use instead.
         offset: DC offset to remove, or ``None``.

@@ -47,7 +47,7 @@ def open_audio_folder(
             the first channels.
         long: part to use of files longer than ``length``: ``onset`` (from the first loud sample), ``start``, or
             ``slice`` (all of the file as consecutive clips).
-        trim: cut the time before the onset from all files, also from short files and before slicing.
+        trim: cut the time before the onset from all files: from short files too, and before long files are sliced.
         lead: time before the onset to keep, in seconds.
         labels: source of the labels: ``auto``, ``folders``, ``none`` or a CSV file.
         min_seconds: minimum duration of a usable file in seconds.

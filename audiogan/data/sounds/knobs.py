@@ -95,8 +95,9 @@ def _brightness(a: Analysis) -> Array:
 def _attack(a: Analysis) -> Array:
     """Return the attack time as log10 seconds.
 
-    The attack time is twice the area between the peak and the running maximum of the envelope divided by the peak. It
-    equals the duration of a linear attack and, unlike the time of the peak, is stable if several peaks are about equal.
+    The running maximum of the envelope, divided by the peak, rises to 1. The attack time is twice the area between this
+    curve and 1, from the onset on. It equals the duration of a linear attack and, unlike the time of the peak, is
+    stable if several peaks are about equal.
     """
     onset = (a.envelope >= definitions.ONSET * a.peak).argmax(axis=1)[:, None]
     risen = np.ones_like(a.envelope)

@@ -69,7 +69,7 @@ def open_speech(
             Default: the first downloaded data set of ``sc09``, ``fsdd`` and ``drums``, otherwise the built-in drum
             machine.
         gain: lowest and highest gain of a training example, in dB, -80 to 20.
-        speed: lowest and highest speed of a training example as a factor, 0.5 to 2. It also changes the pitch.
+        speed: lowest and highest speed of a training example as a factor, 0.5 to 2. The speed also changes the pitch.
         settings: arguments of `audiogan.data.open_audio_folder`. The default of ``long`` is ``slice``.
 
     Raises:

@@ -69,7 +69,7 @@ def open_transcribed(
     Args:
         root: folder with recordings and manifests.
         sample_rate: sample rate in Hz. Files with other rates are resampled.
-        hop_length: distance between the frames of the pitch in samples.
+        hop_length: distance between two frames of the pitch track, in samples.
         seconds: longest recording in seconds. Longer recordings are left out.
         speakers: names of the speakers. Default: all speakers whose language is English or German.
         progress: show a progress bar while reading.
@@ -196,7 +196,8 @@ class PaddedSounds:
 
 
 class PronouncedTexts(Column):
-    """Column of texts with their symbols in each language, int64 ``[1 + languages, length]``.
+    """Column of texts as encoded by `encode_text`: code points, and symbols in each language. int64 ``[1 + languages,
+    length]``.
 
     Args:
         texts: text of each row.

@@ -37,8 +37,8 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 def gif_durations(fps: float) -> Iterator[int]:
     """Yield the duration of each frame of a GIF, in units of 0.01 s.
 
-    A GIF stores whole hundredths of a second. Durations alternate if the frame rate needs it: 30 frames per second give
-    3, 4, 3, 3, 4 and so on.
+    A GIF stores whole hundredths of a second. Durations alternate if the frame rate requires it: 30 frames per second
+    give 3, 4, 3, 3, 4 and so on.
 
     Args:
         fps: frames per second, at most 50. Browsers show GIFs with shorter frames at 10 frames per second.

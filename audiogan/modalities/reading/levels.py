@@ -29,7 +29,7 @@ MIN_WINDOWS = 4
 """Smallest number of windows for an offset estimate. In shorter sounds, the mean can differ from 0 without an
 offset."""
 MIN_KEPT_ENERGY = 1e-4
-"""Fraction of energy (-40 dB). If resampling keeps less than this fraction, the sound counts as ultrasonic."""
+"""If resampling keeps less than this fraction of the energy (-40 dB), the sound counts as ultrasonic."""
 CLICK_SAMPLES, CLICK_SHARE, CLICK_ENERGY = 100, 0.02, 0.9
 """Limits for a signal that consists only of clicks: largest number of loud samples, largest fraction of loud samples,
 and smallest fraction of the energy in these samples."""
@@ -82,8 +82,8 @@ def find_cancelled_channels(source_ranges: np.ndarray, mixed_ranges: np.ndarray)
     """Find mixed channels in which the source channels cancel out.
 
     Args:
-        source_ranges: half range of each channel before mixing ``[C]``.
-        mixed_ranges: half range of each channel after mixing.
+        source_ranges: half the peak-to-peak range of each channel before mixing ``[C]``.
+        mixed_ranges: half the peak-to-peak range of each channel after mixing.
 
     Returns:
         A dict from the index of each cancelled mixed channel to the index of the loudest source channel in it, for
@@ -106,7 +106,7 @@ class Windows:
 
     Attributes:
         size: frames per window, a power of two. The length of every added block except the last must be a multiple of
-            it.
+            ``size``.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -155,7 +155,8 @@ class Windows:
         Low-frequency sounds are not mistaken for an offset, because the means of their windows differ.
 
         Args:
-            min_relative_offset: smallest significant offset, as a fraction of the largest half range of a window.
+            min_relative_offset: smallest significant offset, as a fraction of the amplitude (half the peak-to-peak
+                range) of the loudest window.
         """
         low, high, mean = self.statistics[:3]
         whole = len(mean) - (len(mean) > 1 and bool(self.statistics[4, -1, 0] < self.size / 2))
@@ -201,7 +202,7 @@ class Offset:
 
     @property
     def median_level(self) -> float:
-        """Median of the absolute offset over the windows in which it is at least half of its maximum."""
+        """Median absolute offset of the windows whose absolute offset is at least half of the largest one."""
         size = np.abs(self.level)
         return float(np.median(size[size >= size.max() / 2]))
 
@@ -226,7 +227,8 @@ def is_only_clicks(samples: np.ndarray, source_energy: float) -> bool:
 
     Args:
         samples: resampled sound ``[N, C]``.
-        source_energy: energy of the sound before resampling, as a sum of squares at the new sample rate.
+        source_energy: energy of the sound before resampling: its sum of squares, multiplied by the new and divided by
+            the old sample rate.
     """
     samples = samples - samples.mean(axis=0)
     squares = np.square(samples, dtype=np.float64).sum(axis=1)

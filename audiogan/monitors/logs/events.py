@@ -66,7 +66,7 @@ def read_events(paths: Iterable[Path]) -> tuple[list[dict[str, float]], list[str
 
 
 def _events(path: Path, remarks: list[str]) -> Iterator[Any]:
-    """Yield the events of a file. A record is a length, its checksum, the event and the event's checksum."""
+    """Yield the events of a file. A record is a length, the checksum of the length, the event and its checksum."""
     from google.protobuf.message import DecodeError
     from tensorboard.compat.proto import event_pb2
 
