@@ -257,6 +257,7 @@ def to_float64(x: Tensor) -> Tensor:
 @contextlib.contextmanager
 def frozen_except(game: Game, nets: Sequence[str]) -> Iterator[list[nn.Parameter]]:
     """Context manager: while the block runs, only the parameters of the given networks of a game require gradients.
+    Before and after the block, all parameters of the game are frozen.
 
     Args:
         game: game with the networks.
