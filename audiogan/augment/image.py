@@ -73,8 +73,8 @@ class Saturation(nn.Module):
     """Change the colour saturation of each image by a random factor. Grey images do not change.
 
     Args:
-        amount: range of the factor, which is uniform in 1 - amount ... 1 + amount; if ``gaussian`` is true, the
-            standard deviation of its binary logarithm.
+        amount: if ``gaussian`` is false, the factor is uniform in 1 - amount ... 1 + amount. If ``gaussian`` is true,
+            ``amount`` is the standard deviation of the factor's binary logarithm.
         gaussian: draw the binary logarithm of the factor from a normal distribution.
 
     Examples:
@@ -97,8 +97,8 @@ class Contrast(nn.Module):
     """Scale the difference of each image from its mean value by a random factor.
 
     Args:
-        amount: range of the factor, which is uniform in 1 - amount ... 1 + amount; if ``gaussian`` is true, the
-            standard deviation of its binary logarithm.
+        amount: if ``gaussian`` is false, the factor is uniform in 1 - amount ... 1 + amount. If ``gaussian`` is true,
+            ``amount`` is the standard deviation of the factor's binary logarithm.
         gaussian: draw the binary logarithm of the factor from a normal distribution.
 
     Examples:
@@ -185,7 +185,7 @@ class Translate(nn.Module):
     """Shift each image vertically and horizontally by random whole numbers of pixels.
 
     Args:
-        ratio: largest shift relative to the side of the image, 0 ... 1.
+        ratio: largest vertical (horizontal) shift relative to the height (width) of the image, 0 ... 1.
         fill: value of pixels that enter at an edge. ``None``: the image is reflected at the edge.
 
     Examples:
@@ -255,8 +255,9 @@ class DiffAugment(Augment):
     Args:
         colour: change brightness by -0.5 ... 0.5, saturation by a factor of 0 ... 2 and contrast by a factor of
             0.5 ... 1.5.
-        translation: largest shift relative to the side of the image, 0 ... 1; 0.125 in the paper.
-        cutout: side of the overwritten rectangle relative to the image, 0 ... 1; 0.5 in the paper.
+        translation: largest shift as a fraction of the image's height or width, 0 ... 1; 0.125 in the paper.
+        cutout: height and width of the overwritten rectangle relative to those of the image, 0 ... 1; 0.5 in the
+            paper.
         fill: value of pixels that enter at an edge and of overwritten pixels. 0 is middle grey.
         p: probability of each transformation, 0 ... 1; 1 in the paper.
 
@@ -286,7 +287,7 @@ class ADAPipeline(Augment):
     Args:
         flip: mirror images horizontally.
         rotate: rotate by multiples of 90 degrees. Must be false for images that are not square.
-        translation: largest shift relative to the side of the image, 0 ... 1.
+        translation: largest shift as a fraction of the image's height or width, 0 ... 1.
         scale: standard deviation of the binary logarithm of the scaling factor, in octaves.
         colour: change brightness, contrast, hue and saturation.
         p: probability of each transformation at the start, 0 ... 1. `AdaptiveAugment` changes it in training.

@@ -18,7 +18,7 @@ CONFIGS = {
     "flowers": "images",
     "pets": "super-resolution",
 }
-"""Configuration to train with each downloadable data set."""
+"""Configuration for training on each data set that can be downloaded: data set -> name of the configuration."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:

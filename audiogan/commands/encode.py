@@ -124,7 +124,7 @@ def _encode_files(
     compared: int,
     kind: SignalKind,
 ) -> list[tuple[str, Encoding]]:
-    """Imitate and save each file. Return stem and result of each, and append skipped files to ``left``."""
+    """Imitate and save each file. Return stem and result of each. Append messages about skipped files to ``left``."""
     from tqdm import tqdm
 
     from audiogan.latents import encode
@@ -158,7 +158,7 @@ def _encode_files(
 
 
 def _random_distances(generator: Generator, found: Encoding, compared: int, seed: int) -> Iterable[float]:
-    """Yield the smallest distance of each block of random samples."""
+    """Yield the smallest distance from the target for each block of random samples."""
     from audiogan.latents import nearest_distance
 
     rate = generator.modality.sample_rate
@@ -179,7 +179,7 @@ def _draw_sheet(generator: Generator, path: Path, columns: dict[str, Any], title
 
 
 def _save(generator: Generator, paths: list[Path], found: Encoding) -> None:
-    """Write an imitation, its source and, if there is a third path, the recipe. If one of them fails, none is kept."""
+    """Write an imitation, its source and, if there is a third path, the recipe. If one cannot be written, keep none."""
     from audiogan.files import create_folder, write_file
 
     new = [path for path in paths if not path.exists()]

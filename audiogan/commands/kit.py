@@ -139,7 +139,8 @@ def read_kit(path: Path, run: str | None) -> tuple[Kit, Generator]:
 
 
 def read_kit_content(path: Path) -> tuple[Path, bytes]:
-    """Return the path of the file of a kit, and the content of ``kit.json``. In a folder, this file is ``kit.json``."""
+    """Return the path of a kit's file (``kit.json`` or a ZIP archive), and the content of ``kit.json``. If ``path`` is
+    a folder, the file is the ``kit.json`` in it."""
     from audiogan.kits.opening import KIT, read_kit_file
 
     if path.is_dir():

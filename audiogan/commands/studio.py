@@ -130,8 +130,8 @@ def _warm_up(generator: Generator) -> None:
 def _chosen(run: str | None) -> tuple[Generator, Path | None, Path | None]:
     """Return the model to play, the run to watch or ``None``, and the model for the page Apply or ``None``.
 
-    If the run has no checkpoint yet or cannot be played, it is watched while the shipped drums are played. If it makes
-    sounds from given sounds or texts, it is opened on the page Apply.
+    If the run has no checkpoint yet or cannot be played, the page watches it and plays the shipped drums. If the
+    run makes sounds from given sounds or texts, it is opened on the page Apply.
     """
     from audiogan.commands.newest import find_newest_sound_model
     from audiogan.model.loading import load

@@ -102,16 +102,16 @@ def check_optimizer_state(player: Player, optimizer: Optimizer, step: int) -> st
     """Check the state of a player's optimizer after it has been loaded from a checkpoint.
 
     The check takes one step with a new optimizer of the same class on a parameter of shape ``[2, 3]``. The state of
-    this optimizer shows which values each parameter needs, such as the two moments of Adam.
+    the new optimizer shows which values the optimizer must store for each parameter, such as the two moments of Adam.
 
     Args:
         player: owner of the optimizer.
         optimizer: optimizer with the loaded state.
-        step: step of the checkpoint.
+        step: training step at which the checkpoint was written.
 
     Returns:
-        A warning for the user if the checkpoint lacks the state of some parameters, for which the optimizer then starts
-        anew. An empty string if nothing is missing.
+        If the checkpoint lacks the optimizer state of some parameters, a warning that their state starts empty.
+        Otherwise, an empty string.
 
     Raises:
         CheckpointError: the state of a parameter is incomplete or has the wrong shape.
@@ -134,8 +134,8 @@ def check_optimizer_state(player: Player, optimizer: Optimizer, step: int) -> st
 
 
 def _example_optimizer_state(player: Player, optimizer: Optimizer) -> Mapping[str, Any]:
-    """Return the state that the player's kind of optimizer keeps for a parameter of shape ``[2, 3]``; empty if a
-    step fails."""
+    """Return the state that the player's kind of optimizer keeps for a parameter of shape ``[2, 3]``. The
+    result is empty if a step of the optimizer fails."""
     param = nn.Parameter(torch.zeros(2, 3, device=optimizer.param_groups[0]["params"][0].device))
     try:
         trial = player.optimizer([param])

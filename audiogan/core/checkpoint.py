@@ -57,7 +57,8 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], me
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write a state to a safetensors file atomically: the file is either complete or not created.
 
-    The nesting is stored as JSON in the header of the file, with a SHA-256 of the JSON and of all tensors.
+    The structure of the state is stored as JSON in the header of the file, with a SHA-256 of the JSON and of all
+    tensors.
 
     Args:
         path: file to write. An existing file is replaced.
@@ -247,7 +248,7 @@ class Checkpoints(Callback):
     def on_start(self, trainer: Trainer) -> None:
         self._saved_at = trainer.seconds
         if trainer.engine.is_main_process:
-            for left in self.folder.glob(".*"):  # A run that is killed while it writes leaves a temporary file.
+            for left in self.folder.glob(".*"):  # A run that is killed during a write leaves a temporary file.
                 with contextlib.suppress(OSError):
                     if TEMPORARY_NAME.fullmatch(left.name):
                         left.unlink()
@@ -307,7 +308,8 @@ class Checkpoints(Callback):
                 old.unlink(missing_ok=True)
 
     def _write(self, path: Path, state: Mapping[str, Any]) -> None:
-        """Write a checkpoint. On a full disk, delete older checkpoints until it fits, but keep the newest of them."""
+        """Write a checkpoint. On a full disk, delete older checkpoints until the new one fits, but keep the newest
+        older one."""
         older = self._earlier_checkpoints(path)
         while True:
             try:
@@ -326,8 +328,8 @@ class Checkpoints(Callback):
         return [other for other in list_checkpoints(self.folder) if _step_in_name(other) < _step_in_name(path)]
 
     def _later_checkpoints(self, trainer: Trainer) -> list[Path]:
-        """Return the checkpoints with later steps that this run wrote before a callback returned it to an earlier
-        step."""
+        """Return the checkpoints with later steps that this run wrote before a callback returned the run to an
+        earlier step."""
         return [path for path in self._written if _step_in_name(path) > trainer.step]
 
     def _describe_newest(self) -> str:

@@ -29,7 +29,7 @@ class Engine:
 
     Under ``torchrun``, the engine joins the process group (NCCL on CUDA, gloo on CPU). After each backward pass, one
     all-reduce averages the gradients over processes. Networks are not wrapped in ``DistributedDataParallel``.
-    Second-order gradients and all methods of a network therefore work in any number of processes.
+    Second-order gradients and all methods of a network therefore work with any number of processes.
 
     Args:
         device: ``cpu``, ``cuda``, ``cuda:NUMBER``, ``mps`` (Apple GPU) or ``auto``. ``auto`` selects CUDA if available,
@@ -108,7 +108,7 @@ class Engine:
 
     @property
     def micro_batch_indices(self) -> range:
-        """Indices of this process's micro-batches in the sequence of the micro-batches of all processes."""
+        """Indices of the micro-batches that this process computes, among the micro-batches of all processes."""
         return range(self.rank * self.accumulate, (self.rank + 1) * self.accumulate)
 
     @property
@@ -256,8 +256,8 @@ def to_float64(x: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def frozen_except(game: Game, nets: Sequence[str]) -> Iterator[list[nn.Parameter]]:
-    """Enable gradients for the parameters of some networks of a game while the block runs. Parameters of all other
-    networks stay frozen.
+    """Context manager: while the block runs, only the parameters of the given networks of a game require gradients.
+    Before and after the block, all parameters of the game are frozen.
 
     Args:
         game: game with the networks.

@@ -13,9 +13,9 @@ from audiogan.core.trainer import Callback, Trainer
 class FineTuning(Callback):
     """Callback that protects trained weights at the beginning of a run. It has no effect before `begin` is called.
 
-    If some networks start from new weights, such as a critic that the model file does not contain, the networks
-    ``held`` are frozen for the first ``hold`` steps. Only the new networks are trained in these steps. Without this,
-    the gradients of a new critic, which are meaningless at first, would destroy trained weights.
+    If some networks start from new weights, such as a critic that the model file does not contain, the networks in
+    ``held`` are frozen for the first ``hold`` steps. Only the new networks are trained in these steps. Otherwise, the
+    gradients of a new critic, which are meaningless at first, would destroy trained weights.
 
     After these steps, the learning rates of all players that train loaded networks rise linearly from 0 to their full
     values in ``ramp`` steps. The moment estimates of a new Adam optimizer are noisy, so its first steps are too large.
@@ -23,7 +23,7 @@ class FineTuning(Callback):
     Put this callback after `Anneal`.
 
     Args:
-        hold: number of steps in which the networks ``held`` are frozen, 0 or more.
+        hold: number of steps in which the networks in ``held`` are frozen, 0 or more.
         ramp: number of steps in which the learning rates rise, 0 or more.
 
     Attributes:

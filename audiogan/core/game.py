@@ -38,8 +38,8 @@ class Game(nn.Module):
 
         Args:
             player: name of the player to update.
-            batch: tensors by the name of the column. For a player with several streams, a dict of such batches by the
-                name of the stream.
+            batch: tensors by the name of the data column. For a player with several streams, a dict of such batches by
+                the name of the stream.
             context: random numbers, shared results and recorded values of this update.
 
         Returns:

@@ -22,7 +22,7 @@ class Player:
             updates.
         optimizer: function from a list of parameters to an optimizer, such as ``partial(torch.optim.Adam, lr=1e-4)``.
         streams: names of the data streams. Each update draws one batch from each stream.
-        every: interval in steps. The player is updated on steps that are multiples of it.
+        every: interval between updates, in steps. The player is updated on steps that are multiples of ``every``.
         repeats: number of updates per step, each with a new batch. For a critic, papers call this number ``n_critic``.
         active: pair ``(start, stop)``: the player is updated from step ``start`` until step ``stop`` (exclusive). If
             ``stop`` is ``None``, it is updated until the end of the run.

@@ -1,4 +1,4 @@
-"""A data stream: batches of a dataset in random order, without end."""
+"""A data stream: an endless sequence of batches of a dataset, in random order."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Dataset(Protocol):
 
 
 class Stream:
-    """Batches of a dataset without end. Each epoch has a new random order.
+    """Endless sequence of batches of a dataset. Each epoch has a new random order.
 
     For a given dataset, batch ``k`` depends only on the seed and on ``k``. A checkpoint therefore stores only the
-    position. A thread reads one batch in advance.
+    position, and the length of the dataset to detect changes. A thread reads one batch in advance.
 
     Args:
         dataset: source of batches.

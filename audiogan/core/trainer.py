@@ -100,8 +100,8 @@ class Trainer:
     """Training loop: each step updates the players of a game in order.
 
     A player that is due is updated ``repeats`` times in a step. For each update, the trainer draws a batch from each
-    stream of the player, sums the terms of `Game.losses`, computes the gradients for the player's networks, averages
-    them over processes, clips them, and takes an optimizer step. Then it calls the callbacks.
+    stream of the player, sums the terms of `Game.losses`, and computes the gradients of the player's networks. It
+    averages the gradients over processes, clips them, and takes an optimizer step. Then it calls the callbacks.
 
     Args:
         game: networks and losses.
@@ -119,11 +119,11 @@ class Trainer:
         step: number of completed steps.
         examples: number of examples in the batches of all updates of all players.
         real_examples: number of real examples since this trainer was created, over all processes. If several players
-            draw from the same stream in a step, only the largest of their numbers is added. With one critic,
+            draw from the same stream in a step, only the largest number among these players is added. With one critic,
             ``real_examples`` is the number of real examples shown to the critic, as papers report it.
         stop_reason: reason why the run ended before its budget was used up. ``None`` if the budget was used up.
-        paused: names of the players that are not trained at present. Callbacks may change it, see `FirstStage`.
-        frozen: names of the networks that no player trains at present. Callbacks may change it, see `FineTuning`.
+        paused: names of the players that are not trained at present. Callbacks may change this set, see `FirstStage`.
+        frozen: names of the networks that no player trains at present. Callbacks may change this set, see `FineTuning`.
 
     Examples:
         >>> from functools import partial
@@ -228,7 +228,7 @@ class Trainer:
         """End the run after the present step.
 
         Args:
-            reason: reason for the user.
+            reason: message for the user: why the run ends.
         """
         self.stop_reason = reason
 

@@ -17,13 +17,13 @@ def check_comparable(generator: Generator, baseline: Generator, data: str | None
     """Raise `UserError` if a baseline cannot be evaluated on the same examples as a model.
 
     The inputs and outputs of the two models must have the same kinds and shapes, and both models must have the same
-    directions of translation. Both models must have the same data and data settings, so that they have the same
-    held-out examples.
+    directions of translation. Without ``data``, both models must have the same training data and data settings, so that
+    they have the same held-out examples.
 
     Args:
         generator: the model to evaluate.
         baseline: the model to compare with it.
-        data: folder with other real data. If it is given, the two models may have different training data.
+        data: folder with other real data. With it, the two models may have different training data.
     """
 
     def refuse(what: str, ours: Any, theirs: Any, advice: str) -> None:
@@ -50,7 +50,7 @@ def _kind(modality: Any, shape: Any) -> str:
 
 
 def _inputs(generator: Generator) -> str:
-    """Return a description of the inputs that cannot be drawn at random."""
+    """Return a description of the model's inputs that cannot be drawn at random."""
     inputs = generator.game.required_inputs
     return ", ".join(f"{name} {list(getattr(each, 'shape', ()))}" for name, each in inputs.items()) or "random"
 

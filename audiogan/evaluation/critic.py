@@ -31,8 +31,8 @@ def check_transfer(generator: Generator, data_sets: DataSets) -> None:
 def measure_critic_accuracy(
     generator: Generator, data_sets: DataSets, seed: int, transfer: bool, echo: Callable[[str], None]
 ) -> Report:
-    """Measure the accuracy of linear classifiers on the critic's features, and that of the critic's class predictions,
-    if any."""
+    """Measure the accuracy of linear classifiers on the critic's features, and the accuracy of the critic's class
+    predictions, if any."""
     game, report = generator.game, Report({}, {}, {}, {})
     if transfer:
         from audiogan.metrics.transfer import SmallPictures, evaluate_transfer

@@ -25,7 +25,7 @@ class DataSets(NamedTuple):
     Attributes:
         train: training data of the run. ``None`` if it is not available.
         held_out: held-out data of the run. ``None`` if it is not available or empty.
-        real: real data against which samples are measured.
+        real: real data with which samples are compared.
     """
 
     train: Table | None
@@ -87,8 +87,8 @@ def data_change_warning(generator: Generator, data_sets: DataSets) -> str:
 def load_examples(data: Table, max_examples: int, *, keep_order: bool = False) -> tuple[np.ndarray, np.ndarray | None]:
     """Return signals ``[N, *shape]`` of rows of the data and their classes ``[N]`` (``None`` without labels).
 
-    The rows are drawn at random with a fixed seed. There are at most ``max_examples`` and at most `MAX_EXAMPLES`.
-    ``keep_order`` sorts them.
+    The rows are drawn at random with a fixed seed. Their number is at most ``max_examples`` and at most `MAX_EXAMPLES`.
+    With ``keep_order``, the rows have the order of the data.
     """
     rows = np.random.default_rng(0).permutation(len(data))[: min(MAX_EXAMPLES, max_examples)]
     rows = np.sort(rows) if keep_order else rows

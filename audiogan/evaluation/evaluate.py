@@ -82,7 +82,8 @@ def evaluate_run(
         seed: seed for the samples and for the choice of examples.
         classifier: if the training data has labels, also compute metrics on features of a classifier, see
             `train_classifier`. It is trained once, in about a minute, and cached.
-        extractor: name of a network whose features are used in addition, see `load_extractor`. Its module is imported.
+        extractor: network as ``package.module:NAME``, see `load_extractor`. Metrics are also computed on its features.
+            The module is imported.
         extractor_weights: file with the weights of ``extractor``.
         gain: train classifiers on real and generated examples, see `augmentation_gain`. Takes minutes.
         transfer: train linear classifiers on the critic's features, see `evaluate_transfer`. Takes minutes.
@@ -183,7 +184,7 @@ def _measure(
     speech: bool,
     echo: Echo,
 ) -> tuple[Report, dict[str, Translated]]:
-    """Return the report of a model, and its outputs by the name of the generator if it translates sources."""
+    """Return the report of a model and, if the model translates sources, its outputs by the name of the generator."""
     if not generator.game.required_inputs:
         return _measure_samples(generator, sets, embeddings, count, seed, classifier, echo), {}
     report, several, outputs = Report({}, {}, {}, {}), len(generator.routes) > 1, {}
@@ -200,7 +201,7 @@ def _measure(
 def _measure_samples(
     generator: Generator, sets: DataSets, embeddings: list[Any], count: int, seed: int, classifier: bool, echo: Echo
 ) -> Report:
-    """Measure samples of random inputs against real examples."""
+    """Measure samples from random inputs against real examples."""
     reals, truth = load_examples(sets.real, count)
     n, noun = len(reals), generator.modality.noun
     echo(f"{generator.name} (step {generator.step:,}): {n} generated against {n} real {noun}s")

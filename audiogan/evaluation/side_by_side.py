@@ -63,7 +63,8 @@ def side_by_side(path: str | os.PathLike[str], generator: Generator, data: Table
 
 
 def _translations(path: str | os.PathLike[str], generator: Generator, data: Table, seed: int) -> None:
-    """Write a PNG with one row per example. If there are two directions, their rows follow each other."""
+    """Write a PNG with one row per example. If the model translates in two directions, the rows of the
+    second direction come last."""
     columns: dict[str, list[np.ndarray]] = {}
     titles: list[str] = []
     for route, words in generator.routes.descriptions.items():

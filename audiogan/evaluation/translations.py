@@ -109,7 +109,7 @@ def measure_distribution(translated: Translated, generator: Generator, embedding
     Args:
         translated: the outputs, see `translate`.
         generator: the model.
-        embedding: embedding of the outputs.
+        embedding: `Embedding` that extracts the features of outputs and targets.
         train: training targets. ``None`` leaves out the metrics that need them.
         seed: seed for the choice of examples.
 

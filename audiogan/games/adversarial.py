@@ -35,7 +35,7 @@ class Adversarial(Generative):
             ICML 2017, section 4). If the critic has a method ``view``, the game passes ``view(signals)`` to it instead
             of encoded signals.
         loss: adversarial loss with the methods ``critic(real_logits, fake_logits)`` and ``generator(fake_logits)``. A
-            relativistic loss has the attribute ``relativistic`` and ``generator(fake_logits, real_logits)``.
+            relativistic loss has the attribute ``relativistic = True`` and ``generator(fake_logits, real_logits)``.
         representation: transform between signals and the tensors that networks process.
         inputs: named inputs of the networks. The default is derived from the generator's attributes, such as
             ``latent_dim``.
@@ -45,9 +45,10 @@ class Adversarial(Generative):
             generator, its inputs and ``context.randn``, and added to the generator's loss.
         distances: terms of the generator's loss that compare its output with the target, such as `audiogan.losses.L1`.
         adversarial_weight: factor on the adversarial loss of the generator. With 0, the generator does not use the
-            critic. For training without a critic, also remove its player (``'~players.critic'``).
-        feature_matching_weight: factor on the mean absolute difference between the critic's features of output and
-            target (pix2pixHD, Wang et al., CVPR 2018, equation 4). It requires a critic that returns features.
+            critic. For training without a critic, also remove the player ``critic`` (``'~players.critic'``).
+        feature_matching_weight: factor on the mean absolute difference between the critic's features of the output and
+            those of the target (pix2pixHD, Wang et al., CVPR 2018, equation 4). It requires a critic that returns
+            features.
         auxiliary_weight: factor on the cross-entropy of class logits.
         augment: random transform of real and generated signals before the critic (DiffAugment, Zhao et al., NeurIPS
             2020).
@@ -267,8 +268,8 @@ class Adversarial(Generative):
     def features(self, batch: Inputs) -> Tensor:
         """Return the critic's last hidden layer ``[B, D]`` for real examples.
 
-        The critic receives the same weight for every class, so that the features do not depend on the label of an
-        example.
+        As its class input, the critic receives equal weights for all classes, so that the features do not depend on the
+        label of an example.
 
         Args:
             batch: signals ``x``, and the columns that the critic's inputs need.

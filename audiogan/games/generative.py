@@ -228,8 +228,8 @@ class Generative(Game):
         return whole
 
     def balanced_inputs(self, n: int) -> dict[str, Tensor]:
-        """Return ``n`` values of each input with kinds (such as classes), by the input's name. All kinds are equally
-        frequent."""
+        """Return ``n`` values of each input that has kinds (such as classes), by the input's name. All kinds are
+        equally frequent."""
         values = {name: each.balanced_values(n) for name, each in self.inputs.items()}  # type: ignore[operator]
         return {name: value for name, value in values.items() if value is not None}
 

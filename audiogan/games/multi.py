@@ -36,7 +36,8 @@ class MultiCritic(Adversarial):
         loss: adversarial loss with the methods of `audiogan.losses.NonSaturating`.
         representation: transform between signals and the tensors that networks process.
         swap_every: number of steps between two swaps, a multiple of the generator's ``every``. 0 disables swaps. In the
-            paper, ``swap_every`` is the number of examples per critic, times epochs, divided by the batch size.
+            paper, ``swap_every`` is the number of examples per critic, times the number of epochs between two
+            swaps, divided by the batch size.
         seed: seed of the permutations. A permutation depends on the seed and the step only.
         options: further arguments of `Adversarial`.
 

@@ -24,7 +24,7 @@ class SemiSupervised(Adversarial):
 
     The critic returns logits ``l`` of K classes. The logit of an additional class "generated" is fixed at 0. With ``Z =
     sum(exp(l))``, the probability that an example is real is ``Z / (Z + 1)``. The adversarial loss uses the logit of
-    this probability, ``log Z``. `audiogan.losses.NonSaturating` corresponds to the paper.
+    this probability, ``log Z``. `audiogan.losses.NonSaturating` is the loss of the paper.
 
     The player ``critic`` draws batches from the data streams ``labelled`` and ``unlabelled``. The player ``generator``
     draws from ``unlabelled``. Labels in ``unlabelled`` are not used. The generator has no class input.

@@ -20,7 +20,7 @@ class VAEGAN(Adversarial):
     """Game of a generator that is also the decoder of a variational autoencoder.
 
     An encoder maps each training example to a latent, and the generator reconstructs the example from this latent.
-    Samples therefore cover more modes of the data than those of a plain GAN. With the setting ``active`` of the
+    Samples therefore cover more modes of the data than the samples of a plain GAN. With the setting ``active`` of the
     players, the autoencoder can be trained first, so that adversarial training starts from a trained decoder. The
     critic receives only samples from the prior. While the generator is frozen (see `FineTuning`), the player
     ``generator`` trains only the encoder, on the reconstruction loss.
@@ -48,8 +48,8 @@ class VAEGAN(Adversarial):
         knob_weight: factor on the regressor's squared error of knobs, and on ``knob_losses``, in the generator's loss.
         knob_noise_std: standard deviation of noise that is added to requested knobs in training, in normal scores. The
             noise weakens the dependence of knobs on each other and on the class.
-        sampling_knob_std: standard deviation of noise on knobs that are not requested, in normal scores, when samples
-            are drawn. ``None`` selects ``knob_noise_std``.
+        sampling_knob_std: standard deviation, in normal scores, of noise that is added to knobs without a requested
+            value when samples are drawn. ``None`` selects ``knob_noise_std``.
         knob_losses: losses for knobs with a differentiable definition, such as `audiogan.losses.Attack`. Losses whose
             attribute ``index`` is ``None`` are ignored, because the data lacks their knob.
         auxiliary_targets: losses for the additional predictions of the generator's method ``forward_with_aux``, such as

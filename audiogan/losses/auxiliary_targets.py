@@ -50,8 +50,8 @@ class AuxiliaryTarget(nn.Module):
 class Pitch(AuxiliaryTarget):
     """Mean absolute difference in octaves between predicted and measured pitch.
 
-    The prediction is ``[B, N]`` in octaves above 1 Hz. The measurement is the column ``pitch`` ``[B, N]`` of the batch,
-    in Hz. Frames without a pitch (NaN) are ignored.
+    The prediction is ``[B, N]`` in octaves above 1 Hz, for N frames. The measurement is the column ``pitch`` ``[B, N]``
+    of the batch, in Hz. Frames without a pitch (NaN) are ignored.
     """
 
     name = "pitch"
@@ -96,7 +96,7 @@ class PartialTracks(AuxiliaryTarget):
 
     Args:
         count: number of partials.
-        format: format of the recordings.
+        format: sample rate, length and channels of the recordings.
         hop_length: distance between frames, in samples.
         weight: factor of the loss, 0 or more.
     """

@@ -42,7 +42,7 @@ class KnobLoss(nn.Module):
     Args:
         scale: quantiles of the knobs in the training data, as `audiogan.inputs.Scale.to_dict` returns them; ``None`` if
             the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
 
     Attributes:
         index: index of the knob among the knobs of the data; ``None`` if the data does not have this knob.
@@ -94,7 +94,7 @@ class EnvelopeKnobLoss(KnobLoss):
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
 
     Attributes:
         step_seconds: time between samples of the envelope, in seconds.
@@ -134,7 +134,7 @@ class Attack(EnvelopeKnobLoss):
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
 
     Examples:
         >>> import torch
@@ -164,7 +164,7 @@ class Decay(EnvelopeKnobLoss):
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
 
     Examples:
         >>> import torch
@@ -200,7 +200,7 @@ class SpectrumKnobLoss(KnobLoss):
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
     """
 
     hertz: Tensor
@@ -234,7 +234,7 @@ class Brightness(SpectrumKnobLoss):
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
 
     Examples:
         >>> import torch
@@ -259,7 +259,7 @@ class Noisiness(SpectrumKnobLoss):
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
 
     Examples:
         >>> import torch

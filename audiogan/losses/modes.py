@@ -21,7 +21,7 @@ class ModeFrequencies(AuxiliaryTarget):
     The prediction is ``[B, K]`` in octaves above 1 Hz. Stronger lines have larger weights.
 
     Args:
-        format: format of the recordings.
+        format: sample rate, length and channels of the recordings.
         weight: factor of the loss, 0 or more.
     """
 
@@ -43,7 +43,7 @@ class Glide(AuxiliaryTarget):
     that the drum reaches after the glide.
 
     Args:
-        format: format of the recordings.
+        format: sample rate, length and channels of the recordings.
         weight: factor of the loss, 0 or more.
     """
 
@@ -68,11 +68,11 @@ class MidSideDistance(nn.Module):
     * 0.5 times the spectral convergence (relative error of magnitudes), over the whole batch;
     * 0.3 times the mean absolute difference of cube roots of magnitudes in the first ``part`` samples, in windows of
       ``n_fft / 4``;
-    * the spectral convergence of square roots of magnitudes in windows of ``4 * n_fft``, which separate the
-      spectral lines of low drums and of cymbals.
+    * the spectral convergence of square roots of magnitudes. Windows of ``4 * n_fft`` separate the spectral lines of
+      low drums and of cymbals.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_fft: window length of the first two terms, in samples.
         hop_length: hop of the first two terms, in samples.
         n_mels: number of mel bands.

@@ -17,7 +17,7 @@ class MultiResolutionSTFT(nn.Module):
     over the whole batch. The log-magnitude distance is the mean absolute difference of natural logarithms.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_ffts: window lengths in samples. Each hop is a quarter of its window.
         above: lowest frequency that is compared, in Hz; 0: all frequencies.
         weight: factor of the loss, 0 or more.

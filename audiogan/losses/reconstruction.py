@@ -31,7 +31,7 @@ class SpectralDistance(nn.Module):
       frequencies, such as 45 and 80 Hz.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_fft: window length of the first two terms, in samples.
         hop_length: hop of the first two terms, in samples.
         partials: number of bands of `PartialMeter`; 0 leaves out the last term.

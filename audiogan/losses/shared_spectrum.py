@@ -22,7 +22,7 @@ class Spectrum(nn.Module):
 
     Args:
         scale: quantiles of the knobs in the training data; ``None`` if the data has no knobs.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
 
     Attributes:
         index: index of the knob ``brightness``, or of ``noisiness`` if the data has no ``brightness``. ``None`` if it

@@ -15,7 +15,8 @@ LONG_SECONDS, SHORT_SECONDS = 0.064, 0.016
 BANDS = 64
 """Number of mel bands in `log_spectral_distance` and `RecordingLoss`."""
 FLOOR_DB = -80.0
-"""Lowest level in `log_spectral_distance`, in dB relative to a sine of full scale. Lower levels are raised to it."""
+"""Lowest level in `log_spectral_distance`, in dB relative to a sine of full scale. Lower levels are raised to
+this level."""
 LOSS_FLOOR_DB = -90.0
 """Constant that `RecordingLoss` adds to the power of each bin and band, in dB relative to a sine of full scale.
 

@@ -19,15 +19,16 @@ magnitude 1."""
 class CompressedSpectrum(nn.Module):
     """Distance between the compressed STFTs of sounds ``[B, C, T]``, a scalar.
 
-    A coefficient X (1 for a sine of full scale) becomes ``X |X|^(power - 1)``. The distance is the mean absolute
-    difference of magnitudes, plus the mean absolute difference of real and imaginary parts. It is averaged over several
-    window lengths.
+    A coefficient X (1 for a sine of full scale) becomes ``X |X|^(power - 1)``. The distance is a weighted
+    sum of two mean absolute differences: that of magnitudes, and that of real and imaginary parts. The distance is
+    averaged over several window lengths.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_ffts: window lengths in samples, one or more. The hop is half of the window length.
         power: exponent of the compression, above 0 and at most 1.
-        complex_share: share of real and imaginary parts in the distance, 0 to 1. The rest is the share of magnitudes.
+        complex_share: weight of the difference of real and imaginary parts, 0 to 1. The weight of the difference of
+            magnitudes is 1 minus this number.
         weight: factor of the loss, 0 or more.
 
     Source:

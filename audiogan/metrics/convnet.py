@@ -33,7 +33,8 @@ PICTURE_SIDE = 64
 longer side is at least 1.5 times the target.
 """
 MAX_SIDE_AT_STRIDE_1 = 32
-"""Side length in pixels. If both sides of the pictures are longer, the first convolution has stride 2, otherwise 1."""
+"""Largest side, in pixels, at which the first convolution has stride 1. If both sides of the pictures are longer, the
+stride is 2."""
 POOLED_SIDE = 4
 """Height and width to which feature maps are pooled before the dense layers."""
 VERSION = 1

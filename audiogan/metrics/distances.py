@@ -47,8 +47,9 @@ def frechet_infinity(a: Features, b: Features, *, sizes: int = 15, seed: int = 0
     """Return the squared Fréchet distance, extrapolated to infinitely many samples.
 
     `frechet_distance` of N samples is too large by about c / N. This function computes it for random subsets of both
-    sets, of N / 2 to N samples, fits a line over 1 / N, and returns the value of the line at 0. The result does not
-    depend on the number of samples, so that results of different numbers can be compared. It can be slightly negative.
+    sets, of N / 2 to N samples, fits a line to the distances as a function of 1 / N, and returns the value of the line
+    at 0. The result does not depend on the number of samples, so results for different numbers of samples can be
+    compared. It can be slightly negative.
 
     Args:
         a: features ``[N, D]``.

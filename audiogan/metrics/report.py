@@ -17,13 +17,13 @@ from audiogan.metrics.neighbours import memorisation, nearest, prdc
 __all__ = ["Report", "evaluate"]
 
 MIN_SAMPLES = 20
-"""Smallest number of samples of each kind."""
+"""Smallest number of samples of each kind (generated, real, training)."""
 MIN_EXTRAPOLATED = 500
 """Smallest number of samples for which `evaluate` extrapolates Fréchet distances to infinitely many samples."""
 NEIGHBOURS, MAX_RADIUS_QUANTILE = 5, 0.5
 """Arguments ``k`` and ``radius_quantile`` of `prdc`."""
 LISTED_PARTS = 3
-"""Number of parts with the lowest values, such as classes, that the text table lists."""
+"""Number of parts of the samples, such as classes, that the text table lists: those with the lowest values."""
 
 BETTER = {
     "frechet": "lower",
@@ -94,7 +94,8 @@ class Report:
         return "\n".join(lines)
 
     def merged(self, other: Report) -> Report:
-        """Return a report with the values of both reports. Counts that both reports have are those of this report."""
+        """Return a report with the values of both reports. If both have a count of the same name, the count
+        of this report is kept."""
         return Report(
             self.values | other.values,
             self.floor | other.floor,

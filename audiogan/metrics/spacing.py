@@ -24,7 +24,7 @@ class PictureEmbedding:
     """An `Embedding` that returns the pixels of `Modality.to_images`, the inputs of classifiers.
 
     Args:
-        modality: modality of the signals.
+        modality: kind of the signals, such as `audiogan.modalities.Sound`.
         shape: shape of a signal. The modality's ``image_settings_name(shape)`` must not be ``None``.
     """
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FunctionEmbedding", "SmallPictures", "evaluate_transfer", "linear_probe_accuracy"]
 
 INVERSE_PENALTIES = (1e-4, 1e-2, 1.0)
-"""Inverses of the strength of the L2 penalty, of which `linear_probe_accuracy` chooses one."""
+"""Inverse strengths of the L2 penalty. `linear_probe_accuracy` chooses one of them."""
 PIXELS = 32
 """Largest height and width of the pictures of `SmallPictures`, in pixels."""
 COMPONENTS = 256

@@ -109,7 +109,7 @@ class Generator:
         """Draw new samples.
 
         Sample ``i``, counted from 0, depends only on ``seed + i`` and on the other arguments. The call
-        ``sample(1, seed=seed + i)`` returns it again.
+        ``sample(1, seed=seed + i)`` returns this sample again.
 
         Args:
             n: number of samples, at least 1. The default is the number of signals listed in ``inputs``, or 1.
@@ -119,8 +119,8 @@ class Generator:
             knobs: knob settings in 0 ... 1 by name. ``{"brightness": 0.9}`` requests a sound brighter than 90 % of the
                 training sounds. Knobs you leave out are drawn to fit the ones you set.
             truncation: truncation of the latent, above 0. Smaller values give samples that are more typical and less
-                diverse. The latent is multiplied by it, except for StyleGAN (psi, 1 disables it) and BigGAN (threshold
-                of the normal distribution). None disables it.
+                diverse. Most models multiply the latent by this number. In StyleGAN it is psi (1: no truncation), in
+                BigGAN the threshold of the truncated normal distribution. None disables truncation.
             inputs: values of other inputs by name, such as ``{"source": "photo.png"}``. A signal is a file or an array.
                 A list of signals gives one sample for each signal.
             generator: name of the generator network, for models with several, see `routes`. None selects the first.
@@ -207,7 +207,7 @@ class Generator:
         Args:
             values: input values ``[1, ...]`` by input name.
             seed: seed from which the values were drawn.
-            truncation: truncation of the latent.
+            truncation: truncation of the latent, see `sample`.
         """
         return recipe_inputs.recipe_from_values(self.inputs, values, self.name, seed, truncation)
 

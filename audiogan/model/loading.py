@@ -36,8 +36,8 @@ from audiogan.run.trust import check_required_modules, trust_modules, trusted_mo
 from audiogan.utils.text import printable
 
 MAX_BUILD_ELEMENTS, MAX_FORWARD_ELEMENTS = 1 << 24, 1 << 27
-"""Maximum number of elements of one tensor. While networks are built, it is ``MAX_BUILD_ELEMENTS`` plus eight times the
-number of stored weights. While a signal is generated, it is ``MAX_FORWARD_ELEMENTS``."""
+"""Maximum number of elements of one tensor. While networks are built, the maximum is ``MAX_BUILD_ELEMENTS`` plus eight
+times the number of stored weights. While a signal is generated, it is ``MAX_FORWARD_ELEMENTS``."""
 MAX_BUILD_CALLS = 20_000
 """Maximum number of PyTorch operations while networks are built. 200 more are allowed for each stored tensor."""
 
@@ -52,8 +52,8 @@ def load(
 ) -> Generator:
     """Load a trained model.
 
-    The model file may come from an untrusted source. Loading reads no other file, executes no code from it, and uses
-    memory in proportion to its size.
+    The model file may come from an untrusted source. Loading reads no other file, executes no code from the file,
+    and uses memory in proportion to the size of the file.
 
     Args:
         run: name of a shipped model, or path of a run folder, a checkpoint or a bundle. None selects the newest run
@@ -202,7 +202,7 @@ def _without_cache(node: Any) -> Any:
 
 
 def _rebuild(config: Any, weights: dict[str, torch.Tensor]) -> tuple[Any, Modality]:
-    """Return the game rebuilt from a stored configuration, with its weights, and its modality.
+    """Rebuild the game of a stored configuration and load its weights. Return the game and its modality.
 
     Memory is limited to the stored weights, their initial values, and tables such as windows and filters.
     """

@@ -53,7 +53,7 @@ def recipe_from_values(
         values: values ``[1, ...]`` of these inputs by name.
         model: name of the model.
         seed: seed from which the values were drawn, or None.
-        truncation: truncation of the latent, or None.
+        truncation: truncation of the latent, see `Generator.sample`, or None.
     """
     latent: list[float] = []
     stored: dict[str, Any] = {}

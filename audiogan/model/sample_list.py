@@ -43,7 +43,7 @@ class SampleList:
         # Rows of the file, or empty if a row can be appended without rewriting the file.
         self._rows: list[list[str]] = []
         self._samples: dict[str, tuple[str, ...]] = {}  # Cells of each row by file name.
-        self._canonical = False  # Whether this class would write the file exactly as it is.
+        self._canonical = False  # Whether the file has exactly the format that this class writes.
         self._read()
 
     def __contains__(self, file: str) -> bool:

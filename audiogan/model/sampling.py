@@ -178,7 +178,7 @@ class _Job:
         return {name: given for name in self.inputs if isinstance(given := self.generator.inputs[name], Signal)}
 
     def stem(self, recipe: Recipe) -> str:
-        """Return the stem of the next file name: that of its source, or its class and seed."""
+        """Return the stem of the next file name: the stem of the source file, or class and seed."""
         for name in self.signals:
             if isinstance(value := self.value(name), str | os.PathLike):
                 stem = _safe_name(Path(value).stem) or self.modality.noun

@@ -243,7 +243,7 @@ class Budget(TorchFunctionMode):
 
 
 def _size_bound(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
-    """Return an upper bound of the number of elements of a result, computed from the arguments alone.
+    """Return an upper bound for the number of elements in a result, computed from the arguments alone.
 
     The bound is close for common operations, because the exact `_result_size` imports a compiler, which takes a second.
     """

@@ -22,13 +22,14 @@ from audiogan.representations.sound_format import SoundFormat
 from audiogan.representations.stft import Frames
 
 MAGNITUDE_FLOOR = 1e-5
-"""Magnitude relative to a sine of full scale (-100 dB). The network hardly distinguishes smaller magnitudes."""
+"""Magnitude below which the network hardly distinguishes levels, relative to a sine of full scale (-100 dB)."""
 LEVEL_FRAMES = 16
-"""Number of frames on each side over which the level of the low band is averaged."""
+"""Number of frames before and after a frame over which the level of the low band is averaged."""
 ENVELOPE_BINS = 8
-"""Number of bins on each side over which the spectral envelope of the low band is averaged."""
+"""Number of bins below and above a bin over which the spectral envelope of the low band is averaged."""
 LOWEST_BIN, FADE_BINS = 4, 3
-"""Lowest bin of the copied band, and number of bins above the cut-off in which the source is faded out."""
+"""Lowest bin of the copied band (``LOWEST_BIN``), and number of bins above the cut-off in which the source is faded out
+(``FADE_BINS``)."""
 INITIAL_LEVEL, LARGEST_LEVEL = -3.0, 5.0
 """Initial and largest level of an added bin relative to the level of the low band, as natural logarithms."""
 
@@ -43,7 +44,7 @@ class BandwidthExtender(nn.Module):
     Args:
         shape: shape ``(C, T)`` of the output.
         source: shape ``(C, T)`` of the source.
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         cutoff: cut-off frequency in Hz: half the sample rate at which the sources were recorded.
         n_fft: window length of the STFT, in samples.
         hop_length: hop of the STFT, in samples. It must divide ``n_fft``.
@@ -54,7 +55,7 @@ class BandwidthExtender(nn.Module):
         blocks: number of ConvNeXt blocks.
 
     Attributes:
-        multiple: number of samples. Long sounds are processed in tiles, which begin at multiples of this number.
+        multiple: long sounds are processed in tiles that begin at multiples of this number of samples.
         extends_bandwidth: True. `audiogan apply` then writes files with the sample rate of the model.
         receptive_field: largest distance between an output sample and a source sample that it depends on, in samples.
 
@@ -149,7 +150,7 @@ class BandwidthExtender(nn.Module):
 
     @staticmethod
     def _features(power: Tensor, flat: Tensor, mean: Tensor) -> Tensor:
-        """Return the features of each frame ``[B, frames, 3 low]``: levels, and phase differences of adjacent bins."""
+        """Return the features of each frame ``[B, frames, 3 * low]``: levels and phase differences of adjacent bins."""
         logs = ((power + MAGNITUDE_FLOOR**2).log() - (mean + MAGNITUDE_FLOOR**2).log()) / 4
         (a, b), (c, d) = flat, F.pad(flat, (1, 0))[..., :-1]  # the product of a + ib and c - id
         return torch.cat([logs, (a * c + b * d).clamp(-3, 3), (b * c - a * d).clamp(-3, 3)], dim=2)

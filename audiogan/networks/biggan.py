@@ -121,8 +121,8 @@ class DownBlock(nn.Module):
         in_channels: number of input channels.
         out_channels: number of output channels.
         is_first: leave out the ReLU before the first convolution, because the input is an image.
-        down: halve height and width. If it is false and both numbers of channels agree, the skip connection is the
-            identity.
+        down: halve height and width. If ``down`` is false and both numbers of channels agree, the skip connection is
+            the identity.
     """
 
     def __init__(self, in_channels: int, out_channels: int, is_first: bool = False, down: bool = True) -> None:

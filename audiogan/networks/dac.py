@@ -26,7 +26,7 @@ class MRD(nn.Module):
 
     Real and imaginary part are two channels. The frequencies are divided into five bands, each with convolutions of its
     own. Windows are Hann windows, and the hop is a quarter of the window. STFTs are divided by the root of the window's
-    energy, so that white noise has as large a root mean square in the STFT as in its samples.
+    energy, so that white noise has the same root mean square in the STFT as in its samples.
 
     Args:
         n_ffts: window lengths in samples, multiples of 4, at least 64.

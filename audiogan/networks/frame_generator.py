@@ -29,7 +29,7 @@ FADE_OUT_SECONDS = 0.01
 BODY_SCALE = 3.0
 """Factor on the predicted log gains of STFT bins (argument ``body``), so that training changes them faster."""
 MAX_BODY_GAIN = 6.0
-"""Largest absolute value of the natural logarithm of a gain of an STFT bin (argument ``body``)."""
+"""Largest absolute log gain (natural logarithm) of an STFT bin, for the argument ``body``."""
 
 
 class FrameGenerator(nn.Module):
@@ -41,7 +41,7 @@ class FrameGenerator(nn.Module):
     contains the flattened spectra of the stored noise signals.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         latent_dim: size of the latent, which is standard normal.
         classes: number of classes; 0: unconditional.
         knobs: number of knobs; 0: none.

@@ -19,7 +19,7 @@ from audiogan.representations.mel_spectrogram import MelSpectrogram
 
 SLOPE, LAST_SLOPE = 0.1, 0.01
 """Slope of leaky ReLU for negative inputs: in hidden layers (``SLOPE``), and before the last convolution of the
-generator."""
+generator (``LAST_SLOPE``)."""
 INITIAL_STD = 0.01
 """Standard deviation of the initial weights of upsampling layers and residual blocks."""
 

@@ -60,7 +60,8 @@ class ModalNoiseGenerator(FrameGenerator):
     inputs only.
 
     Args:
-        format: format of the sounds. The side signal of stereo sounds consists of noise and can be exactly 0.
+        format: sample rate, length and channels of the sounds. The side signal of stereo sounds consists of noise and
+            can be exactly 0.
         latent_dim: size of the latent, which is standard normal.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
         knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores (standard normal quantiles).

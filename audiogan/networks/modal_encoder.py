@@ -22,7 +22,7 @@ class ModalNoiseEncoder(nn.Module):
     It receives the log-mel spectrogram of the mid signal, the modes, the glide, and the stereo width.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         latent_dim: size of the latent.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
         knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores (standard normal quantiles).
@@ -80,7 +80,7 @@ class MidListener(Listener):
     """Auxiliary classifier and knob regressor on the mid signal, see `audiogan.networks.tonenoise.Listener`.
 
     Args:
-        format: format of the sounds, mono or stereo.
+        format: sample rate, length and channels of the sounds, mono or stereo.
         options: further arguments of `Listener`.
     """
 

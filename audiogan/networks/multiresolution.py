@@ -28,7 +28,7 @@ class MidSideMelView(nn.Module):
     """Log-mel spectrograms `[B, C, frames, n_mels]` of the mid and side signal of sounds `[B, C, length]`, C = 1 or 2.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_fft: window length, in samples.
         hop_length: hop, in samples.
         n_mels: number of mel bands.
@@ -49,14 +49,14 @@ class MidSideMelView(nn.Module):
 
 
 class CropSTFTView(nn.Module):
-    """Compressed STFT `[B, 4, frames, bins]` of a part of the mid signal of sounds `[B, C, length]`, see `STFTView`.
+    """Compressed STFT `[B, 4, frames, bins]` of a part of sounds `[B, C, length]`, mid signal only, see `STFTView`.
 
     In training mode, half of the parts are the beginning of the sound. The others start at a random multiple of the hop
     length. Early parts are more probable, because most sounds are short. In evaluation mode all parts are the
     beginning. The fourth plane contains the time of each frame, as a fraction of the length of the sound.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_fft: window length, in samples.
         hop_length: hop, in samples.
         part: length of the part, in samples. It is shortened to the length of the sound.
@@ -89,10 +89,10 @@ class CropSTFTView(nn.Module):
 
 
 class MidBeginningView(nn.Module):
-    """Log-mel spectrogram `[B, 1, frames, n_mels]` of the beginning of the mid signal of sounds `[B, C, length]`.
+    """Log-mel spectrogram `[B, 1, frames, n_mels]` of the beginning of sounds `[B, C, length]`, mid signal only.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_fft: window length, in samples.
         hop_length: hop, in samples.
         n_mels: number of mel bands.
@@ -117,7 +117,7 @@ class SpectralLineView(nn.Module):
     """Log magnitudes `[B, 1, frames, n_fft / 4]` of an STFT of the mid signal, up to a quarter of the sample rate.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_fft: window length, in samples.
         frame_multiple: the number of frames is rounded to a multiple of this number, see `round_frames`.
     """
@@ -142,12 +142,12 @@ class MultiResolutionCritic(MultiViewCritic):
     `forward` maps these to logits, as in `audiogan.networks.multiview.MultiViewCritic`.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
-        n_fft: window length of the log-mel spectrogram, in samples. The windows of the STFT have half this length,
-            those of the beginning a quarter, and those of the lines four times this length.
-        hop_length: hop of the log-mel spectrogram, in samples. The hop of the STFT is half of it, and the hop of the
-            beginning is an eighth of it.
+        n_fft: window length of the log-mel spectrogram, in samples. The other critics have windows
+            of ``n_fft / 2`` (STFT), ``n_fft / 4`` (beginning) and ``4 * n_fft`` (lines) samples.
+        hop_length: hop of the log-mel spectrogram, in samples. The STFT has the hop ``hop_length / 2``, and
+            the spectrogram of the beginning has the hop ``hop_length / 8``.
         n_mels: number of mel bands. The spectrogram of the beginning has half this number.
         part: length in samples of the part of a sound that the critic on the STFT receives.
         mel_widths: channels after each convolution of the critic on the log-mel spectrogram; ``()``: no such critic.

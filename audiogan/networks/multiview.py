@@ -110,12 +110,12 @@ class MultiViewCritic(nn.Module):
     parts of a sound have more influence than in a waveform.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
-        n_fft: window length of the log-mel spectrogram, in samples. The windows of the STFT have half this length, and
-            those of the beginning a quarter.
-        hop_length: hop of the log-mel spectrogram, in samples. The hop of the STFT is half of it, and the hop of the
-            beginning is an eighth of it.
+        n_fft: window length of the log-mel spectrogram, in samples. The other critics have windows
+            of ``n_fft / 2`` (STFT) and ``n_fft / 4`` (beginning) samples.
+        hop_length: hop of the log-mel spectrogram, in samples. The STFT has the hop ``hop_length / 2``, and
+            the spectrogram of the beginning has the hop ``hop_length / 8``.
         n_mels: number of mel bands. The spectrogram of the beginning has half this number.
         mel_widths: channels after each convolution of the critic on the log-mel spectrogram; ``()``: no such critic.
         stft_widths: channels after each convolution of the critic on the STFT; ``()``: no such critic.

@@ -30,8 +30,8 @@ class SpeechMasker(nn.Module):
 
     The STFT has a square-root Hann window for analysis and synthesis. Convolutions along frequency halve the number of
     bins in each layer. Two GRU layers process the sequence of frames. Transposed convolutions, with skip connections,
-    compute a complex mask for each bin of each frame. The output is the masked STFT of the source. The output of
-    silence is silence.
+    compute a complex mask for each bin of each frame. The output is the inverse STFT of the masked
+    STFT. A silent source gives a silent output.
 
     A frame of the output depends on all previous frames and on the next ``look_ahead`` frames. Frames before the
     beginning of a sound and after its end are silent.

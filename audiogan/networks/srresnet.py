@@ -15,7 +15,8 @@ from audiogan.networks.translation_blocks import check_source
 UPSAMPLINGS = ("progressive", "direct")
 INTERPOLATIONS = ("bicubic", "bilinear", "nearest")
 RESIDUAL_SCALE = 0.1
-"""Factor on the initial weights of the second convolution of each block, and of the last convolution of the network."""
+"""Factor on the initial weights of two kinds of layers: the second convolution of each block, and the last convolution
+of the network."""
 
 
 class SRResNet(nn.Module):
@@ -36,7 +37,7 @@ class SRResNet(nn.Module):
         upsampling: ``progressive``: one convolution and one pixel shuffle for each factor of 2, then one convolution at
             the size of the output, as in SRGAN. The factor must be a power of two. ``direct``: a single convolution and
             pixel shuffle (ESPCN, Shi et al., CVPR 2016, section 3.2), which needs less than a third of the operations.
-        interpolation: interpolation of the source to which the residual is added: ``bicubic``, ``bilinear`` or
+        interpolation: method that enlarges the source before the residual is added: ``bicubic``, ``bilinear`` or
             ``nearest``.
 
     Attributes:

@@ -82,8 +82,8 @@ class STFTGenerator(nn.Module):
 
     Args:
         shape: shape ``(C, F, N)`` of the STFT: real and imaginary parts, frequencies, frames. The network generates
-            F and N rounded down to multiples of ``2 ** len(widths)``. The remaining frequencies (such as the Nyquist
-            bin) and frames are zero.
+            only the first frequencies and frames: F and N, rounded down to multiples of ``2 ** len(widths)``. The other
+            frequencies (such as the Nyquist bin) and frames are zero.
         latent_dim: size of the latent, which is standard normal.
         classes: number of classes; 0: unconditional. Class weights sum to 1.
         widths: channels of each resolution, coarsest first. The output has twice the last resolution.

@@ -83,7 +83,7 @@ class StyleGANGenerator(nn.Module):
             (StyleGAN, section 3.1).
         progressive: train with growing resolution (PGGAN, section 2). `Growth` sets the resolution in the buffer
             ``level``.
-        class_scale: norm of the class embedding, divided by that of the latent, at the input of the mapping network.
+        class_scale: norm of the class embedding divided by the norm of the latent, as inputs of the mapping network.
             Small values keep the variety within a class.
         mapping_lr: factor on the learning rate of the mapping network; 0.01 in the papers.
         tanh: end with a tanh, which makes exactly black or white areas possible; not in the papers.

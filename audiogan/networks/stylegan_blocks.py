@@ -64,7 +64,7 @@ class MappingNetwork(nn.Module):
         classes: number of classes; 0: unconditional.
         layers: number of dense layers.
         lr_factor: factor on the learning rate of the dense layers; 0.01 in the paper.
-        class_scale: norm of the class embedding, divided by that of the latent.
+        class_scale: norm of the class embedding divided by the norm of the latent.
 
     Source:
         Karras, Laine & Aila (StyleGAN), CVPR 2019, section 2 and appendix C.

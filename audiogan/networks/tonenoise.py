@@ -40,8 +40,8 @@ class ToneNoiseGenerator(FrameGenerator):
     signals, and the first components of the latent are the weights. A sound then depends on its inputs only.
 
     Args:
-        format: format of the sounds. Stereo sounds are generated as mid and side signals. The side signal can be
-            exactly 0, because a critic would detect any side signal where recordings are mono.
+        format: sample rate, length and channels of the sounds. Stereo sounds are generated as mid and side signals. The
+            side signal can be exactly 0, because a critic would detect any side signal where recordings are mono.
         latent_dim: size of the latent, which is standard normal.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
         knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores (standard normal quantiles).
@@ -228,7 +228,7 @@ class ToneNoiseEncoder(nn.Module):
     """VAE encoder: sounds `[B, channels, length]` to means and log variances of latents, each `[B, latent_dim]`.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         latent_dim: size of the latent.
         classes: number of classes; 0: unconditional. The class weights `[B, classes]` sum to 1.
         knobs: number of knobs; 0: none. The input `[B, knobs]` consists of normal scores (standard normal quantiles).
@@ -288,7 +288,7 @@ class Listener(nn.Module):
     the first eight hops with shorter windows, because attacks are short.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         classes: number of classes.
         knobs: number of knobs, which are estimated as normal scores (standard normal quantiles).
         n_fft: window length of the log-mel spectrogram, in samples. The second extractor uses windows of a quarter

@@ -18,7 +18,7 @@ class MelTrunk(nn.Module):
     """Convolutional feature extractor on log-mel spectrograms: sounds `[B, channels, length]` to `[B, hidden]`.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_fft: window length of the spectrogram, in samples.
         hop_length: hop of the spectrogram, in samples.
         widths: channels after each convolution with stride 2.

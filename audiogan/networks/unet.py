@@ -39,8 +39,8 @@ class UNet(nn.Module):
         depth: number of encoder layers; ``None``: the largest possible, at most 8.
         norm: normalisation, ``batch`` (as in the paper), ``instance`` or ``none``. Use ``instance`` for small batches,
             because the running statistics of batch norm are inaccurate then.
-        dropout: dropout probability of the inner decoder layers in training, 0 to below 1. It is the paper's only
-            source of noise.
+        dropout: dropout probability of the inner decoder layers in training, 0 to below 1. In the paper, dropout
+            is the only source of noise.
 
     Attributes:
         multiple: height and width of sources must be multiples of this number of pixels.
@@ -124,7 +124,7 @@ class UNet(nn.Module):
 
 
 def _depth(shape: Sequence[int], depth: int | None) -> int:
-    """Return the number of encoder layers. Raise ``ValueError`` if the size of images does not allow it."""
+    """Return the number of encoder layers. Raise ``ValueError`` if the size of images does not allow this depth."""
     most = min((side & -side).bit_length() - 1 for side in shape[1:])
     size = " x ".join(map(str, shape[1:]))
     if most < 2:

@@ -25,7 +25,7 @@ class SpectrogramPatchCritic(nn.Module):
     stride 2 along time, which saves time.
 
     Args:
-        format: format of the sounds.
+        format: sample rate, length and channels of the sounds.
         n_ffts: window lengths in samples, one or more. The hop is a quarter of the window length.
         width: number of channels of the first layer, 1 or more. Later layers have twice as many.
         layers: number of layers with stride 2, 1 or more.

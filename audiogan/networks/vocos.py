@@ -163,8 +163,8 @@ def check_vocoder_shape(network: nn.Module, shape: Sequence[int], hop_length: in
 def band_interpolation(mel: MelSpectrogram) -> Tensor:
     """Return a matrix ``[n_mels + 1, bins]`` that estimates log magnitudes of STFT bins from log-mel values.
 
-    Estimates are interpolated linearly between the centres of the bands. The last row is a constant that is added to
-    them: it divides the magnitude of each band by the area of its mel filter.
+    Estimates are interpolated linearly between the centres of the bands. The last row holds constants that are
+    added to the estimates. They divide the magnitude of each band by the area of its mel filter.
     """
     filters = mel.filters.double()
     area = filters.sum(0)
@@ -191,7 +191,7 @@ def griffin_lim_phases(magnitude: Tensor, frames: Frames, iterations: int) -> Te
     Args:
         magnitude: magnitudes ``[B, N, F]``.
         frames: STFT module, see `cached_stft`.
-        iterations: number of iterations, 1 or more.
+        iterations: number of Griffin-Lim iterations, 1 or more.
     """
     current, before = F.pad(magnitude[..., None], (0, 1)), None
     for _ in range(iterations):

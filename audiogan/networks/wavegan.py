@@ -23,7 +23,7 @@ class WaveGANGenerator(nn.Module):
     """WaveGAN generator: latents `[B, latent_dim]` to sounds `[B, channels, length]` in -1 ... 1.
 
     Args:
-        format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
+        format: sample rate, length and channels of the sounds. The length must be 16384, 32768 or 65536 samples.
         latent_dim: size of the latent, which is uniform in -1 ... 1.
         model_size: base number of channels; d = 64 in the paper. The first layer has
             `16 * model_size` channels, or `32 * model_size` for lengths above 16384.
@@ -85,7 +85,7 @@ class WaveGANCritic(nn.Module):
     """WaveGAN critic: sounds `[B, channels, length]` and class weights `[B, classes]` to logits `[B]`.
 
     Args:
-        format: format of the sounds, with a length of 16384, 32768 or 65536 samples.
+        format: sample rate, length and channels of the sounds. The length must be 16384, 32768 or 65536 samples.
         model_size: channels of the first layer; d = 64 in the paper. Each later layer has twice as many.
         phase_shuffle: largest random shift n, in samples, of the features after each of the first four layers, in
             training; 2 in the paper; 0: no shift. All sounds of a batch have the same shift.

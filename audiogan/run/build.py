@@ -19,7 +19,7 @@ def build(section: Any, key: str, /, **extra_arguments: Any) -> Any:
 
     Args:
         section: settings with ``_target_``, the dotted name of a class or function.
-        key: dotted key of the section, such as ``players.critic``. It decides which classes are allowed.
+        key: dotted key of the section, such as ``players.critic``. The key decides which classes are allowed.
         extra_arguments: more arguments of the constructor, passed without conversion.
 
     Raises:
@@ -33,7 +33,7 @@ def build(section: Any, key: str, /, **extra_arguments: Any) -> Any:
     try:
         plain = OmegaConf.to_container(section, resolve=True) if OmegaConf.is_config(section) else section
         check_targets(plain, key)
-        # Hydra would resolve an interpolation after `check_targets`, so it could name a class that was not checked.
+        # Hydra would resolve an interpolation after `check_targets`, so the result could be an unchecked class.
         if "${" in repr(plain):
             raise UserError(f"{key}: '${{' is left after interpolation; remove the backslash before it")
         plain = update_targets(plain)
@@ -98,7 +98,8 @@ def summarize_error(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def wrap_errors(prefix: str) -> Iterator[None]:
-    """Convert errors in a ``with`` block to a `UserError` about conflicting settings. It starts with ``prefix``."""
+    """Convert errors in a ``with`` block to a `UserError` about conflicting settings. Its message starts with
+    ``prefix``."""
     try:
         yield
     except (UserError, OSError, MemoryError):

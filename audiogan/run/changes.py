@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from audiogan.data.table import Table
 
 MAX_FILE_VALUES, MAX_GENERATED_VALUES = 1 << 26, 1 << 20
-"""Largest number of audio samples or pixels in a data fingerprint, for data from files and for generated data."""
+"""Largest number of audio samples or pixels in a data fingerprint, for data from files (``MAX_FILE_VALUES``) and for
+generated data (``MAX_GENERATED_VALUES``)."""
 CHANGEABLE_KEYS = ("trainer.", "engine.", "checkpoints.", *OBSERVERS, "run_dir", "name", "data.cache")
 """Prefixes of settings that may change when a run resumes. Changes of all other settings are reported."""
 

@@ -161,7 +161,7 @@ def _check_name(name: Any, config: str) -> None:
 
 
 def _check_run_dir(run_dir: Any, config: str) -> None:
-    """Raise `UserError` if a file sets a run folder outside ``runs/``, which only the command line may do."""
+    """Raise `UserError` if a file sets a run folder outside ``runs/``. Only the command line may set such a folder."""
     inside = isinstance(run_dir, str) and Path(run_dir).parts[:1] == ("runs",) and len(Path(run_dir).parts) > 1
     if not inside or ".." in Path(run_dir).parts or printable(run_dir) != run_dir:
         raise UserError(

@@ -86,7 +86,7 @@ class CheckedFiles(FileConfigSource):
 class CheckedLoader(ConfigLoaderImpl):
     """Hydra loader that rejects a configuration if its files changed the section ``hydra``.
 
-    Hydra composes the configuration of a multirun and of each job with this loader before it uses them.
+    Hydra composes the configuration of a multirun, and of each of its jobs, with this loader.
 
     Args:
         folder: folder of the configuration.
@@ -220,7 +220,7 @@ def _strings(node: Any) -> Iterator[str]:
 
 
 def _count_values(node: yaml.Node | None, known: dict[int, int], path: Path, depth: int) -> int:
-    """Return the number of values in a YAML node with all aliases expanded. ``known`` caches it by node id."""
+    """Return the number of values in a YAML node with all aliases expanded. ``known`` caches the numbers by node id."""
     if node is None:
         return 0
     line = node.start_mark.line + 1
@@ -378,7 +378,7 @@ def _interpolations(value: str, where: str) -> Iterator[str]:
 
 
 def _outermost(text: str) -> str:
-    """Return ``text`` without the interpolations inside it."""
+    """Return ``text`` without nested interpolations."""
     kept, depth, i = [], 0, 0
     while i < len(text):
         if text.startswith("${", i):

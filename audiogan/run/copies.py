@@ -24,7 +24,7 @@ def expand_copies(node: Any, source: str = "") -> None:
 
     Args:
         node: OmegaConf container that is not in struct mode.
-        source: prefix of the key in messages.
+        source: text before the key in error messages. It names the file of the configuration.
 
     Raises:
         UserError: ``copies`` is not a whole number from 1 to 1,000, or the copies have too many values.

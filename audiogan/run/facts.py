@@ -133,7 +133,7 @@ def input_sections(cfg: DictConfig, source: str = "") -> Iterator[tuple[str, Any
 
     Args:
         cfg: composed configuration.
-        source: prefix of the key in messages.
+        source: text before the key in error messages. It names the file of the configuration.
     """
     from omegaconf import OmegaConf
     from torch.nn import ModuleDict

@@ -197,7 +197,8 @@ def write_status(run_dir: Path, **status_fields: str) -> None:
 
 
 def write_scan(run_dir: Path, data: Any) -> None:
-    """Write ``scan.txt``, a summary of the training data, and for data from files ``scan.csv``, one row per file."""
+    """Write ``scan.txt``, a summary of the training data. For data from files, also write ``scan.csv``, one row per
+    file."""
     scan = getattr(data, "scan", None)
     if scan is not None:
         scan.write_csv(run_dir / "scan.csv")

@@ -49,9 +49,9 @@ class Initial:
     Attributes:
         name: value of ``init``, for messages.
         config: configuration of the model.
-        weights: state dict of its game. Networks with a moving average have the averaged weights.
-        first_stage: state dict of its networks at the end of the first stage, see `audiogan.core.FirstStage`. Empty if
-            there was none.
+        weights: state dict of the model's game. Networks with a moving average have the averaged weights.
+        first_stage: state dict of the model's networks at the end of the first stage, see `audiogan.core.FirstStage`.
+            Empty if there was none.
     """
 
     name: str
@@ -108,8 +108,8 @@ def read_initial(init: str) -> Initial:
 
 
 def adopt_facts(cfg: DictConfig, initial: Initial) -> None:
-    """Check that a model fits the data, and copy the scales of its knobs to ``cfg.facts``, because its networks have
-    learned these scales.
+    """Check that a model fits the data, and copy the scales of its knobs to ``cfg.facts``, because the networks of
+    the model have learned these scales.
 
     Args:
         cfg: configuration whose facts are set.
@@ -211,7 +211,7 @@ def prepare_fine_tuning_callbacks(trainer: Trainer, initial: Initial, loaded: Se
 
 
 def _generators(game: Game) -> tuple[str, ...]:
-    """Return the names of the generators of a game. Empty if it is not a subclass of `Generative`."""
+    """Return the names of the generators of a game. Empty if the game is not a subclass of `Generative`."""
     return tuple(getattr(game, "generators", ()))
 
 
@@ -240,7 +240,7 @@ class _Channels:
     def convert(self, block: Tensor, dim: int) -> Tensor:
         """Return weights ``block`` of the old channels along ``dim`` as weights of the new channels.
 
-        The weights of a new class are the mean of those of the old classes. The weights of a new knob are 0.
+        The weights of a new class are the mean of the weights of the old classes. The weights of a new knob are 0.
         """
         total = block.sum(dim, keepdim=True)
         start = total / len(self.old) if self.is_classes and self.old else torch.zeros_like(total)
@@ -265,7 +265,7 @@ def _channel_dimensions(
 ) -> dict[str, dict[int, list[_Channels]]]:
     """Find the dimensions of weights that have one entry for each channel of an input.
 
-    For each input, the game is built again with one more channel. The dimensions that grow by one are those of this
+    For each input, the game is built again with one more channel. The dimensions that grow by one belong to this
     input. The result is a nested dict: name of the weight -> dimension -> inputs with channels along this dimension.
     """
     found: dict[str, dict[int, list[_Channels]]] = {}

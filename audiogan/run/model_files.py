@@ -35,7 +35,7 @@ SUFFIX = ".audiogan"
 SHIPPED = Path(__file__).resolve().parents[1] / "model" / "shipped"
 WEIGHTS, ABOUT, CARD = "model.safetensors", "model.json", "card.md"
 FIRST_STAGE = "first_stage."
-"""Prefix of the names of weights at the end of the first stage, see `audiogan.core.FirstStage`."""
+"""Prefix for the names of weights from the end of the first stage, see `audiogan.core.FirstStage`."""
 MAX_FILE_BYTES = {WEIGHTS: 1 << 30, ABOUT: 4 << 20, CARD: 1 << 20}
 """Maximum size of each file in a bundle, in bytes."""
 MAX_BUNDLE_HEADER_BYTES = 4 << 20
@@ -43,7 +43,7 @@ MAX_BUNDLE_HEADER_BYTES = 4 << 20
 DEFAULT_MODEL = "drums"
 """Name of the shipped model that is loaded if no run exists."""
 MAX_CHECKPOINT_HEADER_BYTES = 16 << 20
-"""Maximum size of the header of a checkpoint, in bytes. It contains the configuration and the names of the tensors."""
+"""Maximum size of the header of a checkpoint, in bytes. The header contains the configuration and tensor names."""
 
 
 def shipped_models() -> dict[str, Path]:
@@ -138,7 +138,7 @@ def newest_checkpoint(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Return the state stored in a checkpoint. The length of its header is checked before it is read.
+    """Return the state stored in a checkpoint. The length of the header is checked before the header is read.
 
     Raises:
         CheckpointError: the file cannot be read, is damaged or is not a checkpoint.

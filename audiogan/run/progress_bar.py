@@ -12,7 +12,8 @@ from audiogan.core import Callback, Trainer
 from audiogan.utils.terminal import is_terminal
 
 BAR_INTERVAL, LINE_INTERVAL = 0.5, 30.0
-"""Time between two updates in seconds: of the bar on a terminal, and of the lines in a file or pipe."""
+"""Seconds between two updates of the bar on a terminal (``BAR_INTERVAL``), and between two lines in a file or pipe
+(``LINE_INTERVAL``)."""
 MIN_SECONDS = 5.0
 """Seconds of training before the first estimate of the remaining time."""
 

@@ -6,7 +6,7 @@ after a run was killed, or on another machine. Each of these files may be missin
     config.yaml                   resolved configuration
     run.json                      status and data source: {"status": "finished", "source": "built-in drum machine"}
     metrics.jsonl                 one JSON object per line, with "step" and usually "seconds"
-    previews/step-00001000.png    contact sheet of the preview samples; a text in the file holds the positions of
+    previews/step-00001000.png    contact sheet of the preview samples; a text chunk of the PNG holds positions of
                                   sources, outputs and targets
     previews/step-00001000.wav    all preview sounds in sequence; a comment in the file holds their titles and times
     findings.jsonl                one finding per line: {"kind", "step", "severity", "text"}
@@ -140,7 +140,7 @@ def _metric_values(stored: dict[str, Any], key: str) -> dict[str, float | None]:
 
 
 def _comparison(run_dir: Path, previews: Sequence[_Preview]) -> dict[str, Any]:
-    """Return the positions of the source, output and target in the last preview. Empty if it has no such columns.
+    """Return the positions of the source, output and target in the last preview, or an empty dict if there are none.
 
     Other columns, such as masks, are left out.
     """

@@ -190,7 +190,7 @@ def _classes_of(*modules: str) -> TargetTest:
 
 
 def _subclasses_of(module: str, name: str, *modules: str) -> TargetTest:
-    """Return a test for the subclasses of a class. With ``modules``, they must be defined there."""
+    """Return a test for the subclasses of a class. With ``modules``, they must be defined in these modules."""
 
     def test(found: Any, home: str) -> bool:
         kind = getattr(importlib.import_module(module), name)
@@ -245,7 +245,7 @@ def _is_game_component(found: Any, home: str) -> bool:
 
 
 def _builds_runs(found: type) -> bool:
-    """Return whether a class is a callback, engine, game, player or exception, which are no parts of a game."""
+    """Return whether a class is a callback, engine, game, player or exception, which cannot be parts of a game."""
     from audiogan.core import Callback, Engine, Game, Player
 
     return issubclass(found, Callback | Engine | Game | Player | BaseException)

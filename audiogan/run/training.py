@@ -64,7 +64,7 @@ MAX_FIT_EXAMPLES = 4096
 def open_data(cfg: DictConfig) -> tuple[Table, Table]:
     """Open the data of a configuration, and return training data and held-out data.
 
-    Columns of ``data.columns`` are added before the data is split into the two. If there are too few examples to split,
+    Columns of ``data.columns`` are added before the data is split. If there are too few examples to split,
     the held-out data is empty.
     """
     settings = OmegaConf.to_container(cfg.data, resolve=True)
@@ -192,7 +192,7 @@ def build_trainer(
 
 
 def _cpu_clock(game: Game) -> Callable[[], float]:
-    """Return a clock of the CPU time of this process and of the processes that work for the game."""
+    """Return a function that returns the CPU time, in seconds, of this process and of the game's worker processes."""
     return lambda: time.process_time() + game.background_seconds
 
 

@@ -27,7 +27,8 @@ from audiogan.utils.text import printable
 P = ParamSpec("P")
 R = TypeVar("R")
 MAX_MODULES, MAX_NAME = 16, 100
-"""Limits of the modules that a model may need: number of modules, and characters of a module name."""
+"""Limits of the modules that a model may need: number of modules (``MAX_MODULES``), and characters of a module
+name (``MAX_NAME``)."""
 FRAMEWORKS = {
     *("audiogan", "torch", "torchaudio", "torchvision", "torchgen", "functorch", "numpy", "hydra", "omegaconf"),
     *("pip", "setuptools", "pkg_resources", "test"),
@@ -197,7 +198,7 @@ def _run_with(trust: Trust, function: Callable[..., R], *args: Any, **kwargs: An
 
 
 def find_object(target: str) -> Any:
-    """Import a trusted module and return an object of it, or ``None`` if the module has no such object.
+    """Import a trusted module and return one of its objects, or ``None`` if the module has no such object.
 
     Args:
         target: dotted name of a module-level object, such as ``my_networks.Generator``.

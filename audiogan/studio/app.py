@@ -72,8 +72,8 @@ def create_app(
         recordings_dir: folder with sound files of the user, for the map of sounds and the listening test.
         kit: kit that the page shows at first. By default a new kit.
         session: patterns and tempo of this kit, see `audiogan.studio.opening.read_session`.
-        applied: run folder or model file that the page Apply selects at first, in addition to the shipped models and
-            the runs.
+        applied: run folder or model file that the page Apply offers in addition to the shipped models and the runs,
+            and selects at first.
 
     Raises:
         UserError: the model does not generate sounds, or needs inputs that cannot be drawn at random.

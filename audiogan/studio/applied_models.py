@@ -34,7 +34,7 @@ MAX_LOADED = 3
 MAX_TEXT = 10_000
 """Largest number of characters of a text, unless the model has a smaller limit."""
 MAX_DESCRIPTION = 300
-"""Largest number of characters of the description of a model."""
+"""Largest length of a model's description, in characters."""
 
 
 @dataclass(frozen=True)

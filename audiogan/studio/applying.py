@@ -78,7 +78,7 @@ class SoundStore:
     """Store of the recordings and results of the page Apply, with limited memory. It may be used by several threads.
 
     Args:
-        seconds: duration of the part of a recording that is kept, from its beginning, in seconds.
+        seconds: number of seconds of a recording that are kept, from its beginning.
     """
 
     def __init__(self, seconds: float) -> None:

@@ -70,7 +70,7 @@ class DirectionCache:
 async def find_neighbours(request: Request) -> dict[str, Any]:
     """Return the sounds most similar to a recipe among 256 random ones, with their distances, the nearest first.
 
-    The distance is that of `audiogan.latents.neighbours`. The field ``seed`` of the request chooses the random sounds.
+    `audiogan.latents.neighbours` defines the distance. The field ``seed`` of the request chooses the random sounds.
     """
     from audiogan.latents import neighbours
 
@@ -91,8 +91,8 @@ async def move_along_directions(request: Request) -> dict[str, Any]:
     """Move a sound along the strongest directions of its class, and return the results in pairs.
 
     The response is ``{"moves": [{"name", "amount", "recipe"}, ...]}``. Each pair consists of a move by ``amount`` and
-    one by ``-amount``. ``amount`` is in standard deviations of the latent. The name is the change of the sound in
-    words, such as "brighter, shorter". The first request for a class takes some seconds.
+    one by ``-amount``. ``amount`` is in standard deviations of the latent. ``name`` describes the change of the sound
+    in words, such as "brighter, shorter". The first request for a class takes some seconds.
     """
     from audiogan.latents import edit
 

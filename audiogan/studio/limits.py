@@ -35,8 +35,8 @@ class Limits:
         json_bytes: largest size of a JSON request body, in bytes.
         upload_bytes: largest size of an uploaded recording, in bytes.
         opened_bytes: largest size of a kit or sound that is opened, in bytes. Archives of kits contain sounds.
-        recording_seconds: duration of the part of a recording that is decoded, from its beginning, in seconds.
-        apply_seconds: duration of the part of a recording that the page Apply translates, in seconds.
+        recording_seconds: number of seconds of a recording that are decoded, from its beginning.
+        apply_seconds: number of seconds of a recording that the page Apply translates, from its beginning.
         imitate_seconds: longest duration of a search by ``/api/imitate``, in seconds.
         body_seconds: time within which a request body must arrive, in seconds.
         max_running: number of tasks that run at the same time. By default the number of CPU cores.
@@ -76,8 +76,9 @@ class Refused(Exception):
 
 
 class DrainingResponse(JSONResponse):
-    """Response to a request before its whole body has arrived. The rest of the body is read and discarded for a short
-    time. If the connection were closed at once, many clients would report a broken connection instead of the response.
+    """Response that is sent before the whole body of the request has arrived. The rest of the body is read and
+    discarded for a short time. If the connection were closed at once, many clients would report a broken connection
+    instead of the response.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

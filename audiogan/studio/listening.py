@@ -34,7 +34,7 @@ POOL_SIZE, NEIGHBOURS = 256, 5
 """If the path of a recording names no class, the recording is compared with ``POOL_SIZE`` random sounds of the model.
 It gets the most frequent class of the ``NEIGHBOURS`` most similar sounds."""
 CONFIDENCE = 0.95
-"""Confidence level of the intervals."""
+"""Confidence level of the Wilson score intervals."""
 REAL, GENERATED = "real", "generated"
 
 
@@ -326,8 +326,8 @@ async def get_result(request: Request, id: str) -> Response:
 
     The result contains ``correct`` of ``answered`` trials, the ``share``, its Wilson score ``interval`` (95 %), and the
     ``p_value`` of the exact two-sided binomial test against guessing (0.5). The two kinds of mistakes are counted
-    separately, with intervals of their own. ``trials`` lists the truth, the answer, the class, the number of plays and
-    the time in seconds of each answered trial, and the name of the recording or the recipe of the sound.
+    separately, with intervals of their own. For each answered trial, ``trials`` has the truth, the answer, the class,
+    the number of plays, the time in seconds, and the name of the recording or the recipe of the sound.
 
     If ``answered`` is less than ``planned``, the listener ended the test early. A listener who ends a test at a
     favourable moment makes the interval meaningless.

@@ -34,7 +34,7 @@ class WantedMap(StrictModel):
 
 
 class SoundMaps:
-    """Maps of the sounds of a model and of recordings. The latest ones are kept in memory.
+    """Maps that show sounds of a model and recordings. The latest ones are kept in memory.
 
     Args:
         instrument: the model.
@@ -104,7 +104,7 @@ async def draw_map(request: Request) -> dict[str, Any]:
 
     The points are ``n`` random sounds of the model, and the recordings, see ``/api/recordings``. Each point has
     coordinates ``x`` and ``y`` from 0 to 1, and either a ``recipe`` or a ``recording`` with ``id``, ``name`` and
-    ``label``. The features are those of the model's embedding, which ignores loudness. `audiogan.latents.arrange`
+    ``label``. Similarity is measured in the model's embedding, which ignores loudness. `audiogan.latents.arrange`
     describes the layout. Equal requests give equal maps until recordings are added or removed.
 
     If the request has a ``label``, the map contains sounds of this class, and recordings of this or an unknown class.

@@ -80,8 +80,8 @@ async def render_pad(request: Request) -> Response:
     """Render the sound of a pad with its level, pan and tune.
 
     The response is a WAV file with 32-bit floating-point samples at the sample rate of the model. It is stereo if the
-    pad is panned. The samples are those of the kit in files for samplers, divided by the gain that ``/api/balance``
-    returns. Therefore, a change of one pad does not change the sounds of the others.
+    pad is panned. The sound is computed as for an exported kit, and divided by the gain that ``/api/balance`` returns.
+    Therefore, a change of one pad does not change the sounds of the others.
     """
     from audiogan.kits.rendering import balance_kit, place_layer, prepare_pads
 

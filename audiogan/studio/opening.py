@@ -24,7 +24,7 @@ router = APIRouter(prefix="/api")
 MAX_KIT_BYTES = 1 << 22
 """Maximum size of a ``kit.json`` that is opened, in bytes."""
 SESSION = "studio"
-"""Key in ``kit.json`` of the patterns, the tempo and the switches of the page. Other programs ignore it."""
+"""Key in ``kit.json`` under which the page stores patterns, tempo and switches. Other programs ignore this key."""
 MAX_SESSION_CHARACTERS = 1 << 18
 """Maximum size of the entry `SESSION` in ``kit.json``, in characters."""
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api/recordings")
 MAX_RECORDINGS, MAX_BYTES = 1000, 192 << 20
-"""Largest number of recordings, and of bytes of their samples in memory."""
+"""Limits of `Recordings`: number of recordings (``MAX_RECORDINGS``), and bytes of their samples (``MAX_BYTES``)."""
 MAX_MESSAGES = 5
 """Largest number of messages about files that could not be read."""
 END_LEVEL = 10 ** (-70 / 20)
@@ -249,7 +249,7 @@ async def clear_recordings(request: Request) -> dict[str, Any]:
 async def get_recording(request: Request, id: str) -> Response:
     """Return a recording in the format of the model, as a WAV file with 32-bit floating-point samples.
 
-    Its momentary loudness is that of a pad, or less if the peak would otherwise exceed full scale.
+    The recording has the momentary loudness of a pad, or less if its peak would otherwise exceed full scale.
     """
     studio, kept = Studio.from_request(request), Recordings.from_request(request).get(id)
     rate = studio.instrument.generator.sample_rate

@@ -16,7 +16,7 @@ READ_BYTES = 1 << 20
 """Number of bytes that `RunLog.read` reads at a time."""
 MAX_POINTS = 4096
 """Largest number of points of a curve. It must be even, because a curve with this number of points is reduced to half
-of it by averaging pairs of points.
+this number by averaging pairs of points.
 """
 MAX_CURVES, MAX_NAME = 200, 160
 """Largest number of curves, and largest length of the name of a metric in characters."""
@@ -180,7 +180,7 @@ class RunLog:
                 known.add(step, amount)
 
     def _add_curve(self, name: str) -> ThinnedCurve | None:
-        """Add an empty curve and return it. None if the metric is not drawn or there are too many curves."""
+        """Add an empty curve for a metric and return it. None if it is not drawn or there are too many curves."""
         if name in ("step", "seconds") or len(name) > MAX_NAME or len(self.curves) >= MAX_CURVES:
             return None
         return self.curves.setdefault(name, ThinnedCurve())

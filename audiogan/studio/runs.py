@@ -22,9 +22,11 @@ from audiogan.utils.text import parse_json_object, printable
 MARKS = ("run.json", "metrics.jsonl", "config.yaml", ".lock")
 """Names of files that mark a run folder. A folder with at least one of them is a run folder."""
 MAX_DEPTH, MAX_FOLDERS, MAX_RUNS = 4, 5000, 500
-"""Limits of the search for runs: depth of folders, number of folders that are searched, number of runs listed."""
+"""Limits of the search for runs: depth of folders (``MAX_DEPTH``), number of searched folders (``MAX_FOLDERS``), and
+number of runs listed (``MAX_RUNS``)."""
 MAX_TEXT_BYTES, TAIL_BYTES, MAX_FINDINGS = 1 << 20, 32 << 10, 200
-"""Largest size in bytes of a file that is read whole, bytes read at the end of a log, and number of findings shown."""
+"""Limits: bytes of a file that is read whole (``MAX_TEXT_BYTES``), bytes read at the end of a log (``TAIL_BYTES``), and
+number of findings shown (``MAX_FINDINGS``)."""
 ALIVE_SECONDS = 60.0
 """Time after the last file change for which a run counts as alive, in seconds. The time is longer for
 runs that log rarely."""

@@ -46,7 +46,7 @@ def compare_with_generator(
     half: bool = False,
 ) -> CheckResult:
     """Compare the output of an exported file with `Generator.render`, in a batch of one sample and in a batch of
-    several. A file with weights in half precision is compared with the model with rounded weights.
+    several. For a file in half precision, the weights of the model are rounded first.
 
     Args:
         path: file name for error messages.

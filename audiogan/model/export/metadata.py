@@ -32,7 +32,7 @@ def model_metadata(generator: Generator, card: str = "", route: str | None = Non
 
     Args:
         generator: the model.
-        card: model card in Markdown. The default is that of the model.
+        card: model card in Markdown. By default, the card of the model.
         route: name of the generator network, for models with several. None selects the first.
 
     Examples:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BATCH_DIMENSION = "batch"
 """Name of the batch dimension of inputs and outputs."""
 SMALLEST_HALF = 256
-"""Smallest number of values of a tensor that is stored in half precision."""
+"""Tensors with fewer values than this are stored in single precision."""
 
 
 def save_onnx(
@@ -39,13 +39,13 @@ def save_onnx(
     """Write a model as one ONNX file with weights and metadata. An existing file is replaced.
 
     Inputs and output are those of `ExportedGenerator`. The output is called ``wave`` or ``image``. The batch
-    dimension of all inputs and outputs is called ``batch``. The file is compared with `Generator.render` in onnxruntime
-    before it is written. Without onnxruntime, only the ONNX checker is run.
+    dimension of all inputs and outputs is called ``batch``. Before the file is written, its output in
+    onnxruntime is compared with that of `Generator.render`. Without onnxruntime, only the ONNX checker is run.
 
     Args:
         path: output file.
         generator: the model.
-        card: model card in Markdown. The default is that of the model.
+        card: model card in Markdown. By default, the card of the model.
         route: name of the generator network, for models with several. None selects the first.
         half: store weights in half precision, so that the file is about half as large. Inputs, outputs and computation
             remain float32.
@@ -83,7 +83,7 @@ def save_onnx(
 
 
 def _inverse_real_fft(x: Tensor, n: int | None = None, dim: int = -1, norm: str | None = None) -> Any:
-    """Return `torch.fft.irfft` computed by the inverse FFT of a full spectrum.
+    """Compute `torch.fft.irfft` by the complex inverse FFT of a spectrum of full length.
 
     The values of the half spectrum are doubled, except at frequency 0 and at the Nyquist frequency, and the other half
     is filled with zeros. The result is the real part of the inverse FFT. The ONNX standard has no inverse FFT of a half

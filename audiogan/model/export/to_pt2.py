@@ -34,7 +34,7 @@ def save_pt2(
     Args:
         path: output file.
         generator: the model.
-        card: model card in Markdown. The default is that of the model.
+        card: model card in Markdown. By default, the card of the model.
         route: name of the generator network, for models with several. None selects the first.
 
     Returns:

@@ -21,9 +21,9 @@ UNKNOWN_SIZE = 0xFFFFFFFF
 """Value of the size fields in the header of a WAV stream of unknown length."""
 MAX_CHANNELS = 64
 MAX_CHUNK_BYTES = 1 << 20
-"""Maximum size in bytes of a chunk before the samples of a WAV stream."""
+"""Maximum size, in bytes, of each chunk that precedes the samples in a WAV stream."""
 SAMPLE_FORMATS = {(1, 8): "u1", (1, 16): "i2", (1, 24): "i3", (1, 32): "i4", (3, 32): "f4", (3, 64): "f8"}
-"""Sample formats, by format tag and number of bits of a WAV file."""
+"""Names of sample formats (see `PipeFormat.kind`), by format tag and bits per sample of a WAV file."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class PipeFormat:
 
     @property
     def frame_bytes(self) -> int:
-        """Size of one frame_bytes, a sample of each channel, in bytes."""
+        """Size of one frame (one sample of each channel), in bytes."""
         return int(self.kind[1]) * self.channels
 
     def decode(self, content: bytes) -> Wave:

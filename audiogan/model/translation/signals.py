@@ -26,10 +26,10 @@ def apply_signal(
     """Translate one signal of any size.
 
     A network that processes streams (`StreamingNetwork`) receives a sound in blocks, and passes its state from block to
-    block. If the receptive field of another network is known and finite, the signal is split into tiles with margins of
-    this size, so that the tile borders cannot be heard or seen. Otherwise, overlapping windows of the training size are
-    processed and cross-faded.
-    A signal of the training size is processed in one piece. On a CPU, the bits do not depend on the number of threads.
+    block. If the receptive field of another network is known and finite, the signal is split into tiles. Their margins
+    have the size of the receptive field, so that the tile borders cannot be heard or seen. Otherwise, overlapping
+    windows of the training size are processed and cross-faded. A signal of the training size is processed in one piece.
+    On a CPU, the bits do not depend on the number of threads.
 
     Args:
         generator: the model.
@@ -68,13 +68,13 @@ def stream_signal(
 ) -> Iterator[NDArray[np.float32]]:
     """Translate a sound in blocks, for example from a microphone. Yield each part of the result as soon as it is known.
 
-    The total length of all parts equals that of all blocks. Each channel is translated separately.
+    All parts together are as long as all blocks together. Each channel is translated separately.
 
     Args:
         generator: model whose network processes streams, see `Translation.streamed`.
         blocks: consecutive samples ``[C, n]`` or ``[n]`` in -1 ... 1. A block can have any length.
-        sample_rate: sample rate of the blocks in Hz. Default: that of the model. At other rates, the sound is resampled
-            to the rate of the model and back, which adds to the delay.
+        sample_rate: sample rate of the blocks in Hz. Default: the rate of the model. At other rates, the sound is
+            resampled to the rate of the model and back, which adds to the delay.
         options: ``route``, ``inputs`` and ``seed``, see `Translation`.
 
     Yields:
@@ -242,8 +242,8 @@ class Translation:
             source: float32 ``[channel_groups * C, *sizes]``, or an iterable of consecutive parts.
             sizes: spatial sizes of the source, if known.
             channel_groups: number of channel groups. The model is applied to each group of ``C`` channels separately.
-            tile_size: tile size, set only by tests. It does not affect the result. Networks that process streams ignore
-                the size of tiles and receive blocks of this length.
+            tile_size: tile size, set only by tests. It does not affect the result. Networks that process streams
+                receive blocks of this length instead of tiles.
 
         Yields:
             Consecutive parts of the network output, before `Modality.postprocess`.
@@ -291,7 +291,7 @@ class Translation:
             raise UserError(f"{self.mask}: all pixels are missing (white); leave the known pixels black")
 
     def _tiled_signals(self, sizes: tuple[int, ...] | None) -> list[str]:
-        """Return the other signals that have the size of the source. They are split into tiles with it."""
+        """Return the other signals that have the size of the source. They are split into the same tiles."""
         self._check_mask(sizes)
         found = []
         for name, x in self.others.items():
@@ -344,8 +344,8 @@ def find_source(inputs: Mapping[str, Input]) -> Signal | None:
 
 
 def _is_sound(source: Signal, generator: Any) -> bool:
-    """Return whether a model translates sounds to sounds. Raise `UserError` unless it does, or translates images to
-    images."""
+    """Return whether a model translates sounds to sounds. Raise `UserError` unless the model translates
+    sounds to sounds or images to images."""
     sound = [kind.sample_rate is not None for kind in (source.modality, generator.modality)]
     ranks = (len(source.shape), len(generator.shape))
     if (all(sound) and ranks == (2, 2)) or (not any(sound) and ranks == (3, 3)):

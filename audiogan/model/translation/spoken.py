@@ -32,7 +32,7 @@ def generate_file(
     """Generate one sound from given inputs, such as a text, and write it to a file.
 
     Args:
-        generator: model whose inputs are no signals, and at least one of which must be given.
+        generator: model without signal inputs. At least one of its inputs cannot be drawn at random.
         out: output file with the suffix of a sound format, a folder, or ``-`` for standard output.
         route: name of the generator network, for models with several.
         inputs: values of the inputs by name.

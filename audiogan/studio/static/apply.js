@@ -91,7 +91,7 @@ class ApplyPage extends Messages {
 
   // --- the model and the recording
 
-  /** Load the chosen model and show its form. If a recording is there, the model is applied to it. */
+  /** Load the chosen model and show its form. If a recording was chosen, the model is applied to it. */
   async choose() {
     const id = find("model-choice").value;
     this.job?.abort();
@@ -136,7 +136,7 @@ class ApplyPage extends Messages {
     await this.take(wavFile(take.samples, take.rate));
   }
 
-  /** Enable the button Apply if everything that the model needs is there. */
+  /** Enable the button Apply if all inputs that the model requires have values. */
   ready() {
     const { model } = this, missing = model && this.form.missing;
     find("apply").disabled = !model || Boolean(missing) || (Boolean(model.source) && !this.sound);

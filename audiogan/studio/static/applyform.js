@@ -9,7 +9,7 @@ const AT_RANDOM = "at random";
 export class ApplyForm {
   constructor(root, upload, changed) { Object.assign(this, { root, upload, changed, controls: [] }); }
 
-  /** Show the controls of a model. Values of controls with the same name stay. */
+  /** Show the controls of a model. A control with the name of an earlier control keeps its value. */
   show(fields) {
     const old = new Map(this.controls.map((one) => [one.field.name, one]));
     this.controls = fields.map((field) => this.control(field, old.get(field.name)));
@@ -91,7 +91,7 @@ export class ApplyForm {
   }
 }
 
-/** Upload a file after the browser has decoded it if the server cannot. Throws an Error if it is too large. */
+/** Upload a file. If the server cannot decode the format, the browser decodes the file first. Throws an Error if the file is too large. */
 export async function uploadSound(file, limits, readable) {
   if (file.size > limits.upload_bytes) throw new Error(`${file.name} is larger than ${Math.round(limits.upload_bytes / 2 ** 20)} MB; use audiogan apply for long recordings`);
   return api.addSound(await readable(file, limits.seconds));

@@ -25,7 +25,7 @@ export function parseWav(bytes) {
   throw new Error("not a whole WAV file");
 }
 
-/** Encode an AudioBuffer as a 24-bit WAV file, amplified by `wanted`, and return {blob, gain}. If it would exceed full scale, `gain` is smaller. */
+/** Encode an AudioBuffer as a 24-bit WAV file, amplified by `wanted`, and return {blob, gain}. If the sound would exceed full scale, `gain` is smaller than `wanted`. */
 export function wav24(buffer, wanted = 1) {
   const { numberOfChannels: count, length, sampleRate } = buffer;
   const channels = Array.from({ length: count }, (_, c) => buffer.getChannelData(c));

@@ -10,7 +10,7 @@ function isForeign(bytes) {
   return text.slice(4, 8) === "ftyp" || text.startsWith("\x1aE\xdf\xa3") || (bytes[0] === 0xff && (bytes[1] & 0xf6) === 0xf0);
 }
 
-/** Return the file, or a WAV file of its first `seconds` if only the browser can decode it. Throws an Error if it cannot. */
+/** Return the file, or a WAV file of its first `seconds` if only the browser can decode it. Throws an Error if the browser cannot decode it either. */
 export async function readable(file, seconds = 10) {
   if (!isForeign(new Uint8Array(await file.slice(0, HEADER).arrayBuffer()))) return file;
   let sound;

@@ -24,7 +24,7 @@ export function wantedKit({ store }) {
   return { pads: store.state.pads.map(wire), layers: chosen("layers"), sample_rate: chosen("rate"), bits: chosen("bits") };
 }
 
-// The file of a chosen pad is prepared, because it has to be there at once when the pad is dragged to another program.
+// The WAV file of the chosen pad is prepared in advance, because dragging the pad to another program needs it at once.
 let prepared = { wanted: "", blob: null };
 const soundWanted = (studio, i) => JSON.stringify({ ...wantedKit(studio), layers: 1, pad: i });
 

@@ -13,7 +13,7 @@ const letter = ({ key, code }) => (/^[\x21-\x7e]$/.test(key) ? key.toLowerCase()
 
 /** Connect the keys with `studio`: choose(i), hit(i), lock(i), toggle(), attempt(work), travel("undo" or "redo"), say(text). */
 export function listenToKeys(studio) {
-  let on = true, tabbed = false; // Whether the focus was last moved by a key.
+  let on = true, tabbed = false; // `tabbed`: whether the focus was last moved by a key.
   find("keys").addEventListener("click", () => {
     on = !on;
     find("keys").setAttribute("aria-pressed", on);

@@ -37,7 +37,7 @@ export class Previews {
     on("live", "click", () => {
       this.live = !this.live;
       find("live").setAttribute("aria-pressed", this.live);
-      if (this.live) this.context(16000).resume(); // Audio must be enabled by a user gesture, which a new preview is not.
+      if (this.live) this.context(16000).resume(); // Browsers enable audio only after a user gesture. A new preview is no gesture.
       say(this.live ? "New previews are played automatically" : "New previews are not played");
     });
     on("sheet-fold", "toggle", () => this.sheet());

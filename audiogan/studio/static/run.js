@@ -13,7 +13,7 @@ const STATES = {
 const find = (id) => document.getElementById(id);
 const count = (number) => Math.round(number).toLocaleString("en");
 
-/** Format a duration in seconds for people. */
+/** Return a duration in seconds as text. */
 function span(seconds) {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;

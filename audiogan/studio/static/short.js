@@ -1,4 +1,4 @@
-// Short links. A pad is stored as its differences from a pad of the kit that `/api/kit` makes of a seed. A kit without
+// Short links. A pad is stored as its differences from a pad of the kit that `/api/kit` makes from a seed. A kit without
 // changes therefore needs no latents. Latents of changed pads are stored with the largest number of bits that fits.
 
 import * as api from "./api.js";
@@ -10,7 +10,7 @@ const LATENT = 3, KNOBS = 5, FROM = 12, FIELDS = 13; // Indices in the array of 
 const MOST_SEEDS = 16;
 const kits = new Map(); // Seed -> pads of its kit, as in a link.
 
-/** Return the pads of the kit of a seed as in a link. */
+/** Return the pads of the kit that `/api/kit` makes from a seed, in the format of a link. */
 async function kitOf(seed) {
   if (!kits.has(seed)) {
     const { pads } = await api.kit(seed, []);
@@ -49,7 +49,7 @@ export async function shortLink(state, model, prefix) {
   throw new Error(`This kit does not fit in a link of ${LONGEST.toLocaleString("en")} characters; download it as a kit file`);
 }
 
-/** Return the content of version 1 for the content of a short link, or null if it is damaged. */
+/** Return the content of a short link in the format of version 1 (see share.js), or null if the link is damaged. */
 export async function expand([name, fingerprint, tempo, swing, patterns, seeds, stored]) {
   const whole = Array.isArray(seeds) && seeds.length <= MOST_SEEDS && seeds.every((seed) => Number.isSafeInteger(seed) && seed >= 0) && Array.isArray(stored);
   if (!whole) return null;

@@ -40,7 +40,7 @@ class Fourier {
   }
 }
 
-/** Return {levels, bins, rate, peak}: the mean power of all channels in dB, `bins` values for each of the columns, and the highest value. 0 dB is a full-scale sine. */
+/** Return {levels, bins, rate, peak}. levels: mean power of all channels in dB, `bins` values for each of the columns; 0 dB is a full-scale sine. rate: sample rate in Hz. peak: highest level. */
 export function spectrogram(buffer, columns) {
   const rate = buffer.sampleRate, size = 2 ** Math.round(Math.log2(rate * WINDOW)), bins = size / 2 + 1, fourier = new Fourier(size);
   const channels = Array.from({ length: buffer.numberOfChannels }, (_, c) => buffer.getChannelData(c));

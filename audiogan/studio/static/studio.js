@@ -220,7 +220,7 @@ export class Studio extends Messages {
   async newKit(seed = crypto.getRandomValues(new Uint32Array(1))[0]) {
     const before = this.store.state.pads;
     const { pads } = await api.kit(seed, before.map(({ name, note, locked, recipe }) => (locked ? { name, note, recipe } : null)));
-    const mix = ({ level, pan, mute, solo }) => ({ ...MIX, level, pan, mute, solo }); // The transposition belongs to the old sound.
+    const mix = ({ level, pan, mute, solo }) => ({ ...MIX, level, pan, mute, solo }); // The tune is not kept, because it belongs to the old sound.
     this.store.change({ pads: pads.map((pad, i) => (before[i].locked ? before[i] : { ...pad, ...mix(before[i]), locked: false, from: seed })) }, "new kit");
     const kept = before.filter((pad) => pad.locked).length;
     this.say(kept ? `New kit, ${kept} locked ${kept === 1 ? "pad" : "pads"} kept` : "New kit");
