@@ -21,9 +21,10 @@ MAX_PARAMETERS = 4_000_000
 def trace_network(network: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | None:
     """Trace a network with TorchScript, if the traced network gives bit-identical outputs.
 
-    In a small network, a third of the time of a call is spent in Python, which tracing removes. PyTorch has deprecated
-    TorchScript in favour of ``torch.export`` for files (see `audiogan.model.export`) and of ``torch.compile`` for
-    speed. Compilation takes long and may change the bits.
+    Tracing removes the Python code between operations, which takes a third of the time of a call in a small network.
+    PyTorch has deprecated TorchScript in favour of ``torch.export`` for files (see `audiogan.model.export`) and of
+    ``torch.compile`` for speed. TorchScript is used here, because ``torch.compile`` takes long and may change outputs
+    slightly.
 
     Args:
         network: network in evaluation mode.
@@ -32,7 +33,7 @@ def trace_network(network: nn.Module, inputs: dict[str, Tensor]) -> nn.Module | 
     Returns:
         Traced module for inputs of the same shapes, called with the same keywords. None if the network takes no
         ``latent``, if an input or the output has a variable length, if the network has more than `MAX_PARAMETERS`
-        parameters, if the bits differ, or if tracing fails.
+        parameters, if the outputs are not bit-identical, or if tracing fails.
     """
     # Networks with signal inputs are not traced, because a traced network supports only the signal length of its
     # example.

@@ -36,7 +36,7 @@ FAKE_WORDS = {"fake", "generated", "synthetic"}
 IGNORED_WORDS = {"train", "training", "total", "step", "net", "model", "log", "metrics", "epoch"}
 """Words in the names of other programs' metrics that have no meaning for the rules."""
 OWN_METRICS = ("loss", "grad_norm", "real_logits", "fake_logits", "separation", "logit_spread", "accuracy")
-"""Metrics of a player in the logs of this package, each logged as ``PLAYER/METRIC``."""
+"""Metrics that audiogan logs for each player (such as the critic) as ``PLAYER/METRIC``."""
 
 
 class Missing(LookupError):

@@ -61,10 +61,10 @@ class ModeBands:
 
 
 def window_transform(places: Tensor, bins: int) -> Tensor:
-    """Return the spectra ``[..., bins]`` of cosines with a Hann window, with the frame's centre as time 0.
+    """Return the spectra ``[..., bins]`` of Hann-windowed cosines of amplitude 1, one for each frequency.
 
-    A cosine of amplitude 1 and frequency ``place`` (in bins) has this spectrum in a frame of ``2 * (bins - 1)``
-    samples. The mirror image at the negative frequency is left out.
+    Frames have ``2 * (bins - 1)`` samples, and time 0 is their centre. The mirror images at negative frequencies are
+    left out.
 
     Args:
         places: frequencies in bins, ``[...]``.

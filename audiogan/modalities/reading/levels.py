@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SILENCE = 1e-3
-"""Half peak-to-peak range below which a signal counts as silent (-60 dB relative to full scale)."""
+"""A signal is silent if half of its peak-to-peak range is below this value (-60 dB relative to full scale)."""
 CANCELLED_RATIO = 0.01
 """Channels count as cancelling out if the range of their mean is below this fraction of the range of the loudest
 channel (-40 dB)."""
