@@ -71,8 +71,8 @@ def sfz_text(title: str, zones: Sequence[Zone]) -> str:
         choke = {"open": " group=1 off_by=1 off_mode=fast", "closed": " group=1", None: ""}[zone.hat]
         lines += ["", f"// {zone.name}", f"<group> key={zone.note} loop_mode=one_shot{choke}"]
         for sample in zone.samples:
-            # `lovel` is omitted for the lowest layer and `hivel` for the highest, because the lowest velocity is 0 in some
-            # samplers and 1 in others.
+            # `lovel` is omitted for the lowest layer and `hivel` for the highest, because the lowest velocity is 0 in
+            # some samplers and 1 in others.
             low = f" lovel={sample.low} amp_velcurve_{sample.low}={sample.low / sample.high:.6f}" if sample.low else ""
             high = f" hivel={sample.high}" if sample.high < 127 else ""
             lines.append(f"<region> sample={sample.file}{low}{high} amp_velcurve_{sample.high}=1")
